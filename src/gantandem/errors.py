@@ -1,0 +1,72 @@
+"""Every error a user can meet: each says what, where, what is allowed and how to fix it."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class GANtandemError(Exception):
+    """Base of all errors raised on purpose; the command line prints its text and exits with 2."""
+
+
+class InputError(GANtandemError, ValueError):
+    """An argument, option or file is not usable as given."""
+
+
+class ConfigError(InputError):
+    """A configuration names something unknown or holds a value that is not allowed."""
+
+
+class DataError(InputError):
+    """A dataset, image file or sample file cannot be read."""
+
+
+class WeightsError(InputError):
+    """A weight file is truncated, pickled, or does not fit its network."""
+
+
+class SplitError(InputError):
+    """A generator cannot be split at the named layer."""
+
+
+class LawMismatchError(InputError):
+    """A ratio was fitted on another law than the proposals it is asked to judge."""
+
+
+class NotARatioError(InputError):
+    """A raw critic was given where a log ratio is needed."""
+
+
+class NonFiniteError(GANtandemError):
+    """A network gave NaN or infinity for a fresh sample of the generator."""
+
+
+class BudgetError(GANtandemError):
+    """Too many ids used up their attempts without an acceptance."""
+
+
+class OutputError(GANtandemError):
+    """Results could not be written; what was kept is said in the message."""
+
+
+class MissingExtraError(GANtandemError, ImportError):
+    """An optional dependency is missing; the message holds the command that installs it."""
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import an optional module.
+
+    Args:
+        module: Dotted name, for example ``"torchmetrics"``.
+        extra: The extra of this package that installs it.
+
+    Raises:
+        MissingExtraError: If it is not installed, naming the install command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{module} is needed here and is not installed: pip install 'gantandem[{extra}]'"
+        ) from error
