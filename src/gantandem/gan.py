@@ -1,0 +1,323 @@
+"""The one seam between the user's networks and the library."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributions as dist
+
+from gantandem.errors import InputError, LawMismatchError
+from gantandem.latent import Latent, as_latent
+from gantandem.probe import check_rows
+from gantandem.rng import Key
+from gantandem.score import Output, Ratio, Score, weights_hash
+from gantandem.split import Split, split
+
+if TYPE_CHECKING:
+    from gantandem.samplers.base import Mover
+
+logger = logging.getLogger(__name__)
+
+Condition = Tensor | Callable[[Tensor], Tensor]
+_EXAMPLES = 8
+
+
+class GAN:
+    """A trained generator with its guide and its ratios; the only caller of these networks.
+
+    The user's modules are never changed: during sampling they are in eval mode with frozen
+    parameters, and restored after. Methods that improve a GAN return a new one.
+
+    Args:
+        generator: Called as ``generator(z)`` or ``generator(z, condition)``.
+        discriminator: Called as ``discriminator(x)`` or ``discriminator(x, condition)``. None when
+            it was never published: then start with ``fit_ratio``.
+        latent: The prior of z, a ``torch.distributions`` object, or the size of a standard normal.
+        output: What the discriminator returns: ``"logit"``, ``"prob"`` or ``"critic"``.
+        condition: What the networks are conditioned on: a tensor of M rows (id i gets row i mod
+            M) or a function from (N,) ids to N rows.
+        compile: Compile the guide's networks (``torch.compile``); the first batch is slow.
+
+    Raises:
+        InputError: If the networks do not fit each other, or a row of their output depends on
+            the other rows of the batch or on hidden noise (the layer is named).
+
+    Example:
+        >>> from torch import nn
+        >>> gan = GAN(nn.Linear(2, 3), nn.Linear(3, 1), latent=2)
+        >>> gan.decode(torch.zeros(4, 2)).shape
+        torch.Size([4, 3])
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+        latent: Latent | dist.Distribution | int,
+        *,
+        output: Output = "logit",
+        condition: Condition | None = None,
+        compile: bool = False,
+    ) -> None:
+        self.generator = generator
+        self.latent = as_latent(latent)
+        self.condition = condition
+        self.compile = compile
+        self.guide = None if discriminator is None else Score(discriminator, output)
+        self.shaped = False
+        self.proposal: Mover | None = None
+        self.spread: float | None = None
+        self.real_logits: dict[str, float] | None = None
+        self.history: tuple[dict[str, Any], ...] = ()
+        self.ratios: dict[str, Ratio] = {}
+        self._splits: dict[str, Split] = {}
+        self._guides: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {}
+        self._told: set[str] = set()
+        self._check()
+        if self.guide is not None and self.guide.output != "critic":
+            self.ratios[self._base_law()] = Ratio(self.guide, origin="shipped")
+
+    # -- what samplers ask for ------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator lives."""
+        tensor = next(self.generator.parameters(), next(self.generator.buffers(), None))
+        return torch.device("cpu") if tensor is None else tensor.device
+
+    def conditions(self, ids: Tensor) -> Tensor | None:
+        """The condition of each id, or None: an id keeps its condition through every sampler."""
+        if self.condition is None:
+            return None
+        if isinstance(self.condition, Tensor):
+            return self.condition.to(ids.device)[ids % len(self.condition)]
+        return self.condition(ids)
+
+    def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Run the generator: (N, d) latents to (N, *x_shape) samples."""
+        return self.generator(z) if cond is None else self.generator(z, cond)
+
+    def split(self, layer: str) -> Split:
+        """Cut the generator at a named module, or at ``"latent"`` or ``"data"``.
+
+        Raises:
+            SplitError: If it cannot be cut there; the message lists near matches.
+        """
+        if layer not in self._splits:
+            with self.frozen():
+                z, cond = self._examples()
+                self._splits[layer] = split(self.generator, layer, z, cond)
+        return self._splits[layer]
+
+    def guidance(
+        self, layer: str, h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Finish the generator from an activation and score the result.
+
+        Args:
+            layer: Where the generator is split.
+            h: (N, *h_shape) activation at that layer.
+            carry: What else the tail needs, as the head gave it.
+            cond: (N, ...) conditions or None.
+
+        Returns:
+            x of shape (N, *x_shape), the guide's logit (or critic value) of shape (N,), and the
+            gradient of that score for h, of h's shape. No gradient of a weight is computed.
+        """
+        forward = self._guides.get(layer) or self._guidance_forward(layer)
+        leaf = h.detach().requires_grad_()
+        with torch.enable_grad():
+            x, logit = forward(leaf, carry, cond)
+            (gradient,) = torch.autograd.grad(logit.sum(), leaf)
+        return x.detach(), logit.detach(), gradient
+
+    def _guidance_forward(self, layer: str) -> Callable[..., tuple[Tensor, Tensor]]:
+        guide, tail = self.need_guide(layer), self.split(layer).tail
+
+        def forward(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
+            x = tail(h, carry, cond)
+            return x, guide(x, cond)
+
+        self._guides[layer] = torch.compile(forward) if self.compile else forward
+        return self._guides[layer]
+
+    def need_guide(self, where: str) -> Score:
+        """The guide.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if self.guide is None:
+            raise InputError(
+                f"{where}: this GAN has no discriminator to follow. Fit one and make it the guide: "
+                "gan = fit_ratio(gan, real, proposal=Direct(), as_guide=True)"
+            )
+        return self.guide
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold every network in eval mode without gradients for weights; restore on leaving."""
+        networks = {id(self.generator): self.generator}
+        for score in [self.guide, *(r.score for r in self.ratios.values())]:
+            if score is not None:
+                networks[id(score.network)] = score.network
+        modules = {id(m): m for n in networks.values() for m in n.modules()}
+        parameters = {id(p): p for n in networks.values() for p in n.parameters()}
+        training = [m for m in modules.values() if m.training]
+        wanted = [p for p in parameters.values() if p.requires_grad]
+        try:
+            for module in training:
+                module.training = False
+            for parameter in wanted:
+                parameter.requires_grad_(False)
+            with torch.no_grad():
+                yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in wanted:
+                parameter.requires_grad_(True)
+
+    # -- laws -----------------------------------------------------------------------------------
+
+    def law(self, mover: Mover) -> str:
+        """Name the law of a prepared mover's proposals.
+
+        The name is a hash of everything the law depends on: the generator's weights, the latent,
+        the kind of condition, the mover's settings and, if it follows one, the guide's weights.
+        """
+        from gantandem.samplers.base import to_config
+
+        guide = self.guide if mover.uses_guide else None
+        return self._hash(to_config(mover), guide)
+
+    def _base_law(self) -> str:
+        return self._hash({"name": "direct"}, None)
+
+    def _hash(self, mover: dict[str, Any], guide: Score | None) -> str:
+        parts = {
+            "generator": weights_hash(self.generator),
+            "latent": self.latent.config(),
+            "condition": None if self.condition is None else type(self.condition).__name__,
+            "mover": mover,
+            "guide": None if guide is None else [weights_hash(guide.network), guide.output],
+        }
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def ratio(self, mover: Mover, *, strict: bool = True) -> Ratio:
+        """Look up the ratio fitted on a prepared mover's law.
+
+        Raises:
+            LawMismatchError: If there is none and ``strict``; otherwise a warning is logged and
+                the ratio of the plain generator judges.
+            NotARatioError: If only a critic is at hand.
+        """
+        law = self.law(mover)
+        if law not in self.ratios:
+            if not self.ratios and self.guide is not None:
+                self.guide.need_ratio(f"accepting samples of {type(mover).__name__}")
+            known = ", ".join(self.ratios) or "none"
+            message = (
+                f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
+                "Acceptance would be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
+                f"{type(mover).__name__}(...)), or pass strict=False to judge by another law's."
+            )
+            fallback = self.ratios.get(self._base_law()) or next(iter(self.ratios.values()), None)
+            if strict or fallback is None:
+                raise LawMismatchError(message)
+            self._say(f"mismatch {law}", message)
+            return fallback
+        ratio = self.ratios[law]
+        if ratio.origin == "shipped" and ratio.diagnosis is None:
+            self._say(
+                law,
+                "the discriminator that came with the generator judges here and was never "
+                "diagnosed: diagnose(gan, real, proposal=Direct()) tells whether to trust it",
+            )
+        return ratio
+
+    def _say(self, what: str, message: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            logger.warning(message)
+
+    # -- new GANs out of old ones ---------------------------------------------------------------
+
+    def replace(self, **changes: Any) -> GAN:
+        """Make a copy with some attributes changed; networks are shared, never copied."""
+        new = copy.copy(self)
+        new.ratios, new._told = dict(self.ratios), set(self._told)
+        new._splits, new._guides = dict(self._splits), {}
+        for name, value in changes.items():
+            setattr(new, name, value)
+        return new
+
+    def observe(self, real: Tensor, *, batch: int = 1000) -> GAN:
+        """Note the spread of real data and the guide's logits on it; movers resolve from them.
+
+        Args:
+            real: (N, *x_shape) real samples.
+            batch: Samples scored at a time.
+        """
+        spread = float(real.double().flatten(1).var(0).mean().sqrt())
+        logits = None
+        if self.guide is not None:
+            with self.frozen():
+                scores = torch.cat([self.guide(x.to(self.device)) for x in real.split(batch)])
+            logits = {"mean": float(scores.mean()), "median": float(scores.median())}
+        return self.replace(spread=float(f"{spread:.3g}"), real_logits=logits)
+
+    def with_guide(self, network: nn.Module, output: Output = "logit") -> GAN:
+        """Follow another network's gradient."""
+        return self.replace(guide=Score(network, output))
+
+    def with_ratio(self, law: str, ratio: Ratio) -> GAN:
+        """Add the ratio of a law."""
+        return self.replace(ratios={**self.ratios, law: ratio})
+
+    # -- checks ---------------------------------------------------------------------------------
+
+    def _examples(self) -> tuple[Tensor, Tensor | None]:
+        ids = torch.arange(_EXAMPLES, device=self.device)
+        return self.latent.draw(Key(0).fold("example"), ids), self.conditions(ids)
+
+    def _check(self) -> None:
+        with self.frozen():
+            z, cond = self._examples()
+            try:
+                x = self.decode(z, cond)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"generator {type(self.generator).__name__} does not take latents of shape "
+                    f"{tuple(z.shape)}: {error}"
+                ) from error
+            if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
+                got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+                raise InputError(
+                    f"generator {type(self.generator).__name__}: got {got} for {len(z)} latents; "
+                    "it must return one tensor with a row for each latent"
+                )
+            inputs = (z,) if cond is None else (z, cond)
+            check_rows(self.decode, self.generator, inputs, "generator")
+            if self.guide is None:
+                return
+            try:
+                self.guide(x, cond)
+            except InputError:
+                raise
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"discriminator {type(self.guide.network).__name__} does not take the "
+                    f"generator's output of shape {tuple(x.shape)}: {error}"
+                ) from error
+            inputs = (x,) if cond is None else (x, cond)
+            check_rows(self.guide.network, self.guide.network, inputs, "discriminator")

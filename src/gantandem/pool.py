@@ -1,0 +1,146 @@
+"""A pool of lanes of fixed width: continuous batching for samplers.
+
+A lane holds one (id, attempt). A finished lane is refilled at once from a stock of initial states,
+so work follows the mean number of steps and not the maximum, and the networks always see one batch
+shape. When there is nothing to refill with, lanes idle; idle lanes are counted as waste.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantandem.errors import InputError
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import Mover, leaves, tree_map
+
+
+class Finished(NamedTuple):
+    """Proposals that left the pool, one a row."""
+
+    id: Tensor
+    attempt: Tensor
+    x: Tensor
+    z: Tensor
+    logit: Tensor
+    steps: Tensor
+
+    def __len__(self) -> int:
+        """Number of proposals (and not of fields)."""
+        return self.id.shape[0]
+
+
+class Tickets(NamedTuple):
+    """(id, attempt) pairs waiting for a lane."""
+
+    id: Tensor
+    attempt: Tensor
+
+
+def check_width(width: int) -> int:
+    """Refuse a pool width that is not a positive multiple of 16.
+
+    Raises:
+        InputError: If it is not; below 16 or off a multiple, bits would depend on the batch.
+    """
+    if width < 16 or width % 16:
+        raise InputError(f"width: got {width}, allowed are multiples of 16 (such as 256 or 1024)")
+    return width
+
+
+class LanePool:
+    """Steps the lanes of one mover.
+
+    Args:
+        gan: The networks.
+        mover: A prepared mover.
+        key: Random numbers of its proposals.
+        width: W, number of lanes.
+        tickets: Asked for up to k further (id, attempt) pairs; may return fewer.
+        available: How many pairs ``tickets`` could give now.
+    """
+
+    def __init__(
+        self,
+        gan: GAN,
+        mover: Mover,
+        key: Key,
+        width: int,
+        tickets: Callable[[int], Tickets],
+        available: Callable[[], int],
+    ) -> None:
+        self.gan, self.mover, self.key, self.width = gan, mover, key, check_width(width)
+        self._tickets, self._available = tickets, available
+        self._cost = mover.cost()
+        self._state: Any = None
+        self._stock: Any = None
+        self._stock_used = self._stock_size = 0
+        self._idle = torch.arange(width, device=gan.device)
+        self._busy = torch.zeros(width, dtype=torch.bool, device=gan.device)
+        self.passes = 0
+        self.lane_steps = 0
+        self.idle_steps = 0
+
+    @property
+    def idle(self) -> int:
+        """Lanes without work."""
+        return len(self._idle)
+
+    def fill(self, *, force: bool = False) -> None:
+        """Give idle lanes work: from the stock, and from new states while tickets last.
+
+        Args:
+            force: Make states for fewer tickets than the width (the rest is padding).
+        """
+        while len(self._idle):
+            left = self._stock_size - self._stock_used
+            if left == 0:
+                waiting = self._available()
+                if waiting == 0 or (waiting < self.width and not force):
+                    return
+                self._restock()
+                left = self._stock_size
+            count = min(left, len(self._idle))
+            lanes, self._idle = self._idle[:count], self._idle[count:]
+            rows = slice(self._stock_used, self._stock_used + count)
+            self._stock_used += count
+            if self._state is None:
+                self._state = tree_map(torch.clone, self._stock)
+            for lane, fresh in zip(leaves(self._state), leaves(self._stock), strict=True):
+                lane.index_copy_(0, lanes, fresh[rows])
+            self._busy[lanes] = True
+
+    def _restock(self) -> None:
+        ticket = self._tickets(self.width)
+        self._stock_size, self._stock_used = len(ticket.id), 0
+        padding = self.width - self._stock_size
+        ids, attempts = (
+            torch.cat([v, v[:1].expand(padding)]) if padding else v
+            for v in (ticket.id, ticket.attempt)
+        )
+        self._stock = self.mover.init(self.gan, self.key, ids, attempts)
+        self.passes += self._cost.start * self._stock_size
+
+    def advance(self) -> Finished | None:
+        """Move every lane once; return what finished, if anything did."""
+        if self.idle == self.width:
+            return None
+        working = self.width - self.idle
+        ids, attempts = self._state.id, self._state.attempt
+        self._state, moved = self.mover.step(self.gan, self.key, self._state)
+        self.passes += self._cost.step * working
+        self.lane_steps += self.width
+        self.idle_steps += self.idle
+        lanes = (moved.done & self._busy if self.idle else moved.done).nonzero().squeeze(1)
+        if not len(lanes):
+            return None
+        rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps)
+        finished = Finished(*(value.index_select(0, lanes) for value in rows))
+        self._busy[lanes] = False
+        self._idle = torch.cat([self._idle, lanes]) if self.idle else lanes
+        self.fill()
+        return finished

@@ -1,0 +1,43 @@
+"""Samplers: movers make proposals, selectors judge them; they nest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gantandem.samplers.base import Chain, Cost, Moved, Mover, Proposal, Selector
+from gantandem.samplers.base import from_config as from_config
+from gantandem.samplers.base import to_config as to_config
+from gantandem.samplers.collaborative import collaborative
+from gantandem.samplers.direct import Direct
+from gantandem.samplers.metropolis import Metropolis
+from gantandem.samplers.refine import Refine
+from gantandem.samplers.rejection import DRS, OBRS, Rejection
+
+SAMPLERS: dict[str, type[Any]] = {
+    "direct": Direct,
+    "refine": Refine,
+    "metropolis": Metropolis,
+    "rejection": Rejection,
+    "drs": DRS,
+    "obrs": OBRS,
+}
+"""Built-in samplers by name; ``"module:Name"`` reaches anything else."""
+
+__all__ = [
+    "DRS",
+    "OBRS",
+    "SAMPLERS",
+    "Chain",
+    "Cost",
+    "Direct",
+    "Metropolis",
+    "Moved",
+    "Mover",
+    "Proposal",
+    "Refine",
+    "Rejection",
+    "Selector",
+    "collaborative",
+    "from_config",
+    "to_config",
+]

@@ -1,0 +1,256 @@
+"""What a sampler is: movers make proposals, selectors judge them.
+
+Both are frozen dataclasses of hyperparameters, which are also their JSON configuration. A user's
+own sampler is a dataclass with the same methods; ``gantandem.testing.check_sampler`` checks it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from gantandem.errors import ConfigError, InputError
+from gantandem.rng import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gantandem.gan import GAN
+
+
+class Moved(NamedTuple):
+    """What one step of a mover says of every lane.
+
+    ``x`` (W, *x_shape) and ``logit`` (W,) are the sample as it stands, ``steps`` (W,) the moves
+    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal.
+    """
+
+    x: Tensor
+    z: Tensor
+    logit: Tensor
+    steps: Tensor
+    done: Tensor
+
+
+class Cost(NamedTuple):
+    """Passes of one lane: of its start, of one step, and whether a step already scores x.
+
+    A pass is one forward of the generator's tail and a discriminator; with its gradient it counts
+    3; a head, a ratio network or a generator alone counts 1.
+    """
+
+    start: int
+    step: int
+    scores: bool
+
+
+class Proposal(NamedTuple):
+    """Finished proposals as a selector sees them, one a row, in attempt order for each id."""
+
+    id: Tensor
+    attempt: Tensor
+    log_ratio: Tensor
+
+
+class Chain(NamedTuple):
+    """What an id holds between its attempts, one a row.
+
+    Args:
+        log_ratio: (N,) float64 of the sample held; -inf before the first.
+        log_total: (N,) float64 running log sum of weights (reservoirs).
+        empty: (N,) bool, nothing is held yet.
+        accepted: (N,) bool, the sample held was accepted, not merely the last one left.
+        moves: (N,) int64 acceptances after the first sample.
+        keep: (N,) bool, the new proposal replaces the sample held.
+        done: (N,) bool, the id needs no further attempt.
+    """
+
+    log_ratio: Tensor
+    log_total: Tensor
+    empty: Tensor
+    accepted: Tensor
+    moves: Tensor
+    keep: Tensor
+    done: Tensor
+
+    def where(self, accept: Tensor, new: Proposal) -> Chain:
+        """Take the new proposal where ``accept``; an empty chain holds it in any case."""
+        keep = accept | self.empty
+        return self._replace(
+            log_ratio=torch.where(keep, new.log_ratio, self.log_ratio),
+            moves=self.moves + (accept & ~self.empty),
+            empty=torch.zeros_like(self.empty),
+            accepted=self.accepted | accept,
+            keep=keep,
+        )
+
+    def accept_if(self, accept: Tensor, new: Proposal, budget: int) -> Chain:
+        """Finish at the first acceptance; when the budget is spent, hold the last proposal."""
+        every = torch.ones_like(accept)
+        return self._replace(
+            log_ratio=new.log_ratio,
+            empty=~every,
+            accepted=accept,
+            keep=every,
+            done=accept | (new.attempt + 1 >= budget),
+        )
+
+    def done_if(self, done: Tensor) -> Chain:
+        """Finish the ids where ``done``."""
+        return self._replace(done=done)
+
+
+@runtime_checkable
+class Mover(Protocol):
+    """Makes proposals: ``init`` the states of some (id, attempt) pairs, ``step`` them until done.
+
+    A state is a NamedTuple of tensors with W rows (nested tuples and None are allowed), among
+    them ``id`` and ``attempt``.
+    """
+
+    name: ClassVar[str]
+    uses_guide: ClassVar[bool]
+
+    def prepare(self, gan: GAN, key: Key) -> Mover:
+        """Resolve every ``auto``; nothing adapts afterwards."""
+        ...
+
+    def cost(self) -> Cost:
+        """Passes of a lane."""
+        ...
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> Any:
+        """Make the states of W (id, attempt) pairs, (W,) int64 each."""
+        ...
+
+    def step(self, gan: GAN, key: Key, state: Any) -> tuple[Any, Moved]:
+        """Move every lane once. May overwrite ``state``."""
+        ...
+
+
+@runtime_checkable
+class Selector(Protocol):
+    """Judges finished proposals; never touches a network."""
+
+    name: ClassVar[str]
+    proposal: Mover
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> Selector:
+        """Fix every constant from ``pilot(n)``, the log ratios of n pilot proposals."""
+        ...
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Judge one finished proposal a row."""
+        ...
+
+    @property
+    def budget(self) -> int:
+        """Most attempts of an id."""
+        ...
+
+
+T = TypeVar("T")
+
+
+def tree_map(function: Callable[..., Any], tree: T, *others: T) -> T:
+    """Apply a function to the tensors of nested (named) tuples; None stays None."""
+    if isinstance(tree, Tensor):
+        return function(tree, *others)
+    if tree is None:
+        return tree
+    values = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]  # type: ignore
+    return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)  # type: ignore
+
+
+def leaves(tree: Any) -> list[Tensor]:
+    """The tensors of nested (named) tuples, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [] if tree is None else [leaf for part in tree for leaf in leaves(part)]
+
+
+def to_config(sampler: Any) -> dict[str, Any]:
+    """A sampler's settings as JSON-ready values; :func:`from_config` is the way back."""
+    from gantandem.samplers import SAMPLERS
+
+    kind = type(sampler)
+    name = getattr(kind, "name", None)
+    if SAMPLERS.get(name or "") is not kind:
+        name = f"{kind.__module__}:{kind.__qualname__}"
+    config: dict[str, Any] = {"name": name}
+    for item in dataclasses.fields(sampler):
+        value = getattr(sampler, item.name)
+        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        config[item.name] = to_config(value) if nested else value
+    return config if len(config) > 1 else {"name": name}
+
+
+def from_config(config: str | dict[str, Any]) -> Any:
+    """Build a sampler from its name or its settings.
+
+    Args:
+        config: A built-in name such as ``"refine"``, ``"module:Name"`` for your own class, or a
+            dictionary with ``name`` and settings, nested where a setting is itself a sampler.
+
+    Raises:
+        ConfigError: If the name or a setting is unknown (near matches are listed), or a value
+            is not allowed.
+    """
+    from gantandem.samplers import SAMPLERS
+
+    config = {"name": config} if isinstance(config, str) else dict(config)
+    name = config.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"sampler: 'name' is missing in {config}")
+    kind = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
+    if dataclasses.is_dataclass(kind):
+        allowed = [item.name for item in dataclasses.fields(kind) if item.init]
+        for setting in config:
+            if setting not in allowed:
+                near = difflib.get_close_matches(setting, allowed, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(
+                    f"sampler {name!r}: unknown setting {setting!r}{hint} "
+                    f"(allowed: {', '.join(allowed)})"
+                )
+    values = {k: from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    if isinstance(values.get("proposal"), str):
+        values["proposal"] = from_config(values["proposal"])
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"sampler {name!r}: {error}") from None
+
+
+def _foreign(name: str, known: list[str]) -> Any:
+    if ":" not in name:
+        near = difflib.get_close_matches(name, known, n=2)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ConfigError(
+            f"unknown sampler {name!r}{hint} (allowed: {', '.join(known)}, or 'module:Name')"
+        )
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None
+
+
+def check_choice(where: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is not among the allowed words."""
+    if value not in allowed:
+        raise InputError(f"{where}: got {value!r}, allowed are {', '.join(allowed)}")
+
+
+def check_positive(where: str, value: Any, *, integer: bool = False) -> None:
+    """Refuse a value that is not a positive number (or integer)."""
+    kind = int if integer else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
+        wanted = "an integer of 1 or more" if integer else "a number above 0"
+        raise InputError(f"{where}: got {value!r}, allowed is {wanted}")

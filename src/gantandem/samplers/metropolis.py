@@ -1,0 +1,54 @@
+"""Metropolis-Hastings with independent proposals (MH-GAN)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gantandem.rng import Key
+from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.direct import Direct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metropolis:
+    """Independence chain: y ~ proposal, accepted with min(1, r(y) / r(x)); its last state is kept.
+
+    The law tends to p_data as the number of proposals grows, if the ratio is exact. Turner et
+    al., Metropolis-Hastings Generative Adversarial Networks, ICML 2019, Algorithm 1; Liu et al.,
+    AAAI 2020, Equation 8. Chains start from their first proposal and not, as in MH-GAN, from a
+    real sample, which might then be emitted as it is.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        proposals: K, proposals of a chain (640 in MH-GAN, 20 in collaborative sampling).
+
+    Raises:
+        InputError: If ``proposals`` is not a positive integer.
+    """
+
+    name: ClassVar[str] = "metropolis"
+
+    proposal: Mover = Direct()
+    proposals: int = 20
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("metropolis proposals", self.proposals, integer=True)
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> Metropolis:
+        """Nothing to fix."""
+        return self
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log r(y) - log r(x); a NaN is a rejection."""
+        accept = key.log_uniform(new.id, new.attempt) < new.log_ratio - chain.log_ratio
+        return chain.where(accept, new).done_if(new.attempt + 1 >= self.proposals)
+
+    @property
+    def budget(self) -> int:
+        """Attempts of an id: all of them are needed."""
+        return self.proposals

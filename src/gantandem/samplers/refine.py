@@ -1,0 +1,290 @@
+"""Refinement by the discriminator's gradient at a layer of the generator.
+
+Liu, Kothari and Alahi, Collaborative Sampling in Generative Adversarial Networks, AAAI 2020,
+Algorithm 1 and Equations 3-5: h <- h - lambda * update(grad_h of -log sigmoid(d(tail(h)))).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from gantandem.errors import InputError
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
+
+logger = logging.getLogger(__name__)
+
+Stop = Literal["random", "last", "best", "threshold"]
+Update = Literal["sgd", "momentum", "adam", "scaled-adam"]
+AUTO_STEP = 0.02
+"""``step_size="auto"`` is this share of the activation's standard deviation on G's samples."""
+PILOTS = 1024
+
+
+class Best(NamedTuple):
+    """The best sample a lane has seen."""
+
+    x: Tensor
+    logit: Tensor
+    steps: Tensor
+
+
+class RefineState(NamedTuple):
+    """One activation a lane, its own step counter and optimiser moments."""
+
+    id: Tensor
+    attempt: Tensor
+    z: Tensor
+    h: Tensor
+    carry: tuple[Tensor, ...]
+    cond: Tensor | None
+    step: Tensor
+    target: Tensor
+    moment: Tensor | None
+    square: Tensor | None
+    loss: Tensor | None
+    best: Best | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refine:
+    """Gradient steps of the guide on an activation of the generator.
+
+    The law is biased: it is neither p_G nor p_data. With ``stop="random"`` its support covers
+    p_G's, so that an acceptance on a ratio fitted on this law can correct it.
+
+    Args:
+        layer: Module of the generator whose output is refined, or ``"latent"`` or ``"data"``.
+        steps: K, most steps of a lane.
+        step_size: lambda, in units of the activation; ``"auto"`` takes 0.02 times the
+            activation's standard deviation on G's samples.
+        stop: ``"random"`` (each lane a uniform step in 0..K), ``"last"`` (K), ``"best"`` (the
+            highest logit of 0..K) or ``"threshold"`` (the first logit of at least ``threshold``).
+        stop_probability: With ``stop="random"``: stop before each step with this probability
+            instead (at K at the latest).
+        threshold: eta; None takes the median of the guide's logit on real data.
+        update: ``"sgd"``, ``"momentum"`` (.9), ``"adam"`` (as defined by Kingma and Ba) or
+            ``"scaled-adam"``, the authors': betas .9 and .5, each step scaled by
+            max(0, loss + .5)^2, loss = mean logit of real - logit of x, smoothed by .5. Their code
+            never advances Adam's counter, which makes moves about 7 times longer; this one does.
+        betas: Adam's betas; None takes (.9, .999), or (.9, .5) with ``"scaled-adam"``.
+        reference: The mean logit of real data for ``"scaled-adam"``; None takes it from the GAN.
+        clamp: Range to clamp to when refining pixels, for example (-1, 1).
+        defensive: Share of proposals that start from a widened point: the activation plus
+            Gaussian noise whose standard deviation is uniform in [0, ``defensive_scale``] spreads.
+            The coin is keyed per (id, attempt).
+        defensive_scale: In spreads.
+        spread: The activation's standard deviation (of the data, if ``layer="data"`` and real
+            data have been seen); None measures it.
+        unrefined: Share of proposals left at their start. Needed (at least 1/(K+1)) when
+            ``defensive`` meets another stop rule than ``"random"``, since refinement may contract.
+
+    Raises:
+        InputError: If a setting is not allowed, or one that needs real data cannot be resolved.
+    """
+
+    name: ClassVar[str] = "refine"
+    uses_guide: ClassVar[bool] = True
+
+    layer: str = "data"
+    steps: int = 50
+    step_size: float | Literal["auto"] = "auto"
+    stop: Stop = "random"
+    stop_probability: float | None = None
+    threshold: float | None = None
+    update: Update = "adam"
+    betas: tuple[float, float] | None = None
+    reference: float | None = None
+    clamp: tuple[float, float] | None = None
+    defensive: float = 0.0
+    defensive_scale: float = 1.0
+    spread: float | None = None
+    unrefined: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("refine steps", self.steps, integer=True)
+        check_choice("refine stop", self.stop, get_args(Stop))
+        check_choice("refine update", self.update, get_args(Update))
+        if self.step_size != "auto":
+            check_positive("refine step_size (or 'auto')", self.step_size)
+        for name in ("defensive", "unrefined", "stop_probability"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"refine {name}: got {share}, allowed is a share from 0 to 1")
+        least = 1 / (self.steps + 1)
+        if self.defensive and self.stop != "random" and self.unrefined < least:
+            raise InputError(
+                f"refine: defensive={self.defensive} with stop={self.stop!r} needs some proposals "
+                f"left unrefined, or refinement narrows the law's support: pass unrefined={least:.3f}"
+                " or more, or stop='random'"
+            )
+
+    def prepare(self, gan: GAN, key: Key) -> Refine:
+        """Resolve step size, threshold, reference and spread on pilot samples."""
+        gan.need_guide("refine")
+        changes: dict[str, float] = {}
+        if self.spread is None and (self.step_size == "auto" or self.defensive):
+            changes["spread"] = _round(self._measure_spread(gan, key))
+        if self.step_size == "auto":
+            spread = self.spread if self.spread is not None else changes["spread"]
+            changes["step_size"] = _round(AUTO_STEP * spread)
+        for name, statistic, needed in (
+            ("threshold", "median", self.stop == "threshold"),
+            ("reference", "mean", self.update == "scaled-adam"),
+        ):
+            if needed and getattr(self, name) is None:
+                if gan.real_logits is None:
+                    raise InputError(
+                        f"refine {name}: None takes the {statistic} logit of real data, and this "
+                        f"GAN has seen none: call gan = gan.observe(real), or pass {name}=..."
+                    )
+                changes[name] = gan.real_logits[statistic]
+        if gan.guide is not None and not gan.shaped:
+            gan._say(
+                "unshaped",
+                "refining with a discriminator that was not shaped: it often makes samples worse. "
+                "shape(gan, real, refine=...) makes a guide to follow",
+            )
+        return replace(self, **changes)
+
+    def _measure_spread(self, gan: GAN, key: Key) -> float:
+        if self.layer == "data" and gan.spread is not None:
+            return gan.spread
+        ids = torch.arange(PILOTS, device=gan.device)
+        spread = []
+        for part in ids.split(256):
+            z = gan.latent.draw(key.fold("spread"), part)
+            h, _ = gan.split(self.layer).head(z, gan.conditions(part))
+            spread.append(h)
+        return float(torch.cat(spread).double().flatten(1).var(0).mean().sqrt())
+
+    def cost(self) -> Cost:
+        """The head once, then a tail, guide and gradient each time; the last one scores x."""
+        return Cost(start=0 if self.layer == "latent" else 1, step=3, scores=True)
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> RefineState:
+        """Run the head, widen some starts, and draw every lane's stop."""
+        z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
+        h, carry = gan.split(self.layer).head(z, cond)
+        if self.defensive:
+            h = self._widen(key, ids, attempts, h)
+        zeros = torch.zeros_like(ids)
+        adam = self.update in ("adam", "scaled-adam")
+        best = None
+        if self.stop == "best":
+            x = torch.zeros_like(gan.split(self.layer).tail(h, carry, cond))
+            best = Best(x, torch.full_like(h.flatten(1)[:, 0], -torch.inf), zeros.clone())
+        return RefineState(
+            id=ids,
+            attempt=attempts,
+            z=z,
+            h=h.clone() if h is z else h,
+            carry=carry,
+            cond=cond,
+            step=zeros,
+            target=self._draw_stop(key, ids, attempts),
+            moment=torch.zeros_like(h) if self.update != "sgd" else None,
+            square=torch.zeros_like(h) if adam else None,
+            loss=torch.full(ids.shape, torch.nan, device=h.device)
+            if self.update == "scaled-adam"
+            else None,
+            best=best,
+        )
+
+    def _widen(self, key: Key, ids: Tensor, attempts: Tensor, h: Tensor) -> Tensor:
+        coin, scale = key.fold("widen").uniform(ids, attempts, shape=(2,)).unbind(1)
+        assert self.spread is not None  # resolved by prepare
+        std = torch.where(coin < self.defensive, scale * self.defensive_scale * self.spread, 0.0)
+        noise = key.fold("wide").normal(ids, attempts, shape=tuple(h.shape[1:]))
+        return h + std.view(-1, *[1] * (h.dim() - 1)) * noise
+
+    def _draw_stop(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        target = torch.full_like(ids, self.steps)
+        if self.stop == "random" and self.stop_probability is not None:
+            steps = torch.arange(self.steps, device=ids.device)
+            survive = torch.tensor(1 - self.stop_probability).double() ** (steps + 1)
+            uniform = key.fold("stop").uniform(ids, attempts).double()
+            target = (uniform[:, None] < survive.to(ids.device)).sum(1)
+        elif self.stop == "random":
+            target = key.fold("stop").integers(self.steps + 1, ids, attempts)
+        if self.unrefined:
+            stay = key.fold("unrefined").uniform(ids, attempts) < self.unrefined
+            target = torch.where(stay, 0, target)
+        return target
+
+    def step(self, gan: GAN, key: Key, state: RefineState) -> tuple[RefineState, Moved]:
+        """Evaluate every lane where it stands, then move those that are not done."""
+        s = state
+        x, logit, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)
+        done = s.step >= s.target
+        if self.stop == "threshold":
+            done = done | (logit >= self.threshold)
+        moved = Moved(x, s.z, logit, s.step, done)
+        best = s.best
+        if best is not None:
+            better = logit > best.logit
+            best = Best(
+                torch.where(_rows(better, x), x, best.x),
+                torch.where(better, logit, best.logit),
+                torch.where(better, s.step, best.steps),
+            )
+            moved = Moved(best.x, s.z, best.logit, best.steps, done)
+        critic = gan.guide is not None and gan.guide.output == "critic"
+        slope = gradient if critic else gradient * _rows(torch.sigmoid(-logit), gradient)
+        h, moment, square, loss = self._update(s, slope, logit)
+        if self.clamp is not None:
+            h = h.clamp(*self.clamp)
+        s = s._replace(h=h, step=s.step + 1, moment=moment, square=square, loss=loss, best=best)
+        return s, moved
+
+    def _update(
+        self, s: RefineState, slope: Tensor, logit: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """One uphill move: returns h, the two moments and the smoothed loss."""
+        eta = float(self.step_size)
+        if s.moment is None:
+            return s.h + eta * slope, None, None, None
+        if s.square is None:
+            moment = torch.add(slope, s.moment, alpha=0.9)
+            return torch.add(s.h, moment, alpha=eta), moment, None, None
+        beta1, beta2 = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
+        moment = torch.lerp(slope, s.moment, beta1)
+        square = torch.lerp(slope.square(), s.square, beta2)
+        rate, root = _corrections(self.steps + 1, eta, beta1, beta2, slope.device)
+        last = s.step.clamp(max=self.steps)
+        scale, loss = rate[last], s.loss
+        if loss is not None:
+            now = self.reference - logit
+            loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
+            scale = scale * (loss + 0.5).clamp(min=0).square()
+        root_square = square.sqrt().mul_(_rows(root[last], square)).add_(1e-8)
+        h = torch.addcdiv(s.h, moment * _rows(scale, moment), root_square)
+        return h, moment, square, loss
+
+
+def _rows(values: Tensor, like: Tensor) -> Tensor:
+    """View (W,) values so that they multiply the rows of a tensor."""
+    return values.view(-1, *[1] * (like.dim() - 1))
+
+
+def _round(value: float) -> float:
+    """Three significant digits: a resolved setting is written into laws and files."""
+    return float(f"{value:.3g}")
+
+
+@functools.lru_cache(maxsize=16)
+def _corrections(
+    count: int, eta: float, beta1: float, beta2: float, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Adam's bias corrections by step: eta / (1 - beta1^t) and 1 / sqrt(1 - beta2^t)."""
+    t = torch.arange(1, count + 1, dtype=torch.float64)
+    rate, root = eta / (1 - beta1**t), (1 - beta2**t).rsqrt()
+    return rate.float().to(device), root.float().to(device)

@@ -1,0 +1,207 @@
+"""Rejection: exact, discriminator rejection sampling (DRS), and optimal budgeted (OBRS)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gantandem.errors import InputError
+from gantandem.rng import Key
+from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.direct import Direct
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Accept with min(r / M, 1), M = max r on pilot proposals, then frozen.
+
+    Exact if M bounds r; proposals above M are counted as ``excess``. Azadi et al., Discriminator
+    Rejection Sampling, ICLR 2019, Section 3.1. Unlike their code, M never changes while sampling.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        log_max: log M; None takes the largest log ratio of the pilot.
+        pilot: Pilot proposals.
+        budget: Most attempts of an id; then its last proposal is returned as not accepted.
+
+    Raises:
+        InputError: If ``pilot`` or ``budget`` is not a positive integer.
+    """
+
+    name: ClassVar[str] = "rejection"
+
+    proposal: Mover = Direct()
+    log_max: float | None = None
+    pilot: int = 10_000
+    budget: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("rejection pilot", self.pilot, integer=True)
+        check_positive("rejection budget", self.budget, integer=True)
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> Rejection:
+        """Fix M on the pilot; warn when the ratio looks unbounded."""
+        if self.log_max is not None:
+            return self
+        log_ratio = pilot(self.pilot).sort().values
+        top, rest = float(log_ratio[-1]), float(log_ratio[-max(2, len(log_ratio) // 1000)])
+        if top - rest > math.log(10):
+            logger.warning(
+                "rejection: the largest ratio of the pilot (%.3g) is over 10 times its 99.9%% "
+                "quantile: the ratio looks unbounded, so the result is not exact. OBRS suits "
+                "heavy tails better",
+                math.exp(top),
+            )
+        return replace(self, log_max=top)
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log r - log M."""
+        accept = key.log_uniform(new.id, new.attempt) < new.log_ratio - _known(self.log_max)
+        return chain.accept_if(accept, new, self.budget)
+
+    def excess(self, new: Proposal) -> Tensor:
+        """Where the frozen bound was exceeded."""
+        return new.log_ratio > _known(self.log_max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DRS:
+    """Discriminator rejection sampling as published: accept with sigmoid(F).
+
+    F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
+    percentile of F on the pilot: more acceptances than exact rejection, for a biased law (exact
+    only with gamma = 0, eps -> 0 and a true M). Azadi et al., ICLR 2019, Equation 8. Maximum and
+    gamma are frozen on a pilot and do not follow the batch, as they do in published code.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        percentile: gamma is this percentile of F on the pilot, from 0 to 100; None means gamma 0.
+        eps: Keeps the logarithm finite.
+        log_max: log M; None takes the largest log ratio of the pilot.
+        gamma: None takes it from the pilot.
+        pilot: Pilot proposals.
+        budget: Most attempts of an id; then its last proposal is returned as not accepted.
+
+    Raises:
+        InputError: If a setting is out of range.
+    """
+
+    name: ClassVar[str] = "drs"
+
+    proposal: Mover = Direct()
+    percentile: float | None = 95.0
+    eps: float = 1e-6
+    log_max: float | None = None
+    gamma: float | None = None
+    pilot: int = 10_000
+    budget: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("drs pilot", self.pilot, integer=True)
+        check_positive("drs budget", self.budget, integer=True)
+        check_positive("drs eps", self.eps)
+        if self.percentile is not None and not 0 <= self.percentile <= 100:
+            raise InputError(f"drs percentile: got {self.percentile}, allowed is 0 to 100 or None")
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> DRS:
+        """Fix M and gamma on the pilot."""
+        if self.log_max is not None and self.gamma is not None:
+            return self
+        log_ratio = pilot(self.pilot)
+        log_max = float(log_ratio.max()) if self.log_max is None else self.log_max
+        gamma = self.gamma
+        if gamma is None:
+            known = replace(self, log_max=log_max, gamma=0.0)
+            share = None if self.percentile is None else self.percentile / 100
+            gamma = 0.0 if share is None else float(known._logit(log_ratio).quantile(share))
+        return replace(self, log_max=log_max, gamma=gamma)
+
+    def _logit(self, log_ratio: Tensor) -> Tensor:
+        """F, the logit of the acceptance probability."""
+        delta = (log_ratio - _known(self.log_max)).clamp(max=0.0)
+        return delta - torch.log(-torch.expm1(delta - self.eps)) - _known(self.gamma)
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log sigmoid(F)."""
+        log_accept = F.logsigmoid(self._logit(new.log_ratio))
+        accept = key.log_uniform(new.id, new.attempt) < log_accept
+        return chain.accept_if(accept, new, self.budget)
+
+    def excess(self, new: Proposal) -> Tensor:
+        """Where the frozen maximum was exceeded."""
+        return new.log_ratio > _known(self.log_max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OBRS:
+    """Optimal budgeted rejection: accept with min(c r, 1), c such that one in K is accepted.
+
+    Exact when K >= max r; otherwise the best f-divergence to p_data that K proposals a sample can
+    buy. Verine et al., Optimal Budgeted Rejection Sampling for Generative Models, AISTATS 2024.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        expected: K, expected proposals a sample (2 to 10 in the paper).
+        log_scale: log c; None solves for it on the pilot.
+        pilot: Pilot proposals.
+        max_attempts: Most attempts of an id, None for 32 K; then its last proposal is returned as
+            not accepted.
+
+    Raises:
+        InputError: If ``expected`` is below 1, or ``pilot`` is not a positive integer.
+    """
+
+    name: ClassVar[str] = "obrs"
+
+    proposal: Mover = Direct()
+    expected: float = 8.0
+    log_scale: float | None = None
+    pilot: int = 10_000
+    max_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if not self.expected >= 1:
+            raise InputError(f"obrs expected: got {self.expected}, allowed is 1 or more")
+        check_positive("obrs pilot", self.pilot, integer=True)
+        if self.max_attempts is not None:
+            check_positive("obrs max_attempts", self.max_attempts, integer=True)
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> OBRS:
+        """Solve mean(min(c r, 1)) = 1/K for log c on the pilot, by bisection."""
+        if self.log_scale is not None:
+            return self
+        log_ratio = pilot(self.pilot)
+        low, high = -float(log_ratio.max()) - 50, 50 - float(log_ratio.min().clamp(min=-700))
+        for _ in range(100):
+            middle = (low + high) / 2
+            mean = float((log_ratio + middle).clamp(max=0).exp().mean())
+            low, high = (middle, high) if mean < 1 / self.expected else (low, middle)
+        return replace(self, log_scale=(low + high) / 2)
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log c + log r."""
+        accept = key.log_uniform(new.id, new.attempt) < _known(self.log_scale) + new.log_ratio
+        return chain.accept_if(accept, new, self.budget)
+
+    @property
+    def budget(self) -> int:
+        """Most attempts of an id."""
+        return math.ceil(32 * self.expected) if self.max_attempts is None else self.max_attempts
+
+
+def _known(value: float | None) -> float:
+    if value is None:
+        raise InputError("this selector was not prepared; sample() does it, or call prepare")
+    return value

@@ -1,0 +1,122 @@
+"""What sampling returns, and its file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantandem.errors import DataError, OutputError
+
+_FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples in id order with what is known of each.
+
+    Args:
+        x: (N, *x_shape) samples.
+        z: (N, d) latents they started from (a chain in the latent: where it ended).
+        log_ratio: (N,) float64 log p_data / p_proposal; for a mover alone the guide's logit (NaN
+            where no discriminator ran).
+        steps: (N,) moves behind the sample.
+        attempts: (N,) proposals made for it.
+        accepted: (N,) False where the budget ran out or the proposal was not finite.
+        ids: (N,) ids; with the seed they name a sample.
+        manifest: Seed, versions, sampler configuration, weight hashes, passes and events.
+    """
+
+    x: Tensor
+    z: Tensor
+    log_ratio: Tensor
+    steps: Tensor
+    attempts: Tensor
+    accepted: Tensor
+    ids: Tensor
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.x)
+
+    @classmethod
+    def join(cls, blocks: Iterable[Samples], manifest: dict[str, Any]) -> Samples:
+        """Concatenate blocks.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        parts = list(blocks)
+        if not parts:
+            raise ValueError("no samples to join")
+        return cls(*(torch.cat([getattr(p, f) for p in parts]) for f in _FIELDS), manifest)
+
+    def save(self, path: str | Path) -> Path:
+        """Write one .npz with every field and the manifest as JSON; whole or not at all.
+
+        Raises:
+            OutputError: If it cannot be written (a full disk, say); an older file is kept.
+        """
+        path = Path(path)
+        arrays = {f: getattr(self, f).cpu().numpy() for f in _FIELDS}
+        arrays["manifest"] = np.array(json.dumps(self.manifest))
+        write_atomic(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Samples:
+        """Read what ``save`` wrote; nothing is unpickled.
+
+        Raises:
+            DataError: If the file is missing, truncated or not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                values = {f: torch.from_numpy(file[f]) for f in _FIELDS}
+                return cls(**values, manifest=json.loads(str(file["manifest"])))
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file; write one with Samples.save") from None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{path}: not a samples file, or truncated ({error}); make it again"
+            ) from None
+
+
+def write_atomic(path: Path, write: Any) -> None:
+    """Write through a temporary file beside the target, renamed when complete.
+
+    Args:
+        path: Where the file goes; its folder is made.
+        write: Called with an open binary file.
+
+    Raises:
+        OutputError: If writing fails; nothing half-written is left behind.
+    """
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            name = file.name
+            write(file)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror or error}). Nothing half-written was "
+            "left and files already complete are kept; free some space or choose another folder"
+        ) from error
+    finally:
+        if name and os.path.exists(name):
+            os.unlink(name)
