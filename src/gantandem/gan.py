@@ -77,6 +77,8 @@ class GAN:
         self.spread: float | None = None
         self.real_logits: dict[str, float] | None = None
         self.history: tuple[dict[str, Any], ...] = ()
+        self.specs: dict[str, dict[str, Any]] = {}
+        self.setup_passes = 0
         self.ratios: dict[str, Ratio] = {}
         self._splits: dict[str, Split] = {}
         self._guides: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {}

@@ -1,0 +1,104 @@
+"""GANtandem: better samples from a trained GAN, by letting its discriminator work at sampling time.
+
+>>> import gantandem as gt
+>>> sorted(gt.SAMPLERS)[:2]
+['direct', 'drs']
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gantandem._version import __version__
+
+if TYPE_CHECKING:
+    from gantandem.comparing import Compared, compare
+    from gantandem.data.real import Real
+    from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+    from gantandem.engine import prepare, sample, sample_iter
+    from gantandem.errors import GANtandemError
+    from gantandem.gan import GAN
+    from gantandem.latent import Latent, Normal, Uniform
+    from gantandem.rng import Key
+    from gantandem.runs import load_run, save_run
+    from gantandem.samplers import (
+        DRS,
+        OBRS,
+        SAMPLERS,
+        Direct,
+        Metropolis,
+        Refine,
+        Rejection,
+        collaborative,
+        from_config,
+        to_config,
+    )
+    from gantandem.samples import Samples
+
+_WHERE = {
+    "comparing": ("Compared", "compare"),
+    "data.real": ("Real",),
+    "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
+    "engine": ("prepare", "sample", "sample_iter"),
+    "errors": ("GANtandemError",),
+    "gan": ("GAN",),
+    "latent": ("Latent", "Normal", "Uniform"),
+    "rng": ("Key",),
+    "runs": ("load_run", "save_run"),
+    "samplers": (
+        "DRS",
+        "OBRS",
+        "SAMPLERS",
+        "Direct",
+        "Metropolis",
+        "Refine",
+        "Rejection",
+        "collaborative",
+        "from_config",
+        "to_config",
+    ),
+    "samples": ("Samples",),
+}
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [
+    "DRS",
+    "GAN",
+    "OBRS",
+    "SAMPLERS",
+    "Compared",
+    "Diagnosis",
+    "Direct",
+    "GANtandemError",
+    "Key",
+    "Latent",
+    "Metropolis",
+    "Normal",
+    "Real",
+    "Refine",
+    "Rejection",
+    "Samples",
+    "Uniform",
+    "__version__",
+    "calibrate",
+    "collaborative",
+    "compare",
+    "diagnose",
+    "fit_ratio",
+    "from_config",
+    "load_run",
+    "prepare",
+    "sample",
+    "sample_iter",
+    "save_run",
+    "shape",
+    "to_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name where it lives, on first use: importing the package stays light."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"gantandem.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'gantandem' has no attribute {name!r}")

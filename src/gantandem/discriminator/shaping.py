@@ -1,0 +1,239 @@
+"""Discriminator shaping: fit the guide against its own refined samples.
+
+Liu, Kothari and Alahi, AAAI 2020, Algorithm 2. The published loop refines a fresh batch for all K
+steps before each update of D. Here a persistent lane pool moves by one step per update, and
+negatives are drawn from the last few thousand finished proposals: an update costs one refinement
+step instead of K.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gantandem.data.real import Real
+from gantandem.discriminator.parts import (
+    batches,
+    contrast,
+    draw_all,
+    frozen_copy,
+    logits,
+    split_real,
+    trainable,
+)
+from gantandem.errors import InputError
+from gantandem.gan import GAN
+from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.pool import LanePool, Tickets
+from gantandem.progress import track
+from gantandem.rng import Key
+from gantandem.samplers.base import check_positive
+from gantandem.samplers.refine import Refine
+from gantandem.score import Score
+
+logger = logging.getLogger(__name__)
+
+Distance = Callable[[Tensor, Tensor], float]
+
+
+def shape(
+    gan: GAN,
+    real: Real | Tensor,
+    *,
+    refine: Refine | None = None,
+    updates: int = 4000,
+    learning_rate: float = 1e-3,
+    batch: int = 1000,
+    width: int | None = None,
+    replay: int = 4096,
+    check_every: int = 500,
+    check_samples: int = 4000,
+    distance: Distance = sliced_wasserstein,
+    recipe: Literal["pool", "paper"] = "pool",
+    seed: int = 0,
+    progress: bool | None = None,
+) -> GAN:
+    """Make a guide that leads refined samples to the data.
+
+    Every ``check_every`` updates, samples refined by the guide as it stands are compared with
+    held-out real data; the nearest guide is kept (not the one of lowest Brier score: as refined
+    samples approach the data the best discriminator's Brier score rises). The unshaped guide
+    takes part, so shaping never returns something that measured worse.
+
+    Args:
+        gan: With a discriminator to start from.
+        real: (N, *x_shape) real samples, or a ``Real`` split in parts.
+        refine: The refinement to shape for; None for the default of the GAN or ``Refine()``.
+        updates: Discriminator updates.
+        learning_rate: Of Adam (recipe "pool") or SGD (recipe "paper", which used 8e-3); "pool"
+            lowers it to a tenth over the last quarter.
+        batch: Real, and as many refined, samples of an update.
+        width: Lanes of the pool.
+        replay: How many of the last finished proposals negatives are drawn from.
+        check_every: Updates between two comparisons.
+        check_samples: Refined samples of a comparison.
+        distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
+            unless given.
+        recipe: ``"paper"`` refines a fresh batch for each update, as published, and keeps the
+            last guide.
+        seed: Of the data order and the pool.
+        progress: Show a progress bar.
+
+    Returns:
+        A new GAN with the shaped guide, ``proposal`` (the resolved refinement) and ``history``
+        (one entry a comparison).
+
+    Raises:
+        InputError: If there is no discriminator, or a setting is not allowed.
+        DataError: If the real samples are too few or not finite.
+    """
+    for name, value in (("updates", updates), ("batch", batch), ("check_every", check_every)):
+        check_positive(f"shape {name}", value, integer=True)
+    check_positive("shape learning_rate", learning_rate)
+    if recipe not in ("pool", "paper"):
+        raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
+    guide = gan.need_guide("shape")
+    parts = split_real(real, seed)
+    gan = gan.observe(parts.fit).replace(shaped=True)
+    mover = (refine or gan.proposal or Refine())
+    if not isinstance(mover, Refine):
+        raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
+    key = Key(seed).fold("shape")
+    mover = mover.prepare(gan, Key(0).fold("prepare"))
+    own = trainable(guide.network)
+    score = Score(own, "logit" if guide.output == "prob" else guide.output)
+    if guide.output == "prob":
+        raise InputError(
+            "shape: a discriminator that ends in a sigmoid saturates; pass the network without it "
+            "(output='logit')"
+        )
+    working = gan.replace(guide=score)
+    shaper = _Shaper(working, own, mover, parts, key, width, batch, replay)
+    best, history = (float("inf"), guide.network), []
+    begin = time.perf_counter()
+    every = batches(parts.fit, batch, key.fold("real").generator())
+    if recipe == "paper":
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(own.parameters(), lr=learning_rate)
+    else:
+        optimizer = torch.optim.Adam(own.parameters(), lr=learning_rate)
+    with track(updates, "shape", progress) as update:
+        for step in range(updates + 1):
+            if step % check_every == 0 or step == updates:
+                entry = shaper.check(distance, check_samples, step)
+                entry["seconds"] = round(time.perf_counter() - begin, 3)
+                history.append(entry)
+                if entry["distance"] < best[0] or recipe == "paper":
+                    best = entry["distance"], frozen_copy(own)
+                logger.info("shape %d: %s", step, entry)
+            if step == updates:
+                break
+            if recipe == "pool":
+                rate = learning_rate * (0.1 if step >= 0.75 * updates else 1.0)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+            made = shaper.fresh() if recipe == "paper" else shaper.pooled()
+            loss = contrast(own, next(every).to(made.device), made)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            update(1)
+    if history[0]["distance"] <= min(entry["distance"] for entry in history):
+        logger.warning(
+            "shape: no guide brought refined samples nearer to held-out data than the one it "
+            "started from; try a smaller step_size, another layer or more updates"
+        )
+    shaped = gan.replace(guide=Score(best[1], score.output), history=tuple(history))
+    shaped = shaped.observe(parts.fit)
+    shaped.setup_passes += shaper.passes
+    return shaped.replace(proposal=mover)
+
+
+class _Shaper:
+    """Draws negatives for one guide that is being changed."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        own: nn.Module,
+        mover: Refine,
+        parts: Real,
+        key: Key,
+        width: int | None,
+        batch: int,
+        replay: int,
+    ) -> None:
+        self.gan, self.own, self.mover, self.parts, self.key = gan, own, mover, parts, key
+        self.batch, self.replay = batch, max(replay, batch)
+        self.width = width or (batch + 15) // 16 * 16
+        self.drawn = 0
+        self.passes = 0
+        self._buffer: Tensor | None = None
+        self._filled = self._at = 0
+        self._pick = key.fold("negatives").generator()
+        self._pool = LanePool(
+            gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
+        )
+
+    def _tickets(self, count: int) -> Tickets:
+        ids = torch.arange(self.drawn, self.drawn + count, device=self.gan.device)
+        self.drawn += count
+        return Tickets(ids, torch.zeros_like(ids))
+
+    def pooled(self) -> Tensor:
+        """Move the pool by one step; a batch of recently finished proposals."""
+        self._advance()
+        while self._filled < self.batch:
+            self._advance()
+        assert self._buffer is not None
+        index = torch.randint(self._filled, (self.batch,), generator=self._pick)
+        return self._buffer[index.to(self._buffer.device)]
+
+    def _advance(self) -> None:
+        before = self._pool.passes
+        with torch.no_grad():
+            self._pool.fill()
+            done = self._pool.advance()
+        self.passes += self._pool.passes - before
+        if done is None:
+            return
+        if self._buffer is None:
+            self._buffer = done.x.new_zeros(self.replay, *done.x.shape[1:])
+        x = done.x[done.x.flatten(1).isfinite().all(1)][: self.replay]
+        places = (torch.arange(len(x), device=x.device) + self._at) % self.replay
+        self._buffer[places] = x
+        self._at = (self._at + len(x)) % self.replay
+        self._filled = min(self._filled + len(x), self.replay)
+
+    def fresh(self) -> Tensor:
+        """A fresh batch, refined to its end: what the published loop does."""
+        purpose = f"fresh {self.key.seed} {self.drawn}"
+        self.drawn += 1
+        self.own.eval()
+        drawn = draw_all(self.gan, self.mover, self.batch, purpose, width=self.width)
+        self.own.train()
+        self.passes += drawn.passes
+        return drawn.x
+
+    def check(self, distance: Distance, count: int, step: int) -> dict[str, Any]:
+        """Compare samples refined by the guide as it stands with held-out real data."""
+        mover = replace(self.mover, defensive=0.0)
+        drawn = draw_all(self.gan, mover, count, "shape check", width=self.width)
+        self.passes += drawn.passes
+        real = self.parts.select[:count].to(drawn.x.device)
+        on_real, on_made = logits(self.own, real), logits(self.own, drawn.x)
+        brier = 0.5 * (
+            on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean()
+        )
+        return {
+            "update": step,
+            "distance": distance(drawn.x, real),
+            "brier": float(brier),
+            "logit_real": float(on_real.mean()),
+            "logit_refined": float(on_made.mean()),
+        }

@@ -1,0 +1,158 @@
+"""A RUN: the folder that holds a GAN with everything known of it.
+
+``run.yaml`` (what it is), ``generator.safetensors``, ``guide.safetensors`` and
+``ratios/<law>.safetensors``. Weights are never pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gantandem.discriminator.calibration import make_calibrator
+from gantandem.discriminator.diagnostics import Diagnosis
+from gantandem.errors import ConfigError, InputError
+from gantandem.gan import GAN
+from gantandem.latent import make_latent
+from gantandem.nets import build, load_weights, save_weights
+from gantandem.samplers.base import from_config, to_config
+from gantandem.samples import write_atomic
+from gantandem.score import Ratio, Score
+
+RUN_FILE = "run.yaml"
+
+
+def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -> Path:
+    """Write a GAN as a RUN folder.
+
+    Args:
+        gan: Its ``specs`` must describe how to rebuild ``generator`` and ``guide``.
+        folder: Made if needed; its other files are kept.
+        meta: What else ``run.yaml`` should hold (task, seed, ...); kept as given.
+
+    Raises:
+        InputError: If a network's description is missing.
+        OutputError: If a file cannot be written.
+    """
+    folder = Path(folder)
+    content: dict[str, Any] = dict(meta or {})
+    content["generator"] = _spec(gan, "generator")
+    save_weights(gan.generator, folder / "generator.safetensors")
+    content["latent"] = gan.latent.config()
+    if gan.guide is not None:
+        content["discriminator"] = _spec(gan, "guide")
+        content["output"] = gan.guide.output
+        save_weights(gan.guide.network, folder / "guide.safetensors")
+    content["state"] = {
+        "shaped": gan.shaped,
+        "spread": gan.spread,
+        "real_logits": gan.real_logits,
+        "setup_passes": gan.setup_passes,
+        "proposal": None if gan.proposal is None else to_config(gan.proposal),
+        "history": list(gan.history),
+    }
+    for law, ratio in gan.ratios.items():
+        spec = ratio.spec or gan.specs.get("discriminator") or _spec(gan, "guide")
+        notes = {
+            "spec": spec,
+            "origin": ratio.origin,
+            "output": ratio.score.output,
+            "correction": ratio.correction,
+            "calibrator": ratio.calibrator.config() if ratio.calibrator else None,
+            "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
+        }
+        path = folder / "ratios" / f"{law}.safetensors"
+        save_weights(ratio.score.network, path, {"gantandem": json.dumps(notes)})
+    text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
+    write_atomic(folder / RUN_FILE, lambda file: file.write(text))
+    return folder
+
+
+def _spec(gan: GAN, name: str) -> dict[str, Any]:
+    spec = gan.specs.get(name)
+    if not spec:
+        raise InputError(
+            f"save_run: how to rebuild the {name} is not known. Set gan.specs[{name!r}] = "
+            "{'net': 'module:Class', ...arguments...}"
+        )
+    return spec
+
+
+def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
+    """Read a RUN folder.
+
+    Returns:
+        The GAN, and the other entries of ``run.yaml``.
+
+    Raises:
+        ConfigError: If ``run.yaml`` is missing or not readable.
+        WeightsError: If a weight file is truncated, pickled or does not fit.
+    """
+    folder = Path(folder)
+    meta = read_run_file(folder)
+    generator = build(meta["generator"])
+    load_weights(generator, folder / "generator.safetensors")
+    guide = None
+    if "discriminator" in meta:
+        guide = build(meta["discriminator"])
+        load_weights(guide, folder / "guide.safetensors")
+    gan = GAN(generator, guide, make_latent(meta["latent"]), output=meta.get("output", "logit"))
+    gan.specs = {"generator": meta["generator"], "guide": meta.get("discriminator", {})}
+    state = meta.pop("state", None) or {}
+    files = sorted((folder / "ratios").glob("*.safetensors"))
+    if files:
+        gan.ratios = {path.stem: _read_ratio(path) for path in files}
+    gan.shaped = bool(state.get("shaped", False))
+    gan.spread, gan.real_logits = state.get("spread"), state.get("real_logits")
+    gan.setup_passes = int(state.get("setup_passes", 0))
+    gan.history = tuple(state.get("history", ()))
+    gan.proposal = from_config(state["proposal"]) if state.get("proposal") else None
+    return gan, meta
+
+
+def read_run_file(folder: Path) -> dict[str, Any]:
+    """Read ``run.yaml`` and check that what is needed to build the networks is there.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise ConfigError(
+            f"{folder} is not a RUN folder: it has no {RUN_FILE}. `gantandem train` or "
+            "`gantandem demo` makes one"
+        )
+    try:
+        meta = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({error})") from None
+    missing = [k for k in ("generator", "latent") if not isinstance(meta, dict) or k not in meta]
+    if missing:
+        raise ConfigError(f"{path}: missing {', '.join(missing)}; allowed keys are described in "
+                          "docs/design.md under RUN")
+    return meta
+
+
+def _read_ratio(path: Path) -> Ratio:
+    from gantandem.nets.weights import read_tensors
+
+    _, metadata = read_tensors(path)
+    try:
+        notes = json.loads(metadata["gantandem"])
+        network = build(notes["spec"])
+        diagnosis = notes["diagnosis"]
+        ratio = Ratio(
+            Score(network, notes["output"]),
+            correction=notes["correction"],
+            calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
+            origin=notes["origin"],
+            spec=notes["spec"],
+            diagnosis=Diagnosis(**diagnosis) if diagnosis else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
+    load_weights(network, path)
+    return ratio
