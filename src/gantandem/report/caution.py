@@ -1,0 +1,90 @@
+"""What a reader of a report must be warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gantandem.report.evidence import Evidence, finite
+from gantandem.report.table import show, show_percent
+
+EVENTS = {
+    "nonfinite": "proposals were not finite and were rejected",
+    "excess": "proposals had a ratio above the frozen maximum, so acceptance was cut short there",
+    "exhausted": "samples used up their attempts; their last proposal was returned unaccepted",
+    "stuck": "chains never moved after their first proposal",
+}
+_SCALE = {"frechet": "low", "good": "high", "sliced_w1": "low"}
+
+
+def cautions(evidence: Evidence) -> list[str]:
+    """Warnings in plain words, the gravest first."""
+    return [
+        *_worse_than_direct(evidence),
+        *_collapse(evidence),
+        *_lost_modes(evidence),
+        *_discriminator(evidence),
+        *_events(evidence),
+    ]
+
+
+def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
+    direct = evidence.rows.get("direct", {}).get("metrics", {})
+    for name, row in evidence.rows.items():
+        for key, better in _SCALE.items():
+            ours, base = finite(row.get("metrics", {}).get(key)), finite(direct.get(key))
+            if name == "direct" or ours is None or base is None:
+                continue
+            if ours < 0.9 * base if better == "high" else ours > 1.1 * base:
+                yield (
+                    f"{name} made samples worse than the plain generator: {key} {show(base)} became"
+                    f" {show(ours)}. A discriminator that was not shaped often leads astray; shape "
+                    "it, or take a smaller step size."
+                )
+                break
+
+
+def _collapse(evidence: Evidence) -> Iterator[str]:
+    for name, row in evidence.rows.items():
+        spread = finite(row.get("metrics", {}).get("within_mode_std"))
+        if name != "direct" and spread is not None and spread < 0.8:
+            yield (
+                f"{name} collapses within the modes: the spread inside a mode is {show(spread)} of "
+                "the true one. good, KL and JS do not see this."
+            )
+
+
+def _lost_modes(evidence: Evidence) -> Iterator[str]:
+    wanted = finite(evidence.metrics.get("floor", {}).get("modes"))
+    for name, row in evidence.rows.items():
+        modes = finite(row.get("metrics", {}).get("modes"))
+        if name != "direct" and modes is not None and wanted is not None and modes < wanted - 0.5:
+            yield (
+                f"{name} reaches {show(modes)} of {show(round(wanted))} modes. No acceptance brings"
+                " back what the proposals never visit; defensive proposals do."
+            )
+
+
+def _discriminator(evidence: Evidence) -> Iterator[str]:
+    if not evidence.diagnosis and not evidence.metrics.get("discriminator"):
+        yield (
+            "The discriminator was never diagnosed, so nothing is known of how far its ratio can "
+            "be trusted: run 'gantandem diagnose'."
+        )
+    for name, found in evidence.diagnosis.items():
+        z, ece = finite(found.get("z")), finite(found.get("ece"))
+        if z is not None and abs(z) > 3:
+            yield (
+                f"The ratio on {name} is not calibrated: |Z| is {show(abs(z))}"
+                + (f", expected calibration error {show(ece)}" if ece is not None else "")
+                + ". Samplers that accept by it inherit the error; refit or calibrate it."
+            )
+
+
+def _events(evidence: Evidence) -> Iterator[str]:
+    for name, row in evidence.rows.items():
+        counted: dict[str, Any] = row.get("events") or {}
+        for event, count in counted.items():
+            if count:
+                share = show_percent(count / row["n"]) if row.get("n") else "–"
+                yield f"{name}: {show(count)} {EVENTS.get(event, event)} ({share} of n)."

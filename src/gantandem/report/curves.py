@@ -1,0 +1,86 @@
+"""Figures of numbers: reliability of a ratio, history of shaping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from gantandem.report.evidence import finite
+from gantandem.report.style import ACCENT, MUTED, REAL, figure, legend, tidy
+
+
+def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> Figure:
+    """How often a sample is real against how sure the discriminator is, with the counts below.
+
+    Args:
+        bins: ``low``, ``high``, ``count``, ``confidence`` and ``frequency`` of each; empty bins
+            are left out.
+    """
+    full = [one for one in bins if one["count"]]
+    fig = figure(4.4, 4.4)
+    axes = fig.add_axes((0.14, 0.34, 0.83, 0.63))
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="calibrated")
+    axes.plot(
+        [one["confidence"] for one in full],
+        [one["frequency"] for one in full],
+        color=ACCENT,
+        marker="o",
+        markersize=4.5,
+        linewidth=1.4,
+        label="measured",
+    )
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xticklabels([])
+    axes.set_ylabel("share that is real")
+    tidy(axes)
+    legend(axes, loc="upper left")
+    below = fig.add_axes((0.14, 0.12, 0.83, 0.17))
+    total = sum(one["count"] for one in full) or 1
+    below.bar(
+        [(one["low"] + one["high"]) / 2 for one in bins],
+        [one["count"] / total for one in bins],
+        [0.92 * (one["high"] - one["low"]) for one in bins],
+        color=ACCENT,
+        alpha=0.55,
+    )
+    below.set_xlim(-0.02, 1.02)
+    below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    below.set_xlabel("probability of real, as the discriminator says")
+    tidy(below)
+    return fig
+
+
+def shaping_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Held-out distance of the refined samples to the data while shaping; the guide kept is marked.
+
+    Args:
+        history: Entries with ``update`` and ``distance``; others may be there.
+
+    Returns:
+        None if fewer than two entries have both.
+    """
+    points = [
+        (step, distance)
+        for entry in history
+        if (step := finite(entry.get("update", entry.get("step")))) is not None
+        and (distance := finite(entry.get("distance"))) is not None
+    ]
+    if len(points) < 2:
+        return None
+    fig = figure(9.6, 2.9)
+    axes = fig.add_axes((0.07, 0.18, 0.92, 0.77))
+    axes.plot(*zip(*points, strict=True), color=ACCENT, marker="o", markersize=3.5, linewidth=1.3)
+    best = min(points, key=lambda point: point[1])
+    axes.plot(*best, color=REAL, marker="o", markersize=8, linestyle="none", label="guide kept")
+    if min(distance for _, distance in points) > 0:
+        axes.set_yscale("log")
+    axes.set_xlabel("updates of the discriminator")
+    axes.set_ylabel("distance to held-out data")
+    tidy(axes)
+    axes.tick_params(which="minor", colors=MUTED, labelsize=7, width=0.4, length=2)
+    legend(axes, loc="upper right")
+    return fig

@@ -1,0 +1,147 @@
+"""What a run folder holds for its report: numbers, samples, real data, landscape, diagnosis.
+
+The report reads files only, never a network, so it can be made again anywhere and at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantandem.errors import DataError
+
+METRICS_FILE = "metrics.json"
+SAMPLES = "samples"
+REAL_FILE = "evidence/real.npz"
+PAIRS_FILE = "evidence/pairs.npz"
+LANDSCAPE_FILE = "evidence/landscape.npz"
+SHAPING_FILE = "evidence/shaping.json"
+DIAGNOSIS_FILE = "evidence/diagnosis.json"
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a report shows.
+
+    Args:
+        run: The folder.
+        metrics: The content of ``metrics.json``, schema 1.
+        samples: (N, *x_shape) by sampler, in the order of ``metrics``.
+        real: (M, *x_shape) held-out real data, or None.
+        landscape: ``axis_x``, ``axis_y`` (G,) and the guide's logit ``before`` and ``after``
+            shaping, (G, G) with y first; empty if there is none.
+        pairs: ``before`` and ``after``, the same latents unrefined and refined; empty if none.
+        shaping: The history of shaping, one entry a check.
+        diagnosis: By name of the law: what ``diagnose`` found.
+    """
+
+    run: Path
+    metrics: dict[str, Any]
+    samples: dict[str, Array] = field(default_factory=dict)
+    real: Array | None = None
+    landscape: dict[str, Array] = field(default_factory=dict)
+    pairs: dict[str, Array] = field(default_factory=dict)
+    shaping: list[dict[str, Any]] = field(default_factory=list)
+    diagnosis: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The rows of ``metrics.json`` by sampler."""
+        return self.metrics["samplers"]
+
+    @property
+    def planar(self) -> bool:
+        """Whether the data are points in a plane."""
+        return any(x.ndim == 2 and x.shape[1] == 2 for x in self._arrays())
+
+    @property
+    def pictorial(self) -> bool:
+        """Whether the data are images (C, H, W) of one or three channels."""
+        return any(x.ndim == 4 and x.shape[1] in (1, 3) for x in self._arrays())
+
+    def _arrays(self) -> list[Array]:
+        return [*self.samples.values(), *([] if self.real is None else [self.real])]
+
+
+def read_evidence(run: str | Path) -> Evidence:
+    """Read a run folder.
+
+    Raises:
+        DataError: If ``metrics.json`` is missing, damaged or of another schema, or another file
+            is damaged; files other than ``metrics.json`` may be missing.
+    """
+    run = Path(run)
+    metrics = read_metrics(run / METRICS_FILE)
+    samples = {}
+    for name in metrics["samplers"]:
+        path = run / SAMPLES / f"{name}.npz"
+        if path.is_file():
+            samples[name] = _read_arrays(path, ("x",))["x"]
+    return Evidence(
+        run=run,
+        metrics=metrics,
+        samples=samples,
+        real=_optional(run / REAL_FILE, ("x",)).get("x"),
+        landscape=_optional(run / LANDSCAPE_FILE, ("axis_x", "axis_y", "before", "after")),
+        pairs=_optional(run / PAIRS_FILE, ("before", "after")),
+        shaping=_read_json(run / SHAPING_FILE, list) or [],
+        diagnosis=_read_json(run / DIAGNOSIS_FILE, dict) or {},
+    )
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a ``metrics.json``.
+
+    Raises:
+        DataError: If it is missing, damaged or of another schema.
+    """
+    metrics = _read_json(path, dict)
+    if metrics is None:
+        raise DataError(
+            f"{path}: no such file; 'gantandem compare {path.parent}' measures the samplers of a "
+            "run and writes it"
+        )
+    if metrics.get("schema") != 1:
+        raise DataError(f"{path}: schema is {metrics.get('schema')!r}; this version reads 1")
+    if not isinstance(metrics.get("samplers"), dict) or not metrics["samplers"]:
+        raise DataError(f"{path}: holds no samplers; run 'gantandem compare' again")
+    return metrics
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float, or None when it is not a finite number."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else None
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged ({error}); make it again") from error
+    if not isinstance(content, kind):
+        raise DataError(f"{path}: holds a {type(content).__name__}, wanted is a {kind.__name__}")
+    return content
+
+
+def _optional(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
+    return _read_arrays(path, names) if path.is_file() else {}
+
+
+def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: damaged or not a sample file ({error}); make it again") from error

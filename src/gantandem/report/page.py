@@ -1,0 +1,162 @@
+"""One self-contained HTML page of a run: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gantandem.report.caution import cautions
+from gantandem.report.evidence import Evidence, finite, read_evidence
+from gantandem.report.sections import pictorial_section, planar_section, trust_section
+from gantandem.report.table import (
+    COST_COLUMNS,
+    Column,
+    best,
+    metric_columns,
+    show,
+    show_percent,
+)
+from gantandem.samples import write_atomic
+
+REPORT_FILE = "report.html"
+
+
+def write_report(run: str | Path) -> Path:
+    """Write ``RUN/report.html`` from the files in a run folder and return its path.
+
+    Raises:
+        DataError: If ``metrics.json`` is missing or a file is damaged.
+        OutputError: If the page cannot be written.
+    """
+    evidence = read_evidence(run)
+    path = evidence.run / REPORT_FILE
+    page = render(evidence)
+    write_atomic(path, lambda file: file.write(page.encode()))
+    return path
+
+
+def render(evidence: Evidence) -> str:
+    """The page as text."""
+    style = resources.files("gantandem.report").joinpath("page.css").read_text(encoding="utf-8")
+    task, seed = evidence.metrics.get("task", "?"), evidence.metrics.get("seed", "?")
+    body = "\n".join(_sections(evidence))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(str(task))} · GANtandem report</title>
+<style>{style}</style>
+</head>
+<body>
+<header>
+<p class="eyebrow">GANtandem report</p>
+<h1>{escape(str(task))} <span>seed {escape(str(seed))}</span></h1>
+{_headline(evidence)}
+</header>
+<main>
+{body}
+</main>
+<footer>{_footer(evidence)}</footer>
+</body>
+</html>
+"""
+
+
+def _sections(evidence: Evidence) -> Iterator[str]:
+    warnings = cautions(evidence)
+    if warnings:
+        items = "".join(f"<li>{escape(text)}</li>" for text in warnings)
+        yield f'<section class="cautions"><h2>Read with care</h2><ul>{items}</ul></section>'
+    if evidence.planar:
+        yield planar_section(evidence)
+    elif evidence.pictorial:
+        yield pictorial_section(evidence)
+    yield f"<section><h2>Quality and cost</h2>{_table(evidence)}</section>"
+    yield trust_section(evidence)
+
+
+def _headline(evidence: Evidence) -> str:
+    """One sentence that says what the run showed, from its own numbers."""
+    rows = evidence.rows
+    if "direct" not in rows or len(rows) < 2:
+        return ""
+    name = "collaborative" if "collaborative" in rows else list(rows)[-1]
+    floor = evidence.metrics.get("floor", {})
+    labels = {"js": "Jensen-Shannon divergence", "frechet": "Fréchet distance"}
+    for key, label in labels.items():
+        before, after = (finite(rows[one]["metrics"].get(key)) for one in ("direct", name))
+        if before is None or after is None:
+            continue
+        real = finite(floor.get(key))
+        beside = f" Two sets of real data of this size are {show(real)} apart." if real else ""
+        return (
+            f'<p class="lead">{label} to the data: <b>{show(before)}</b> for samples straight from '
+            f"the generator, <b>{show(after)}</b> for <b>{escape(name)}</b>.{beside}</p>"
+        )
+    return ""
+
+
+def _table(evidence: Evidence) -> str:
+    metrics, columns = evidence.metrics, metric_columns(evidence.metrics)
+    head = "".join(_heading(column) for column in (*columns, *COST_COLUMNS))
+    winners = {column.key: best(metrics, column) for column in columns}
+    floor = metrics.get("floor", {})
+    lines = [
+        '<tr class="floor"><th scope="row">real data</th>'
+        + "".join(f"<td>{column.show(floor.get(column.key))}</td>" for column in columns)
+        + "<td></td>" * len(COST_COLUMNS)
+        + "</tr>"
+    ]
+    for name, row in metrics["samplers"].items():
+        cells = [
+            _cell(column.show(row.get("metrics", {}).get(column.key)), name in winners[column.key])
+            for column in columns
+        ]
+        cells += [_cell(_cost(column, row)) for column in COST_COLUMNS]
+        lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+    terms = "".join(
+        f"<dt>{escape(column.label)}</dt><dd>{escape(column.help)}</dd>"
+        for column in (*columns, *COST_COLUMNS)
+        if column.help
+    )
+    n = next(iter(metrics["samplers"].values())).get("n")
+    return (
+        f'<p class="note">{show(n)} samples each. <b class="best">Marked</b> is the best of a '
+        "column. The first row is the floor: real data measured against real data of the same "
+        "size; nothing can be expected to beat it except by chance.</p>"
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
+    )
+
+
+def _heading(column: Column) -> str:
+    arrow = {"high": " ↑", "low": " ↓", "one": " → 1", None: ""}[column.better]
+    return f'<th scope="col" title="{escape(column.help)}">{escape(column.label)}{arrow}</th>'
+
+
+def _cost(column: Column, row: dict[str, Any]) -> str:
+    value = row.get(column.key)
+    return show_percent(value) if column.key == "acceptance" else column.show(value)
+
+
+def _cell(text: str, marked: bool = False) -> str:
+    return f'<td class="best">{text}</td>' if marked else f"<td>{text}</td>"
+
+
+def _footer(evidence: Evidence) -> str:
+    parts = []
+    setup = evidence.metrics.get("setup", {})
+    for name, spent in setup.items():
+        seconds, passes = finite(spent.get("seconds")), finite(spent.get("passes"))
+        costs = [f"{seconds:.1f} s" if seconds is not None else ""]
+        costs.append(f"{passes:,.0f} passes" if passes is not None else "")
+        parts.append(f"{escape(name)} {', '.join(cost for cost in costs if cost)}")
+    spent = f"Spent once, before sampling: {'; '.join(parts)}. " if parts else ""
+    version = evidence.metrics.get("version")
+    made = f"Made by GANtandem {escape(str(version))}. " if version else ""
+    return f"<p>{spent}{made}Numbers: metrics.json; samples: samples/*.npz beside this page.</p>"

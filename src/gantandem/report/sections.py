@@ -1,0 +1,164 @@
+"""The sections of a report that hold pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from gantandem.report import pictures, plane
+from gantandem.report.curves import reliability_figure, shaping_figure
+from gantandem.report.evidence import Evidence
+from gantandem.report.style import data_uri, png
+from gantandem.report.table import show, show_percent
+
+_SCORES = (
+    ("brier", "Brier score", "mean squared error of the probability; .25 is a coin"),
+    ("z", "Z", "Dawid's statistic: within ±2 when calibrated, its sign says which way it errs"),
+    ("ece", "ECE", "expected calibration error, mean over the bins"),
+    ("mce", "MCE", "the largest calibration error of a bin"),
+    ("auc", "AUC", ".5 when real and generated samples cannot be told apart"),
+)
+
+
+def image(content: bytes, alt: str, css: str = "") -> str:
+    """An image tag that holds its PNG."""
+    kind = f' class="{css}"' if css else ""
+    return f'<img{kind} src="{data_uri(content)}" alt="{escape(alt)}">'
+
+
+def planar_section(evidence: Evidence) -> str:
+    """Scatter, density and close-up of every sampler beside the data, and the landscape."""
+    real = evidence.real
+    reference = real if real is not None else next(iter(evidence.samples.values()))
+    view = plane.whole_view(reference)
+    close = plane.close_view(reference, view)
+    top = float(plane.density(reference, view).max())
+    columns = []
+    if real is not None:
+        columns.append(_planar_column("data", real, None, view, close, top, ""))
+    for name, points in evidence.samples.items():
+        outside = view.outside(points)
+        note = f"{show_percent(outside)} lie outside the window" if outside > 0.001 else ""
+        columns.append(_planar_column(name, points, real, view, close, top, note))
+    text = (
+        "<p class='note'>Each column is a sampler. Top: the samples in blue over real data in "
+        "orange, so bare orange is what a sampler misses. Middle: density, with rare modes made "
+        "brighter (power 0.4). Bottom: close-up of the heaviest mode, where a sampler that "
+        "collapses within the mode shows itself.</p>"
+    )
+    parts = [
+        f"<section><h2>Samples beside the data</h2>{text}"
+        f'<div class="scroll"><div class="columns">{"".join(columns)}</div></div></section>'
+    ]
+    if evidence.landscape:
+        fig = plane.landscape_figure(**evidence.landscape, real=real)
+        parts.append(
+            "<section><h2>Discriminator landscape</h2><p class='note'>The guide's logit over the "
+            "plane: orange where it says real, purple where it says generated; arrows show the way "
+            "its gradient pulls samples, black dots are real data, the line is logit 0. Refinement "
+            "follows the arrows, so they should lead to the data from everywhere.</p>"
+            f"{image(png(fig), 'logit of the guide before and after shaping', 'wide')}</section>"
+        )
+    return "\n".join(parts)
+
+
+def _planar_column(
+    name: str,
+    points: Any,
+    real: Any,
+    view: plane.View,
+    close: plane.View,
+    top: float,
+    note: str,
+) -> str:
+    figures = [
+        image(png(plane.scatter_panel(points, real, view)), f"scatter of {name}"),
+        image(
+            png(plane.density_panel(points, view, top, is_real=real is None)), f"density of {name}"
+        ),
+        image(png(plane.scatter_panel(points, real, close, 3.0)), f"heaviest mode of {name}"),
+    ]
+    below = f"<p class='note'>{escape(note)}</p>" if note else ""
+    return f"<figure><figcaption>{escape(name)}</figcaption>{''.join(figures)}{below}</figure>"
+
+
+def pictorial_section(evidence: Evidence) -> str:
+    """Grids of samples, before, after and difference, and the classes."""
+    parts = []
+    if evidence.pairs:
+        grids = pictures.pair_grids(evidence.pairs["before"], evidence.pairs["after"])
+        shown = "".join(
+            f"<figure><figcaption>{name}</figcaption>{image(content, name, 'pixels')}</figure>"
+            for name, content in grids.items()
+        )
+        parts.append(
+            "<section><h2>Before, after, difference</h2><p class='note'>The same latents without "
+            "and with refinement. In the difference, blue became brighter and red darker.</p>"
+            f'<div class="stack">{shown}</div></section>'
+        )
+    real = {"data": evidence.real} if evidence.real is not None else {}
+    grids = "".join(
+        f"<figure><figcaption>{escape(name)}</figcaption>"
+        f"{image(pictures.sample_grid(x), f'samples of {name}', 'pixels')}</figure>"
+        for name, x in {**real, **evidence.samples}.items()
+    )
+    parts.append(
+        "<section><h2>Samples beside the data</h2><p class='note'>The first 100 of each, not "
+        f'chosen.</p><div class="grids">{grids}</div></section>'
+    )
+    shares = _listed(evidence, "class_shares")
+    if shares:
+        fig = plane.modes_figure(shares, evidence.metrics.get("floor", {}).get("class_shares"))
+        parts.append(
+            "<section><h2>Classes</h2><p class='note'>Share of each class, by the task's own "
+            f"classifier.</p>{image(png(fig), 'share of each class', 'wide')}</section>"
+        )
+    return "\n".join(parts)
+
+
+def trust_section(evidence: Evidence) -> str:
+    """How far the discriminator's ratios can be trusted, and how shaping went."""
+    parts = []
+    if evidence.diagnosis:
+        laws = "".join(_law(name, found) for name, found in evidence.diagnosis.items())
+        parts.append(
+            "<section><h2>Can the ratio be trusted?</h2><p class='note'>Acceptance needs more than "
+            "a discriminator that ranks: its probabilities must be right on the very proposals it "
+            "judges. Measured on held-out real data and fresh proposals of each law.</p>"
+            f'<div class="laws">{laws}</div></section>'
+        )
+    fig = shaping_figure(evidence.shaping)
+    if fig is not None:
+        parts.append(
+            "<section><h2>Shaping</h2><p class='note'>Distance of the refined samples to held-out "
+            "data while the guide was shaped. The guide is chosen by this distance, not by its "
+            "Brier score, which rises as the samples get better.</p>"
+            f"{image(png(fig), 'held-out distance while shaping', 'wide')}</section>"
+        )
+    return "\n".join(parts)
+
+
+def _law(name: str, found: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row" title="{escape(text)}">{label}</th>'
+        f"<td>{show(found.get(key))}</td></tr>"
+        for key, label, text in _SCORES
+    )
+    counts = (
+        f"<p class='note'>{show(found.get('n_real'))} real, {show(found.get('n_generated'))} "
+        "generated samples</p>"
+    )
+    curve = ""
+    if found.get("bins"):
+        curve = image(png(reliability_figure(found["bins"])), f"reliability diagram on {name}")
+    return (
+        f"<figure><figcaption>{escape(name)}</figcaption>{curve}<table>{rows}</table>{counts}"
+        "</figure>"
+    )
+
+
+def _listed(evidence: Evidence, key: str) -> dict[str, list[float]]:
+    """A list-valued metric by sampler, where all have it."""
+    found = {name: row.get("metrics", {}).get(key) for name, row in evidence.rows.items()}
+    return found if found and all(found.values()) else {}

@@ -1,0 +1,140 @@
+"""The table of a comparison: which metrics there are, which way is better, who is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gantandem.report.evidence import finite
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of the table.
+
+    Args:
+        key: Its name in ``metrics.json``.
+        label: Short heading.
+        better: ``"high"``, ``"low"``, ``"one"`` (nearest to 1) or None (not judged).
+        help: What it measures, in a sentence.
+        digits: Decimals shown; None takes three significant digits.
+    """
+
+    key: str
+    label: str
+    better: Literal["high", "low", "one"] | None
+    help: str
+    digits: int | None = None
+
+    def show(self, value: Any) -> str:
+        """A value of this column for people."""
+        if isinstance(value, list):
+            return " / ".join(self.show(one) for one in value)
+        number = finite(value)
+        if number is None or self.digits is None or abs(number) >= 1000:
+            return show(value)
+        return f"{number:.{self.digits}f}"
+
+
+COLUMNS = (
+    Column("good", "good", "high", "share of samples within 4 standard deviations of a mode", 4),
+    Column("kl", "KL", "low", "KL(model || truth) over the modes, in nats, good samples only", 4),
+    Column("js", "JS", "low", "Jensen-Shannon divergence over the modes and 'outside', in nats", 4),
+    Column("modes", "modes", "high", "modes that hold at least 0.1% of the samples", 0),
+    Column(
+        "within_mode_std",
+        "spread",
+        "one",
+        "standard deviation within a mode over the true one, mean over the modes: below 1 the "
+        "modes have collapsed",
+        3,
+    ),
+    Column(
+        "within_mode_std_main",
+        "main modes",
+        "one",
+        "the same for each of the two heaviest modes",
+        2,
+    ),
+    Column("sliced_w1", "sliced W1", "low", "sliced Wasserstein-1 distance to fresh real data", 3),
+    Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3),
+    Column("frechet", "Fréchet", "low", "Fréchet distance between classifier features", 1),
+    Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
+)
+
+COST_COLUMNS = (
+    Column(
+        "passes_per_sample",
+        "passes",
+        None,
+        "network passes per returned sample: a forward of G's tail and D counts 1, with its "
+        "gradient 3; all proposals are counted",
+    ),
+    Column("seconds", "seconds", None, "wall time of the sampling", 1),
+    Column("acceptance", "accepted", None, "share of the proposals that were accepted"),
+)
+
+
+def metric_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """The metrics that at least one sampler has: known ones first, then other numbers."""
+    known = {column.key: column for column in COLUMNS}
+    present: dict[str, None] = {}
+    for row in metrics["samplers"].values():
+        for key, value in row.get("metrics", {}).items():
+            if finite(value) is not None or key in known:
+                present[key] = None
+    first = [column for column in COLUMNS if column.key in present]
+    return first + [Column(key, key, None, "") for key in present if key not in known]
+
+
+def best(metrics: Mapping[str, Any], column: Column) -> set[str]:
+    """The samplers that are best in a metric, all of them when values are shown alike."""
+    if column.better is None:
+        return set()
+    shown: dict[str, str] = {}
+    badness: dict[str, float] = {}
+    for name, row in metrics["samplers"].items():
+        value = row.get("metrics", {}).get(column.key)
+        numbers = [finite(one) for one in (value if isinstance(value, list) else [value])]
+        if numbers and None not in numbers:
+            shown[name] = column.show(value)
+            badness[name] = max(_badness(column, one) for one in numbers if one is not None)
+    if len(shown) < 2:
+        return set()
+    winner = min(badness, key=badness.__getitem__)
+    return {name for name in shown if shown[name] == shown[winner]}
+
+
+def _badness(column: Column, value: float) -> float:
+    if column.better == "one":
+        return abs(value - 1)
+    return value if column.better == "low" else -value
+
+
+def show(value: Any) -> str:
+    """A number for people: whole numbers whole, others with three significant digits."""
+    number = finite(value)
+    if number is None:
+        return "–"
+    if number == 0:
+        return "0"
+    if float(number).is_integer() and abs(number) < 1e15:
+        return f"{int(number):,}"
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    if 0.9 < abs(number) < 1.1:
+        return f"{number:.4f}"
+    if abs(number) < 5e-5:
+        return f"{number:.0e}"
+    digits = 3 if abs(number) >= 0.1 else 2
+    text = f"{number:.{digits}g}"
+    return f"{number:.{6}f}".rstrip("0") if "e" in text else text
+
+
+def show_percent(value: Any) -> str:
+    """A share as a percentage."""
+    number = finite(value)
+    if number is None:
+        return "–"
+    return "100%" if number == 1 else f"{100 * number:.3g}%"
