@@ -1,0 +1,1 @@
+"""Real data: Gaussian mixtures and image sets."""

@@ -1,0 +1,205 @@
+"""Images from a hub dataset, a folder of Parquet files or a folder of image files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gantandem.data.real import Real
+from gantandem.errors import DataError, OutputError, WeightsError, need
+from gantandem.nets.weights import read_tensors, write_tensors
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images uint8 (N, C, H, W) and their labels int64 (N,); -1 where there are none."""
+
+    pixels: Tensor
+    labels: Tensor
+
+
+def to_range(pixels: Tensor) -> Tensor:
+    """Map uint8 pixels to float32 in [-1, 1], any shape."""
+    return pixels.float().div_(127.5).sub_(1.0)
+
+
+def locate(name: str, hub: str, data: str | Path | None = None) -> str:
+    """Return where a dataset is: a local folder if one is found, else its hub name.
+
+    Looked at in this order: ``data`` (the dataset itself or a folder holding ``name``),
+    ``$GANTANDEM_DATA/name``, ``../shared/data/name`` beside the current folder and beside the
+    checkout, and at last the hub.
+
+    Args:
+        name: Folder name of the dataset, for example ``"mnist"``.
+        hub: Its name on the hub, for example ``"ylecun/mnist"``.
+        data: An explicit folder or hub name.
+
+    Raises:
+        DataError: If ``$GANTANDEM_DATA`` is set but does not hold the dataset.
+    """
+    if data is not None:
+        inner = Path(data) / name
+        return str(inner if inner.is_dir() else data)
+    given = os.environ.get("GANTANDEM_DATA")
+    if given:
+        if (Path(given) / name).is_dir():
+            return str(Path(given) / name)
+        raise DataError(f"$GANTANDEM_DATA is {given}, which holds no folder {name}")
+    for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
+        folder = root.parent / "shared" / "data" / name
+        if folder.is_dir():
+            return str(folder)
+    return hub
+
+
+def load_images(source: str | Path, split: str = "train") -> Images:
+    """Load and decode all images of one split; decoded images are cached on disk.
+
+    Args:
+        source: A folder of Parquet files as the ``datasets`` library writes them, a folder of
+            image files (labels are the sub-folders; ``source/split`` is used where it exists),
+            or a hub name such as ``"ylecun/mnist"``.
+        split: ``"train"`` or ``"test"``. Default ``"train"``.
+
+    Raises:
+        DataError: If nothing is found, an image cannot be decoded (it is named), or sizes differ.
+        MissingExtraError: If the ``images`` extra is not installed.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        if folder.is_absolute() or str(source).startswith((".", "~")):
+            raise DataError(f"{source}: no such folder; give a folder of images or a hub name")
+        return _decode(_table_rows(str(source), split), str(source))
+    tables = sorted(folder.rglob("*.parquet"))
+    if tables:
+        return _cached(tables, split, lambda: _decode(_table_rows(str(folder), split), str(folder)))
+    inner = folder / split if (folder / split).is_dir() else folder
+    paths = sorted(p for p in inner.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise DataError(
+            f"{inner} holds no images: wanted are Parquet files or {', '.join(SUFFIXES)} files"
+        )
+    return _cached(paths, split, lambda: _decode(_file_rows(inner, paths), str(inner)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images in the four parts of ``Real``."""
+
+    fit: Images
+    select: Images
+    calibrate: Images
+    test: Images
+
+
+def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
+    """Load a dataset and split its training set once, the same way for every seed.
+
+    Args:
+        source: As for ``load_images``.
+        sizes: Images in the fit, select and calibrate parts of the training set.
+
+    Raises:
+        DataError: If the dataset cannot be found or read, or has too few training images.
+    """
+    train, test = load_images(source, "train"), load_images(source, "test")
+    if len(train.pixels) < sum(sizes):
+        raise DataError(f"{source} has {len(train.pixels)} training images; needed: {sum(sizes)}")
+    order = torch.randperm(len(train.pixels), generator=torch.Generator().manual_seed(0))
+    rows = order[: sum(sizes)].split(list(sizes))
+    return Split(*(Images(train.pixels[part], train.labels[part]) for part in rows), test)
+
+
+def load_real(source: str | Path, sizes: tuple[int, int, int]) -> Real:
+    """Load images as ``load_split`` does, as float32 (N, C, H, W) in [-1, 1]."""
+    parts = load_split(source, sizes)
+    test = to_range(parts.test.pixels)
+    return Real(*(to_range(part.pixels) for part in (parts.fit, parts.select, parts.calibrate)), test)
+
+
+def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
+    """Yield (what it is called, encoded bytes, label) of a hub or Parquet dataset."""
+    datasets = need("datasets", "images")
+    try:
+        table = datasets.load_dataset(source, split=split)
+    except Exception as error:  # the library raises many unrelated kinds, none of ours
+        raise DataError(
+            f"dataset {source!r}, split {split!r}, cannot be loaded ({error}). Give its folder "
+            "with data=, set $GANTANDEM_DATA to the folder that holds it, put it in ../shared/data, "
+            "or check the hub name and the network"
+        ) from error
+    column = next((c for c in ("image", "img") if c in table.column_names), None)
+    if column is None:
+        raise DataError(f"{source}: no column 'image' or 'img' among {table.column_names}")
+    table = table.cast_column(column, datasets.Image(decode=False))
+    labels = table["label"] if "label" in table.column_names else [-1] * len(table)
+    for row, (image, label) in enumerate(zip(table[column], labels, strict=True)):
+        yield f"row {row} ({image['path']})", image["bytes"], int(label)
+
+
+def _file_rows(folder: Path, paths: list[Path]) -> Iterable[tuple[str, bytes, int]]:
+    classes = sorted({p.parent for p in paths} - {folder})
+    for path in paths:
+        label = classes.index(path.parent) if path.parent in classes else -1
+        yield str(path), path.read_bytes(), label
+
+
+def _decode(rows: Iterable[tuple[str, bytes, int]], where: str) -> Images:
+    image_module: Any = need("PIL.Image", "images")
+    pixels: list[Tensor] = []
+    labels: list[int] = []
+    for name, encoded, label in rows:
+        try:
+            with image_module.open(io.BytesIO(encoded)) as image:
+                image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+                raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+                pixels.append(raw.view(image.height, image.width, -1).permute(2, 0, 1))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(
+                f"{where}: {name} is not a readable image ({error}): repair or remove it"
+            ) from error
+        if pixels[-1].shape != pixels[0].shape:
+            raise DataError(
+                f"{where}: {name} is {tuple(pixels[-1].shape)} where the first image is "
+                f"{tuple(pixels[0].shape)} (channels, height, width): all must be alike"
+            )
+        labels.append(label)
+    if not pixels:
+        raise DataError(f"{where} holds no images")
+    return Images(torch.stack(pixels).contiguous(), torch.tensor(labels))
+
+
+def _cached(files: list[Path], split: str, decode: Callable[[], Images]) -> Images:
+    """Return decoded images from the user's cache, which is keyed by paths, sizes and times."""
+    stamp = hashlib.sha256(split.encode())
+    for file in files:
+        status = file.stat()
+        stamp.update(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = home / "gantandem" / f"{stamp.hexdigest()[:32]}.safetensors"
+    if path.exists():
+        try:
+            tensors, _ = read_tensors(path)
+            return Images(tensors["pixels"], tensors["labels"])
+        except (WeightsError, KeyError):
+            logger.warning("%s is damaged and is made again", path)
+    images = decode()
+    try:
+        write_tensors(path, {"pixels": images.pixels, "labels": images.labels})
+    except OutputError as error:
+        logger.warning("decoded images are not cached: %s", error)
+    return images

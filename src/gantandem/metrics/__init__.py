@@ -1,0 +1,1 @@
+"""Metrics of samples: of points against a known mixture, and of images by a classifier."""

@@ -1,0 +1,154 @@
+"""How near samples (N, dim) are to a Gaussian mixture: every 2D metric, each defined once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gantandem.data.mixtures import Mixture
+from gantandem.errors import InputError
+
+GOOD = 4.0
+"""A sample is good within this many standard deviations of the nearest mode."""
+HIT = 1e-3
+"""A mode is hit if at least this share of all samples is good and nearest to it."""
+ENOUGH = 100
+"""A mode needs this many good samples before the spread within it is measured."""
+DIRECTIONS = 50
+PAIRS = 20
+
+
+def mixture_metrics(x: Tensor, mixture: Mixture, seed: int = 0) -> dict[str, float | list[float]]:
+    """Return all metrics of samples (N, dim) by name, as plain numbers.
+
+    ``good``, ``kl``, ``js``, ``modes``, ``within_mode_std`` (mean over the modes with enough
+    samples), ``within_mode_std_main`` (a list: the two modes of largest true weight),
+    ``sliced_w1`` (against a fresh draw of N real points by ``seed``) and ``mean_distance``: see the
+    functions of those names. NaN where a metric is undefined, for example ``kl`` without any good
+    sample; a sample that is not finite counts as bad and makes the distances NaN.
+
+    Raises:
+        InputError: If ``x`` is empty or not of shape (N, dim).
+    """
+    x = x.detach().float().cpu()
+    if x.dim() != 2 or x.shape[1] != mixture.means.shape[1] or not len(x):
+        raise InputError(
+            f"samples are of shape {tuple(x.shape)}; wanted is (N, {mixture.means.shape[1]}), N > 0"
+        )
+    distance, _ = nearest(x, mixture)
+    counts = mode_counts(x, mixture)
+    spread = within_mode_std(x, mixture)
+    main = mixture.weights.argsort(descending=True, stable=True)[:2]
+    fresh = mixture.draw(len(x), torch.Generator().manual_seed(3_000_017 + seed))
+    return {
+        "good": counts.sum().item() / len(x),
+        "kl": kl(counts, mixture),
+        "js": js(counts, len(x), mixture),
+        "modes": int((counts >= HIT * len(x)).sum()),
+        "within_mode_std": spread.nanmean().item(),
+        "within_mode_std_main": spread[main].tolist(),
+        "sliced_w1": sliced_w1(x, fresh),
+        "mean_distance": distance.mean().item(),
+    }
+
+
+def nearest(x: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
+    """Return the distance (N,) to the nearest mode's centre and which mode that is (N,)."""
+    # The fast matrix form of the distance loses digits where a mode is tight and far from 0.
+    distances = torch.cdist(x, mixture.means, compute_mode="donot_use_mm_for_euclid_dist")
+    distance, mode = distances.min(dim=1)
+    return distance, mode
+
+
+def mode_counts(x: Tensor, mixture: Mixture) -> Tensor:
+    """Return how many good samples each mode has, float64 (M,).
+
+    A sample is good if it lies within 4 standard deviations of the nearest mode.
+    """
+    distance, mode = nearest(x, mixture)
+    good = mode[distance <= GOOD * mixture.std]
+    return torch.bincount(good, minlength=len(mixture.means)).double()
+
+
+def kl(counts: Tensor, mixture: Mixture) -> float:
+    """Return KL(model || truth) in nats over the modes, good samples only, true weights.
+
+    Args:
+        counts: Good samples of each mode (M,).
+        mixture: The truth.
+    """
+    if counts.sum() == 0:
+        return math.nan
+    return _kl(counts / counts.sum(), mixture.weights.double())
+
+
+def js(counts: Tensor, n: int, mixture: Mixture) -> float:
+    """Return the Jensen-Shannon divergence in nats over the modes plus "outside".
+
+    A Gaussian in the plane has exp(-8) of its mass outside 4 standard deviations; in other
+    dimensions it is the chi-square tail at 16.
+
+    Args:
+        counts: Good samples of each mode (M,).
+        n: All samples.
+        mixture: The truth.
+    """
+    dim = mixture.means.shape[1]
+    half = torch.tensor([dim / 2, GOOD**2 / 2], dtype=torch.float64)
+    outside = torch.special.gammaincc(half[0], half[1])
+    truth = torch.cat([mixture.weights.double() * (1 - outside), outside.view(1)])
+    model = torch.cat([counts, n - counts.sum().view(1)]) / n
+    middle = (truth + model) / 2
+    return (_kl(model, middle) + _kl(truth, middle)) / 2
+
+
+def within_mode_std(x: Tensor, mixture: Mixture) -> Tensor:
+    """Return for each mode (M,) the standard deviation of its good samples over the true one.
+
+    The root mean square over coordinates of the deviation from the samples' own mean; NaN for a
+    mode with fewer than 100 good samples. Unlike good, KL and JS it sees collapse within a mode.
+    """
+    distance, mode = nearest(x, mixture)
+    good = distance <= GOOD * mixture.std
+    ratios = torch.full((len(mixture.means),), math.nan, dtype=torch.float64)
+    for index in range(len(mixture.means)):
+        inside = x[good & (mode == index)].double()
+        if len(inside) >= ENOUGH:
+            ratios[index] = inside.var(dim=0).mean().sqrt() / mixture.std
+    return ratios
+
+
+def sliced_w1(x: Tensor, y: Tensor) -> float:
+    """Return the sliced Wasserstein-1 distance of two sets of points, (N, dim) and (M, dim).
+
+    The mean over 50 fixed directions, uniform on the sphere, of the distance between the
+    projections: the mean gap of their order statistics. For sets of different size the larger one
+    is thinned, at random but always alike, to the size of the smaller.
+    """
+    noise = torch.Generator().manual_seed(50)
+    n = min(len(x), len(y))
+    x, y = (s if len(s) == n else s[torch.randperm(len(s), generator=noise)[:n]] for s in (x, y))
+    noise.manual_seed(51)
+    directions = torch.randn(x.shape[1], DIRECTIONS, generator=noise)
+    directions = directions / directions.norm(dim=0)
+    gap = (x @ directions).sort(dim=0).values - (y @ directions).sort(dim=0).values
+    return gap.abs().double().mean().item()
+
+
+def mixture_floor(n: int, mixture: Mixture) -> dict[str, float | list[float]]:
+    """Return what n real points score: the mean metrics over 20 i.i.d. draws from the mixture.
+
+    A mode without enough points to measure its spread is left out of that mean.
+    """
+    noise = torch.Generator().manual_seed(2_000_003)
+    rows = [mixture_metrics(mixture.draw(n, noise), mixture, seed=pair) for pair in range(PAIRS)]
+    return {
+        name: torch.tensor([row[name] for row in rows], dtype=torch.float64).nanmean(0).tolist()
+        for name in rows[0]
+    }
+
+
+def _kl(p: Tensor, q: Tensor) -> float:
+    return torch.special.xlogy(p, p / q).sum().item()

@@ -1,0 +1,69 @@
+"""Network architectures by name, and their weight files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from gantandem.errors import ConfigError
+from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
+from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
+from gantandem.nets.ratio import ConvRatio
+from gantandem.nets.weights import load_weights, save_weights
+
+__all__ = ["NETS", "build", "load_weights", "save_weights"]
+
+NETS: dict[str, type[nn.Module]] = {
+    "mlp-generator": MLPGenerator,
+    "mlp-discriminator": MLPDiscriminator,
+    "infogan-generator": InfoGANGenerator,
+    "infogan-discriminator": InfoGANDiscriminator,
+    "mnist-classifier": MNISTClassifier,
+    "conv-ratio": ConvRatio,
+}
+
+
+def build(spec: Mapping[str, Any]) -> nn.Module:
+    """Build a network from its description, freshly initialised.
+
+    Args:
+        spec: ``{"net": name, **arguments}``, the name one of ``NETS`` or ``"module:Class"`` for
+            any class that can be imported.
+
+    Raises:
+        ConfigError: If the name is unknown or the arguments do not suit the network.
+
+    >>> build({"net": "mlp-generator", "width": 64}).main[0].out_features
+    64
+    """
+    arguments = dict(spec)
+    name = arguments.pop("net", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
+    try:
+        network = _find(name)(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
+    return network
+
+
+def _find(name: str) -> Any:
+    if name in NETS:
+        return NETS[name]
+    module, colon, attribute = name.partition(":")
+    if colon:
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"network {name!r} cannot be imported: {error}") from error
+    near = difflib.get_close_matches(name, NETS) or sorted(NETS)
+    raise ConfigError(
+        f"unknown network {name!r}: did you mean {', '.join(near)}? 'module:Class' reaches others"
+    )

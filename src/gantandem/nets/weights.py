@@ -1,0 +1,143 @@
+"""Weight files: safetensors only, written whole or not at all, never unpickled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from gantandem.errors import OutputError, WeightsError
+
+_PICKLED = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+
+
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors to a safetensors file; an interrupted write leaves the old file in place.
+
+    Raises:
+        OutputError: If the file cannot be written, for example because the disk is full.
+    """
+    path = Path(path)
+    # safetensors keeps neither strides nor sharing, so every tensor goes in dense and on its own.
+    dense = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_bytes(path, save(dense, dict(metadata or {})))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file beside its final place and rename it, so that nobody ever sees half of it.
+
+    Raises:
+        OutputError: If the file cannot be written, for example because the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} could not be written ({error.strerror or error}); what was there is unchanged"
+        ) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read all tensors (on the CPU) and the metadata of a safetensors file.
+
+    Raises:
+        WeightsError: If the file is missing, pickled (it is never unpickled), truncated or not
+            safetensors at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weight file")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if path.suffix in _PICKLED or start.startswith((_ZIP, _PICKLE)):
+        raise WeightsError(
+            f"{path} looks like a pickled checkpoint, which can run code when opened, so it is not "
+            "read: load it yourself where you trust it and save its state_dict with "
+            "gantandem.nets.save_weights(module, 'weights.safetensors')"
+        )
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is truncated or not a safetensors file ({error}): copy or train it again"
+        ) from error
+
+
+def save_weights(
+    module: nn.Module, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Save the state_dict of a network as safetensors.
+
+    Args:
+        module: Any network.
+        path: File to write; its folder is made. An interrupted write leaves the old file.
+        metadata: Text kept in the file's header, for example the command that made it.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    write_tensors(path, module.state_dict(), metadata)
+
+
+def load_weights(module: nn.Module, path: str | Path) -> dict[str, str]:
+    """Load a safetensors file into a network, completely or not at all, and return its metadata.
+
+    Half-precision files are read into float32 networks.
+
+    Raises:
+        WeightsError: If the file is missing, pickled, truncated, or its names or shapes are not
+            exactly those of the network.
+    """
+    tensors, metadata = read_tensors(path)
+    assign(module, tensors, str(path))
+    return metadata
+
+
+def assign(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy tensors into a network after checking every name and shape; ``where`` is for errors.
+
+    Raises:
+        WeightsError: If names or shapes are not exactly those of the network.
+    """
+    wanted = module.state_dict()
+    problems = [f"missing {name}" for name in wanted if name not in tensors]
+    problems += [f"unexpected {name}" for name in tensors if name not in wanted]
+    shared = [(name, tensors[name], value) for name, value in wanted.items() if name in tensors]
+    problems += [
+        f"{name} is {tuple(given.shape)}, needs {tuple(value.shape)}"
+        for name, given, value in shared
+        if given.shape != value.shape
+    ]
+    problems += [
+        f"{name} is {given.dtype}, needs {value.dtype}"
+        for name, given, value in shared
+        if given.is_floating_point() != value.is_floating_point()
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
+        raise WeightsError(f"{where} does not fit {type(module).__name__}: {shown}")
+    with torch.no_grad():
+        module.load_state_dict(dict(tensors))

@@ -1,0 +1,245 @@
+"""The built-in tasks: real data, networks, training settings and metrics under one name."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from gantandem.data.images import load_images, load_real, locate, to_range
+from gantandem.data.mixtures import Mixture, balanced_8, draw_real, grid_25, imbalanced_8
+from gantandem.data.real import Real
+from gantandem.errors import ConfigError
+from gantandem.metrics.mixture import mixture_floor, mixture_metrics, sliced_w1
+from gantandem.training.gan import TrainConfig
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task(ABC):
+    """What there is to know of an experiment before any sampler comes in.
+
+    Args:
+        name: Name of the task.
+        x_shape: Shape of one sample.
+        latent: ``{"kind": "normal" | "uniform", "dim": d, "low": .., "high": ..}``.
+        networks: ``{"generator": spec, "discriminator": spec}`` for ``gantandem.nets.build``.
+        train: Default training settings of the baseline GAN.
+        layer: Where ``refine`` works by default: ``"data"`` or a module of the generator.
+        sampler_defaults: Settings of samplers that suit this task, for example
+            ``{"refine": {"step_size": .1}}``.
+    """
+
+    name: str
+    x_shape: tuple[int, ...]
+    latent: Mapping[str, Any]
+    networks: Mapping[str, Mapping[str, Any]]
+    train: TrainConfig
+    layer: str
+    sampler_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @abstractmethod
+    def real(self, seed: int = 0, data: str | None = None) -> Real:
+        """Return the real data in four disjoint parts.
+
+        Args:
+            seed: Of the draws; image sets are split the same way for every seed.
+            data: Folder or hub name of an image set; default: see ``gantandem.data.images.locate``.
+
+        Raises:
+            DataError: If an image set cannot be found or read.
+        """
+
+    @abstractmethod
+    def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return all metrics of samples (N, *x_shape) by name; ``seed`` is of the fresh draw."""
+
+    @abstractmethod
+    def floor(self, n: int) -> Metrics:
+        """Return what n real samples score against real data."""
+
+    @abstractmethod
+    def distance(self, x: Tensor, real_x: Tensor) -> float:
+        """Return the distance of samples (N, *x_shape) to real ones, by which guides are chosen."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MixtureTask(Task):
+    """A Gaussian mixture in the plane, drawn i.i.d.
+
+    Args:
+        mixture: The truth.
+        sizes: Points in the fit, select, calibrate and test parts.
+    """
+
+    mixture: Mixture
+    sizes: tuple[int, int, int, int] = (200_000, 20_000, 20_000, 10_000)
+
+    def real(self, seed: int = 0, data: str | None = None) -> Real:
+        """Return four parts of i.i.d. draws by seed; there is no data to be found elsewhere."""
+        if data is not None:
+            raise ConfigError(f"task {self.name} draws its own data: leave out data={data!r}")
+        return draw_real(self.mixture, self.sizes, seed)
+
+    def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return ``gantandem.metrics.mixture.mixture_metrics`` of points (N, 2)."""
+        return mixture_metrics(x, self.mixture, seed)
+
+    def floor(self, n: int) -> Metrics:
+        """Return the mean metrics of 20 i.i.d. draws of n real points."""
+        return dict(_mixture_floor(self, n))
+
+    def distance(self, x: Tensor, real_x: Tensor) -> float:
+        """Return the sliced Wasserstein-1 distance of (N, 2) and (M, 2) points."""
+        return sliced_w1(x.detach().float().cpu(), real_x.float().cpu())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DigitsTask(Task):
+    """MNIST, from a folder or the hub.
+
+    Args:
+        hub: Name of the dataset on the hub.
+        sizes: Images in the fit, select and calibrate parts of the training set.
+    """
+
+    hub: str
+    sizes: tuple[int, int, int] = (50_000, 5_000, 5_000)
+
+    def real(self, seed: int = 0, data: str | None = None) -> Real:
+        """Return images (N, 1, 28, 28) in [-1, 1]; the split is the same for every seed."""
+        return load_real(locate(self.name, self.hub, data), self.sizes)
+
+    def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return ``gantandem.metrics.images.image_metrics`` of (N, 1, 28, 28) against the test set.
+
+        Raises:
+            DataError: If the dataset cannot be found.
+            MissingExtraError: If the ``images`` extra is not installed.
+        """
+        from gantandem.metrics.images import image_metrics
+
+        return image_metrics(x, _test_images(self), seed)
+
+    def floor(self, n: int) -> Metrics:
+        """Return the metrics of one half of the test set against the other."""
+        return dict(_digits_floor(self, n))
+
+    def distance(self, x: Tensor, real_x: Tensor) -> float:
+        """Return the Frechet distance of classifier features of two sets of images."""
+        from gantandem.metrics.images import frechet_distance
+
+        return frechet_distance(x, real_x)
+
+
+@functools.cache
+def _mixture_floor(task: MixtureTask, n: int) -> Metrics:
+    return mixture_floor(n, task.mixture)
+
+
+@functools.cache
+def _test_images(task: DigitsTask) -> Tensor:
+    return to_range(load_images(locate(task.name, task.hub), "test").pixels)
+
+
+@functools.cache
+def _digits_floor(task: DigitsTask, n: int) -> Metrics:
+    from gantandem.metrics.images import image_metrics
+
+    half, other = _test_images(task).chunk(2)
+    return image_metrics(half[:n], other)
+
+
+def _mlp(width: int) -> dict[str, dict[str, Any]]:
+    return {
+        "generator": {"net": "mlp-generator", "width": width},
+        "discriminator": {"net": "mlp-discriminator", "width": width},
+    }
+
+
+_CIRCLE = TrainConfig(
+    iterations=1_000,
+    batch_size=1_000,
+    optimiser="sgd",
+    generator_rate=5e-3,
+    discriminator_rate=1e-2,
+)
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        MixtureTask(
+            name="imbalanced-8",
+            x_shape=(2,),
+            latent={"kind": "normal", "dim": 2},
+            networks=_mlp(64),
+            train=_CIRCLE,
+            layer="data",
+            mixture=imbalanced_8(),
+        ),
+        MixtureTask(
+            name="balanced-8",
+            x_shape=(2,),
+            latent={"kind": "normal", "dim": 2},
+            networks=_mlp(64),
+            train=_CIRCLE,
+            layer="data",
+            mixture=balanced_8(),
+        ),
+        MixtureTask(
+            name="grid-25",
+            x_shape=(2,),
+            latent={"kind": "normal", "dim": 2},
+            networks=_mlp(256),
+            train=TrainConfig(
+                iterations=100_000,
+                batch_size=1_000,
+                optimiser="sgd",
+                generator_rate=5e-4,
+                discriminator_rate=1e-3,
+                checkpoint_every=5_000,
+            ),
+            layer="data",
+            sampler_defaults={"refine": {"step_size": 0.05}},
+            mixture=grid_25(),
+        ),
+        DigitsTask(
+            name="mnist",
+            x_shape=(1, 28, 28),
+            latent={"kind": "uniform", "dim": 62, "low": -1.0, "high": 1.0},
+            networks={
+                "generator": {"net": "infogan-generator"},
+                "discriminator": {"net": "infogan-discriminator"},
+            },
+            train=TrainConfig(
+                iterations=3_905,  # 5 epochs of the 50,000 images to fit on
+                batch_size=64,
+                optimiser="adam",
+                generator_rate=1e-3,
+                discriminator_rate=2e-4,
+                checkpoint_every=200,
+            ),
+            layer="maps",
+            hub="ylecun/mnist",
+        ),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """Return a built-in task.
+
+    Raises:
+        ConfigError: If there is none of that name; near matches are listed.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    near = difflib.get_close_matches(name, TASKS)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ConfigError(f"unknown task {name!r}: {hint}allowed are {', '.join(sorted(TASKS))}")

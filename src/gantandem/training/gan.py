@@ -1,0 +1,339 @@
+"""Training of baseline GANs: deterministic by seed, resumable, nothing pickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from gantandem.errors import ConfigError, DataError, NonFiniteError
+from gantandem.nets import build
+from gantandem.nets.weights import assign, read_tensors, save_weights, write_bytes, write_tensors
+from gantandem.training.losses import discriminator_loss, generator_loss
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of one GAN training run.
+
+    Args:
+        iterations: Updates, each one step of the discriminator and one of the generator.
+        batch_size: Real and generated samples in an update.
+        optimiser: ``"sgd"`` (no momentum) or ``"adam"``.
+        generator_rate: Learning rate of the generator.
+        discriminator_rate: Learning rate of the discriminator.
+        beta1: First decay of Adam; without meaning for SGD. Default .5.
+        checkpoint_every: Iterations between checkpoints. Default 500.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    iterations: int
+    batch_size: int
+    optimiser: Literal["sgd", "adam"]
+    generator_rate: float
+    discriminator_rate: float
+    beta1: float = 0.5
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "checkpoint_every", "generator_rate", "discriminator_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
+        if self.batch_size < 2:
+            raise ConfigError(f"batch_size is {self.batch_size}: BatchNorm needs 2 or more")
+        if self.optimiser not in ("sgd", "adam"):
+            raise ConfigError(f"optimiser is {self.optimiser!r}: allowed are 'sgd' and 'adam'")
+        if not 0 <= self.beta1 < 1:
+            raise ConfigError(f"beta1 is {self.beta1}: it must be in [0, 1)")
+
+
+class Trainable(Protocol):
+    """What the trainer needs to know of a task."""
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        ...
+
+    @property
+    def networks(self) -> Mapping[str, Mapping[str, Any]]:
+        """Descriptions of ``"generator"`` and ``"discriminator"`` for ``gantandem.nets.build``."""
+        ...
+
+    @property
+    def latent(self) -> Mapping[str, Any]:
+        """``{"kind": "normal" | "uniform", "dim": d, "low": .., "high": ..}``."""
+        ...
+
+    @property
+    def train(self) -> TrainConfig:
+        """Default training settings."""
+        ...
+
+
+@dataclass(kw_only=True)
+class TrainState:
+    """The networks (in train mode), their optimisers and the noise stream at one iteration."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimiser: torch.optim.Optimizer
+    discriminator_optimiser: torch.optim.Optimizer
+    noise: torch.Generator
+    iteration: int = 0
+
+
+@dataclass(frozen=True)
+class TrainInfo:
+    """Losses of one iteration, scalars."""
+
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+
+
+def train_gan(
+    task: Trainable,
+    data: Tensor,
+    *,
+    seed: int = 0,
+    out_dir: str | Path | None = None,
+    train: TrainConfig | None = None,
+    resume: bool = True,
+    on_step: Callable[[TrainState, TrainInfo, int], None] | None = None,
+) -> tuple[nn.Module, nn.Module]:
+    """Train a GAN with the non-saturating loss and return (generator, discriminator), in eval mode.
+
+    The same seed gives the same weights bit by bit on one machine, build and number of threads,
+    however often the run was interrupted and resumed; torch's global random state is left alone.
+
+    Args:
+        task: Networks, latent and default settings.
+        data: Real samples (N, *x_shape), the fit part only.
+        seed: Of initialisation, order of the data, latents and whatever noise the networks draw.
+        out_dir: Run folder. Gets a checkpoint every ``checkpoint_every`` iterations, and at the end
+            ``generator.safetensors``, ``guide.safetensors`` and ``run.yaml``. Default: nothing
+            is written.
+        train: Settings. Default: those of the task.
+        resume: Go on from the checkpoint in ``out_dir`` if there is one. Default True; False
+            starts anew and overwrites it.
+        on_step: Called with (state, info, iterations done) after every update.
+
+    Raises:
+        ConfigError: If the checkpoint in ``out_dir`` is of another run or has gone too far.
+        DataError: If there are fewer samples than a batch.
+        NonFiniteError: If a loss becomes NaN or infinite; the last checkpoint is kept.
+        KeyboardInterrupt: On Ctrl-C, after saying which checkpoint is kept.
+
+    Source: Goodfellow et al., NeurIPS 2014, Algorithm 1 with one discriminator step.
+    """
+    train = train or task.train
+    if len(data) < train.batch_size:
+        raise DataError(f"{len(data)} samples are fewer than the batch_size of {train.batch_size}")
+    folder = Path(out_dir) if out_dir is not None else None
+    identity = _identity(task, train, seed, data)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        state = _fresh(task, train, seed)
+        if folder is not None and resume and (folder / CHECKPOINT).exists():
+            _restore(state, folder / CHECKPOINT, identity)
+            if state.iteration > train.iterations:
+                raise ConfigError(
+                    f"{folder / CHECKPOINT} is at iteration {state.iteration}, past the "
+                    f"{train.iterations} asked for. Use another folder, or resume=False to "
+                    "overwrite"
+                )
+            logger.info("resuming %s at iteration %d", folder, state.iteration)
+        try:
+            _loop(state, task, train, data, seed, folder, identity, on_step)
+        except KeyboardInterrupt:
+            kept = folder / CHECKPOINT if folder is not None else None
+            if kept is not None and kept.exists():
+                logger.warning("training interrupted: run it again to resume from %s", kept)
+            raise
+    for network in (state.generator, state.discriminator):
+        network.zero_grad(set_to_none=True)
+        network.eval()
+    if folder is not None:
+        _write_run(folder, task, train, seed, state)
+    return state.generator, state.discriminator
+
+
+def draw_latent(latent: Mapping[str, Any], n: int, noise: torch.Generator) -> Tensor:
+    """Draw n latents, shape (n, dim), from a task's latent description.
+
+    Raises:
+        ConfigError: If the kind is neither "normal" nor "uniform".
+    """
+    if latent["kind"] == "normal":
+        return torch.randn(n, latent["dim"], generator=noise)
+    if latent["kind"] == "uniform":
+        unit = torch.rand(n, latent["dim"], generator=noise)
+        return latent["low"] + (latent["high"] - latent["low"]) * unit
+    raise ConfigError(f"latent kind {latent['kind']!r}: allowed are 'normal' and 'uniform'")
+
+
+def _loop(
+    state: TrainState,
+    task: Trainable,
+    train: TrainConfig,
+    data: Tensor,
+    seed: int,
+    folder: Path | None,
+    identity: dict[str, str],
+    on_step: Callable[[TrainState, TrainInfo, int], None] | None,
+) -> None:
+    per_epoch = len(data) // train.batch_size
+    epoch, order = -1, torch.empty(0, dtype=torch.long)
+    while state.iteration < train.iterations:
+        if epoch != state.iteration // per_epoch:
+            epoch = state.iteration // per_epoch
+            # A function of (seed, epoch) alone, so a resumed run finds its place without a record.
+            order = torch.randperm(len(data), generator=_stream(seed, 1, epoch))
+        at = state.iteration % per_epoch * train.batch_size
+        real = data[order[at : at + train.batch_size]]
+        info = _update(state, real, draw_latent(task.latent, len(real), state.noise))
+        state.iteration += 1
+        if on_step is not None:
+            on_step(state, info, state.iteration)
+        if state.iteration % train.checkpoint_every == 0 or state.iteration == train.iterations:
+            _report(state, info)
+            if folder is not None:
+                _checkpoint(state, folder / CHECKPOINT, identity)
+
+
+def _update(state: TrainState, real: Tensor, z: Tensor) -> TrainInfo:
+    generator, discriminator = state.generator, state.discriminator
+    fake = generator(z)
+    # Real and fake go through D apart: BatchNorm over both at once would tell D which is which.
+    d_loss = discriminator_loss(discriminator(real), discriminator(fake.detach()))
+    state.discriminator_optimiser.zero_grad()
+    d_loss.backward()
+    state.discriminator_optimiser.step()
+    g_loss = generator_loss(discriminator(fake))
+    state.generator_optimiser.zero_grad()
+    g_loss.backward(inputs=list(generator.parameters()))  # and none of D's weight gradients
+    state.generator_optimiser.step()
+    return TrainInfo(d_loss.detach(), g_loss.detach())
+
+
+def _report(state: TrainState, info: TrainInfo) -> None:
+    losses = info.discriminator_loss.item(), info.generator_loss.item()
+    if not all(torch.isfinite(torch.tensor(loss)) for loss in losses):
+        raise NonFiniteError(
+            f"losses of D and G are {losses} at iteration {state.iteration}; the last checkpoint "
+            "is kept: try smaller learning rates"
+        )
+    logger.info("iteration %d: loss of D %.4f, of G %.4f", state.iteration, *losses)
+
+
+def _stream(seed: int, purpose: int, index: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed * 1_000_003 + index * 101 + purpose)
+
+
+def _fresh(task: Trainable, train: TrainConfig, seed: int) -> TrainState:
+    generator = build(task.networks["generator"]).train()
+    discriminator = build(task.networks["discriminator"]).train()
+    return TrainState(
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimiser=_optimiser(generator, train, train.generator_rate),
+        discriminator_optimiser=_optimiser(discriminator, train, train.discriminator_rate),
+        noise=_stream(seed, 2),
+    )
+
+
+def _optimiser(network: nn.Module, train: TrainConfig, rate: float) -> torch.optim.Optimizer:
+    if train.optimiser == "sgd":
+        return torch.optim.SGD(network.parameters(), rate)
+    return torch.optim.Adam(network.parameters(), rate, (train.beta1, 0.999), fused=True)
+
+
+def _identity(task: Trainable, train: TrainConfig, seed: int, data: Tensor) -> dict[str, str]:
+    """Return all that decides the weights at an iteration, by name, each as JSON text."""
+    settings = dataclasses.asdict(train)
+    for free in ("iterations", "checkpoint_every"):
+        del settings[free]
+    parts = {
+        "task": task.name,
+        "seed": seed,
+        "networks": {role: dict(spec) for role, spec in task.networks.items()},
+        "latent": dict(task.latent),
+        "data_shape": list(data.shape),
+        **settings,
+    }
+    return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
+
+
+def _checkpoint(state: TrainState, path: Path, identity: dict[str, str]) -> None:
+    tensors = {"rng.noise": state.noise.get_state(), "rng.torch": torch.get_rng_state()}
+    for role, network, optimiser in _roles(state):
+        tensors |= {f"{role}.{name}": value for name, value in network.state_dict().items()}
+        for index, moments in optimiser.state_dict()["state"].items():
+            for name, value in moments.items():
+                if value is not None:
+                    tensors[f"optimiser.{role}.{index}.{name}"] = value
+    write_tensors(path, tensors, {**identity, "iteration": str(state.iteration)})
+
+
+def _restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
+    tensors, metadata = read_tensors(path)
+    for name, value in identity.items():
+        if metadata.get(name) != value:
+            raise ConfigError(
+                f"{path} is of another run: its {name} is {metadata.get(name)}, asked for is "
+                f"{value}. Use another folder, or resume=False to overwrite"
+            )
+    for role, network, optimiser in _roles(state):
+        assign(network, _under(tensors, f"{role}."), str(path))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, f"optimiser.{role}.").items():
+            index, _, name = key.partition(".")
+            moments.setdefault(int(index), {})[name] = value
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    state.noise.set_state(tensors["rng.noise"])
+    torch.set_rng_state(tensors["rng.torch"])
+    state.iteration = int(metadata["iteration"])
+
+
+def _roles(state: TrainState) -> list[tuple[str, nn.Module, torch.optim.Optimizer]]:
+    return [
+        ("generator", state.generator, state.generator_optimiser),
+        ("discriminator", state.discriminator, state.discriminator_optimiser),
+    ]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _write_run(
+    folder: Path, task: Trainable, train: TrainConfig, seed: int, state: TrainState
+) -> None:
+    facts = {"task": task.name, "seed": str(seed), "iterations": str(state.iteration)}
+    save_weights(state.generator, folder / "generator.safetensors", facts)
+    save_weights(state.discriminator, folder / "guide.safetensors", facts)
+    run = {
+        "task": task.name,
+        "seed": seed,
+        "generator": dict(task.networks["generator"]),
+        "discriminator": dict(task.networks["discriminator"]),
+        "latent": dict(task.latent),
+        "output": "logit",
+        "train": dataclasses.asdict(train),
+    }
+    write_bytes(folder / "run.yaml", yaml.safe_dump(run, sort_keys=False).encode())
