@@ -26,7 +26,13 @@ logger = logging.getLogger(__name__)
 
 LOOK_AHEAD = 8
 """The pool works at most this many widths of ids ahead of the oldest unfinished one."""
+AHEAD = 32
+"""At most this many attempts of an id are in flight at once."""
 EXHAUSTED_SHARE = 0.001
+
+
+def _cat(parts: list[Finished]) -> Finished:
+    return Finished(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def default_width(gan: GAN) -> int:
@@ -97,47 +103,61 @@ class Run:
         self.base, self.stop = start, start + n
         self.window = LOOK_AHEAD * self.width
         self.events = {"nonfinite": 0, "excess": 0, "exhausted": 0, "stuck": 0}
+        self.passes = 0
         self.proposals = 0
-        self._next = start
-        self._retry: list[Tickets] = []
+        self.discarded = 0
+        self._cost = self.mover.cost()
         self._buffer: list[Finished] = []
-        self._scored = 0
-        self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._available)
+        self._early: list[Finished] = []
+        self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._waiting)
         self._chain: Chain = self._empty_chain(self.window)
-        self._done = torch.zeros(self.window, dtype=torch.bool, device=gan.device)
         self._held: dict[str, Tensor] = {}
-
-    # -- what the run has cost ------------------------------------------------------------------
-
-    @property
-    def passes(self) -> int:
-        """Passes of padding and idle lanes are waste and not counted here."""
-        return self._pool.passes + self._scored
+        # Attempts of the id in each slot: begun, and judged.
+        self._begun = torch.zeros(self.window, dtype=torch.int64, device=gan.device)
+        self._judged = torch.zeros_like(self._begun)
 
     @property
     def waste(self) -> float:
-        """Share of lane steps that were idle."""
-        return self._pool.idle_steps / max(1, self._pool.lane_steps)
+        """Share of lane steps that were idle or went into attempts nobody needed."""
+        useful = self._pool.lane_steps - self._pool.idle_steps - self.discarded
+        return 1 - useful / max(1, self._pool.lane_steps)
 
     # -- tickets --------------------------------------------------------------------------------
 
-    def _available(self) -> int:
-        fresh = min(self.stop, self.base + self.window) - self._next
-        return fresh + sum(len(t.id) for t in self._retry)
+    def _ids(self) -> Tensor:
+        """The ids the run may work on now, oldest first."""
+        stop = min(self.stop, self.base + self.window)
+        return torch.arange(self.base, stop, device=self.gan.device)
+
+    def _waiting(self) -> int:
+        slot = self._ids() % self.window
+        return int((~self._chain.done[slot] & (self._begun == self._judged)[slot]).sum())
 
     def _tickets(self, count: int) -> Tickets:
-        """The oldest ids first, so that the window moves on."""
-        end = min(self.stop, self.base + self.window, self._next + count)
-        fresh = torch.arange(self._next, end, device=self.gan.device)
-        self._retry.append(Tickets(fresh, torch.zeros_like(fresh)))
-        ids, attempts = (torch.cat(parts) for parts in zip(*self._retry, strict=True))
-        order = ids.argsort(stable=True)
-        taken, left = order[:count], order[count:]
-        # Fresh ids are the youngest: those not taken are simply not begun.
-        begun = left[ids[left] < self._next]
-        self._next += int((ids[taken] >= self._next).sum())
-        self._retry = [Tickets(ids[begun], attempts[begun])] if len(begun) else []
-        return Tickets(ids[taken], attempts[taken])
+        """The next attempts of the oldest ids, so that the window moves on.
+
+        When fewer ids wait than lanes, lanes that would idle run further attempts of unfinished
+        ids ahead of their turn. Attempts are judged in order whenever they were made, so this
+        changes no sample; those nobody needs are waste, and not counted as passes.
+        """
+        ids = self._ids()
+        slot = ids % self.window
+        open_ = ids[~self._chain.done[slot]]
+        waiting = open_[(self._begun == self._judged)[open_ % self.window]][:count]
+        attempts = self._begun[waiting % self.window]
+        self._begun[waiting % self.window] += 1
+        missing = count - len(waiting)
+        if missing and self.selector is not None and len(open_):
+            ahead = min(-(-missing // len(open_)), AHEAD)
+            further = open_.repeat_interleave(ahead)[:missing]
+            depth = torch.arange(ahead, device=ids.device).repeat(len(open_))[:missing]
+            tries = self._begun[further % self.window] + depth
+            near = tries - self._judged[further % self.window] < AHEAD
+            near &= tries < self.selector.budget
+            further, tries = further[near], tries[near]
+            self._begun.index_add_(0, further % self.window, torch.ones_like(further))
+            waiting, attempts = torch.cat([waiting, further]), torch.cat([attempts, tries])
+        return Tickets(waiting, attempts)
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -156,50 +176,59 @@ class Run:
         finished = pool.advance()
         if finished is not None:
             self._buffer.append(finished)
-        count = sum(map(len, self._buffer))
+        count = sum(part.size for part in self._buffer)
         if count >= self.width:
             self._settle()
-        elif pool.idle == self.width or (
-            pool.idle and count + self._available() >= self.width // 8
-        ):
-            if count:
+        elif pool.idle == self.width or pool.idle >= self.width // 4:
+            if count and (pool.idle == self.width or count >= self.width // 8):
                 self._settle()
             pool.fill(force=True)
         return self._emit()
 
     def _settle(self) -> None:
-        """Score and judge up to a width of finished proposals, padded to the width."""
-        columns = zip(*self._buffer, strict=True)
-        everything = Finished(*(torch.cat(column) for column in columns))
-        count = min(len(everything), self.width)
+        """Score up to a width of finished proposals, padded to the width, and judge them."""
+        everything = _cat(self._buffer)
+        count = min(everything.size, self.width)
         rest = Finished(*(value[count:] for value in everything))
-        self._buffer = [rest] if len(rest) else []
-        self.proposals += count
+        self._buffer = [rest] if rest.size else []
         rows = Finished(*(self._pad(value[:count]) for value in everything))
-        log_ratio = self._score(rows, count)
-        bad = ~(log_ratio.isfinite() & rows.x.flatten(1).isfinite().all(1))
-        bad &= torch.arange(self.width, device=bad.device) < count
-        if self.ratio is None and not self._pool._cost.scores:
-            bad &= ~rows.x.flatten(1).isfinite().all(1)
-        if bool(bad.any()):
-            self._refuse_broken(rows, bad)
-            self.events["nonfinite"] += int(bad.sum())
-            log_ratio = torch.where(bad, -torch.inf, log_ratio)
-        self._judge(rows, log_ratio, bad, count)
+        log_ratio = self._score(rows)
+        finite = rows.x.flatten(1).isfinite().all(1)
+        if self.ratio is not None or self._cost.scores:
+            finite &= log_ratio.isfinite()
+        if not bool(finite.all()):
+            self._refuse_broken(rows, ~finite, count)
+        scored = rows._replace(logit=torch.where(finite, log_ratio, -torch.inf))
+        new = Finished(*(value[:count] for value in scored))
+        self._early.append(new)
+        while self._early:
+            early = _cat(self._early)
+            slot = early.id % self.window
+            live = (early.id >= self.base) & ~self._chain.done[slot]
+            turn = live & (early.attempt == self._judged[slot])
+            self.discarded += int(early.age[~live].sum())
+            later = Finished(*(value[live & ~turn] for value in early))
+            self._early = [later] if later.size else []
+            if not bool(turn.any()):
+                break
+            for part in zip(*(value[turn].split(self.width) for value in early), strict=True):
+                self._judge(Finished(*part))
 
     def _pad(self, value: Tensor) -> Tensor:
         missing = self.width - len(value)
         return torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) if missing else value
 
-    def _score(self, rows: Finished, count: int) -> Tensor:
-        if self.ratio is None:
-            return rows.logit.double()
-        if self._pool._cost.scores and self.ratio.score is self.gan.guide:
-            return self.ratio.from_logit(rows.logit)
-        self._scored += count if self._pool._cost.scores else 0
+    def _score(self, rows: Finished) -> Tensor:
+        if self.ratio is None or self._shared():
+            logit = rows.logit.double()
+            return logit if self.ratio is None else self.ratio.from_logit(logit)
         return self.ratio.log_ratio(rows.x, self.gan.conditions(rows.id))
 
-    def _refuse_broken(self, rows: Finished, bad: Tensor) -> None:
+    def _shared(self) -> bool:
+        """The guide's logit is the ratio's: no further pass."""
+        return self._cost.scores and self.ratio is not None and self.ratio.score is self.gan.guide
+
+    def _refuse_broken(self, rows: Finished, bad: Tensor, count: int) -> None:
         """A move may leave the finite numbers; a fresh sample of the generator must not."""
         cond = self.gan.conditions(rows.id)
         score = self.ratio.score if self.ratio is not None else self.gan.guide
@@ -207,62 +236,68 @@ class Run:
         broken = ~x.flatten(1).isfinite().all(1)
         if score is not None:
             broken |= ~score(x, cond).isfinite()
-        broken &= bad
+        broken = (broken & bad)[:count]
         if bool(broken.any()):
-            ids = rows.id[broken][:5].tolist()
+            ids = rows.id[:count][broken][:5].tolist()
             raise NonFiniteError(
                 f"{self.name}, step 0: {int(broken.sum())} fresh samples of the generator have a "
                 f"score or value that is NaN or infinite (ids {', '.join(map(str, ids))}...). "
                 "Check the weights and the input range of both networks"
             )
 
-    def _judge(self, rows: Finished, log_ratio: Tensor, bad: Tensor, count: int) -> None:
+    def _judge(self, turn: Finished) -> None:
+        """Judge at most one attempt of each id; the rows are padded, so that no value depends on
+        how many are judged together."""
+        count = turn.size
+        rows = Finished(*(self._pad(value) for value in turn))
         slot = rows.id % self.window
         chain = Chain(*(column[slot] for column in self._chain))
-        new = Proposal(rows.id, rows.attempt, log_ratio)
+        new = Proposal(rows.id, rows.attempt, rows.logit)
+        broken = rows.logit == -torch.inf
         if self.selector is None:
-            every = torch.ones_like(bad)
-            chain = chain.where(every, new)._replace(accepted=~bad, done=every)
+            every = torch.ones_like(broken)
+            chain = chain.where(every, new)._replace(accepted=~broken, done=every)
         else:
             chain = self.selector.judge(self.key.fold("judge"), chain, new)
-        chain = Chain(*(column[:count] for column in chain))
-        slot = slot[:count]
+        excess = getattr(self.selector, "excess", None)
+        if excess is not None:
+            self.events["excess"] += int(excess(new)[:count].sum())
+        chain, slot = Chain(*(column[:count] for column in chain)), slot[:count]
         for table, column in zip(self._chain, chain, strict=True):
             table[slot] = column
-        self._hold(rows, slot, chain.keep)
-        self._done[slot] = chain.done
-        self._count(chain, new, count)
-        again = ~chain.done
-        if self.selector is not None and bool(again.any()):
-            self._retry.append(Tickets(rows.id[:count][again], rows.attempt[:count][again] + 1))
+        self._judged[slot] = turn.attempt + 1
+        self._begun[slot] = torch.maximum(self._begun[slot], self._judged[slot])
+        self._hold(turn, slot, chain.keep)
+        self._account(turn, chain)
 
-    def _count(self, chain: Chain, new: Proposal, count: int) -> None:
-        if self.selector is None:
-            return
-        if hasattr(self.selector, "excess"):
-            self.events["excess"] += int(self.selector.excess(new)[:count].sum())  # type: ignore
-        self.events["exhausted"] += int((chain.done & ~chain.accepted).sum())
-        if self.selector.name == "metropolis":
+    def _account(self, turn: Finished, chain: Chain) -> None:
+        count = turn.size
+        self.proposals += count
+        self.passes += count * self._cost.start + int(turn.age.sum()) * self._cost.step
+        if self.ratio is not None and self._cost.scores and not self._shared():
+            self.passes += count
+        self.events["nonfinite"] += int((turn.logit == -torch.inf).sum())
+        if self.selector is not None:
+            self.events["exhausted"] += int((chain.done & ~chain.accepted).sum())
+        if self.selector is not None and self.selector.name == "metropolis":
             self.events["stuck"] += int((chain.done & (chain.moves == 0)).sum())
 
     def _hold(self, rows: Finished, slot: Tensor, keep: Tensor) -> None:
-        count = len(slot)
         values = {"x": rows.x, "z": rows.z, "steps": rows.steps}
         if not self._held:
             self._held = {
                 name: value.new_zeros(self.window, *value.shape[1:])
-                for name, value in {**values, "attempts": rows.attempt}.items()
+                for name, value in values.items()
             }
         for name, value in values.items():
-            self._held[name][slot[keep]] = value[:count][keep]
-        self._held["attempts"][slot] = rows.attempt[:count] + 1
+            self._held[name][slot[keep]] = value[keep]
 
     # -- emission -------------------------------------------------------------------------------
 
     def _emit(self, *, everything: bool = False) -> Samples | None:
-        order = torch.arange(self.base, min(self.base + self.window, self.stop))
-        slots = (order % self.window).to(self.gan.device)
-        done = self._done[slots]
+        order = self._ids()
+        slots = order % self.window
+        done = self._chain.done[slots]
         ready = len(done) if bool(done.all()) else int((~done).nonzero()[0])
         if ready == 0 or (ready < self.width and self.base + ready < self.stop and not everything):
             return None
@@ -272,14 +307,14 @@ class Run:
             z=self._held["z"][slots],
             log_ratio=self._chain.log_ratio[slots],
             steps=self._held["steps"][slots],
-            attempts=self._held["attempts"][slots],
+            attempts=self._judged[slots],
             accepted=self._chain.accepted[slots],
-            ids=order[:ready].to(slots.device),
+            ids=order[:ready],
             manifest={},
         )
         for table, value in zip(self._chain, self._empty_chain(ready), strict=True):
             table[slots] = value
-        self._done[slots] = False
+        self._begun[slots] = self._judged[slots] = 0
         self.base += ready
         return block
 

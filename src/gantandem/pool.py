@@ -20,7 +20,7 @@ from gantandem.samplers.base import Mover, leaves, tree_map
 
 
 class Finished(NamedTuple):
-    """Proposals that left the pool, one a row."""
+    """Proposals that left the pool, one a row; ``age`` is how often their lane was stepped."""
 
     id: Tensor
     attempt: Tensor
@@ -28,9 +28,11 @@ class Finished(NamedTuple):
     z: Tensor
     logit: Tensor
     steps: Tensor
+    age: Tensor
 
-    def __len__(self) -> int:
-        """Number of proposals (and not of fields)."""
+    @property
+    def size(self) -> int:
+        """Number of proposals."""
         return self.id.shape[0]
 
 
@@ -61,7 +63,7 @@ class LanePool:
         key: Random numbers of its proposals.
         width: W, number of lanes.
         tickets: Asked for up to k further (id, attempt) pairs; may return fewer.
-        available: How many pairs ``tickets`` could give now.
+        available: How many pairs are waiting now.
     """
 
     def __init__(
@@ -75,13 +77,12 @@ class LanePool:
     ) -> None:
         self.gan, self.mover, self.key, self.width = gan, mover, key, check_width(width)
         self._tickets, self._available = tickets, available
-        self._cost = mover.cost()
         self._state: Any = None
         self._stock: Any = None
         self._stock_used = self._stock_size = 0
         self._idle = torch.arange(width, device=gan.device)
         self._busy = torch.zeros(width, dtype=torch.bool, device=gan.device)
-        self.passes = 0
+        self._age = torch.zeros(width, dtype=torch.int64, device=gan.device)
         self.lane_steps = 0
         self.idle_steps = 0
 
@@ -94,16 +95,16 @@ class LanePool:
         """Give idle lanes work: from the stock, and from new states while tickets last.
 
         Args:
-            force: Make states for fewer tickets than the width (the rest is padding).
+            force: Make states even if fewer tickets than the width are waiting.
         """
         while len(self._idle):
             left = self._stock_size - self._stock_used
             if left == 0:
-                waiting = self._available()
-                if waiting == 0 or (waiting < self.width and not force):
+                if not force and self._available() < self.width:
                     return
-                self._restock()
-                left = self._stock_size
+                left = self._restock()
+                if left == 0:
+                    return
             count = min(left, len(self._idle))
             lanes, self._idle = self._idle[:count], self._idle[count:]
             rows = slice(self._stock_used, self._stock_used + count)
@@ -113,32 +114,34 @@ class LanePool:
             for lane, fresh in zip(leaves(self._state), leaves(self._stock), strict=True):
                 lane.index_copy_(0, lanes, fresh[rows])
             self._busy[lanes] = True
+            self._age[lanes] = 0
 
-    def _restock(self) -> None:
+    def _restock(self) -> int:
         ticket = self._tickets(self.width)
         self._stock_size, self._stock_used = len(ticket.id), 0
+        if self._stock_size == 0:
+            return 0
         padding = self.width - self._stock_size
         ids, attempts = (
             torch.cat([v, v[:1].expand(padding)]) if padding else v
             for v in (ticket.id, ticket.attempt)
         )
         self._stock = self.mover.init(self.gan, self.key, ids, attempts)
-        self.passes += self._cost.start * self._stock_size
+        return self._stock_size
 
     def advance(self) -> Finished | None:
         """Move every lane once; return what finished, if anything did."""
         if self.idle == self.width:
             return None
-        working = self.width - self.idle
         ids, attempts = self._state.id, self._state.attempt
         self._state, moved = self.mover.step(self.gan, self.key, self._state)
-        self.passes += self._cost.step * working
+        self._age += 1
         self.lane_steps += self.width
         self.idle_steps += self.idle
         lanes = (moved.done & self._busy if self.idle else moved.done).nonzero().squeeze(1)
         if not len(lanes):
             return None
-        rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps)
+        rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps, self._age)
         finished = Finished(*(value.index_select(0, lanes) for value in rows))
         self._busy[lanes] = False
         self._idle = torch.cat([self._idle, lanes]) if self.idle else lanes

@@ -195,11 +195,10 @@ class _Shaper:
         return self._buffer[index.to(self._buffer.device)]
 
     def _advance(self) -> None:
-        before = self._pool.passes
         with torch.no_grad():
             self._pool.fill()
             done = self._pool.advance()
-        self.passes += self._pool.passes - before
+        self.passes += self.mover.cost().step * self.width
         if done is None:
             return
         if self._buffer is None:
