@@ -69,8 +69,10 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weight file")
     with path.open("rb") as file:
-        start = file.read(4)
-    if path.suffix in _PICKLED or start.startswith((_ZIP, _PICKLE)):
+        start = file.read(9)
+    # safetensors opens with 8 bytes of length, which can look like anything, and then its JSON.
+    pickled = start.startswith((_ZIP, _PICKLE)) and start[8:] != b"{"
+    if pickled or path.suffix in _PICKLED:
         raise WeightsError(
             f"{path} looks like a pickled checkpoint, which can run code when opened, so it is not "
             "read: load it yourself where you trust it and save its state_dict with "
