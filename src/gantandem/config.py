@@ -18,6 +18,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from gantandem.errors import ConfigError
@@ -108,6 +109,19 @@ class LatentSpec(Section):
     dim: PositiveInt
     low: float | None = None
     high: float | None = None
+
+    @model_validator(mode="after")
+    def _check_border(self) -> LatentSpec:
+        if self.kind == "normal" and (self.low is not None or self.high is not None):
+            raise ValueError("low and high belong to kind 'uniform'")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """What ``make_latent`` takes; uniform is on [-1, 1] unless said otherwise."""
+        if self.kind == "normal":
+            return {"kind": self.kind, "dim": self.dim}
+        low = -1.0 if self.low is None else self.low
+        return {**self.given(), "low": low, "high": 1.0 if self.high is None else self.high}
 
 
 class TrainSettings(Section):

@@ -14,7 +14,7 @@ EVENTS = {
     "exhausted": "samples used up their attempts; their last proposal was returned unaccepted",
     "stuck": "chains never moved after their first proposal",
 }
-_SCALE = {"frechet": "low", "good": "high", "sliced_w1": "low"}
+_SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
 
 
 def cautions(evidence: Evidence) -> list[str]:
@@ -71,7 +71,10 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
             "The discriminator was never diagnosed, so nothing is known of how far its ratio can "
             "be trusted: run 'gantandem diagnose'."
         )
-    for name, found in evidence.diagnosis.items():
+    # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
+    latest = {found.get("law") or name: name for name, found in evidence.diagnosis.items()}
+    for name in latest.values():
+        found = evidence.diagnosis[name]
         z, ece = finite(found.get("z")), finite(found.get("ece"))
         if z is not None and abs(z) > 3:
             yield (

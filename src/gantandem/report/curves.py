@@ -76,7 +76,8 @@ def shaping_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     axes.plot(*zip(*points, strict=True), color=ACCENT, marker="o", markersize=3.5, linewidth=1.3)
     best = min(points, key=lambda point: point[1])
     axes.plot(*best, color=REAL, marker="o", markersize=8, linestyle="none", label="guide kept")
-    if min(distance for _, distance in points) > 0:
+    distances = [distance for _, distance in points]
+    if 0 < 10 * min(distances) < max(distances):
         axes.set_yscale("log")
     axes.set_xlabel("updates of the discriminator")
     axes.set_ylabel("distance to held-out data")

@@ -86,7 +86,7 @@ def _headline(evidence: Evidence) -> str:
         return ""
     name = "collaborative" if "collaborative" in rows else list(rows)[-1]
     floor = evidence.metrics.get("floor", {})
-    labels = {"js": "Jensen-Shannon divergence", "frechet": "Fréchet distance"}
+    labels = {"js": "Jensen-Shannon divergence", "frechet_distance": "Fréchet distance"}
     for key, label in labels.items():
         before, after = (finite(rows[one]["metrics"].get(key)) for one in ("direct", name))
         if before is None or after is None:

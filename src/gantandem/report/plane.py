@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -125,10 +126,12 @@ def landscape_figure(
         [("Guide as trained with G", before), ("Guide after shaping", after)]
     ):
         axes = fig.add_axes((0.01 + 0.5 * place, 0.1, 0.48, 0.83))
-        limit = float(np.quantile(np.abs(logit), 0.9)) or 1.0
+        # asinh keeps the few units around 0 apart, where a shaped guide's logits span tens.
+        limit = max(float(np.quantile(np.abs(logit), 0.95)), 1.0)
+        norm = AsinhNorm(1.5, vmin=-limit, vmax=limit)
         extent = (axis_x[0], axis_x[-1], axis_y[0], axis_y[-1])
         shown = axes.imshow(
-            logit, extent=extent, origin="lower", cmap="PuOr_r", vmin=-limit, vmax=limit, alpha=0.85
+            logit, extent=extent, origin="lower", cmap="PuOr_r", norm=norm, alpha=0.85
         )
         if logit.min() < 0 < logit.max():
             axes.contour(axis_x, axis_y, logit, levels=[0], colors="k", linewidths=0.8)
@@ -139,7 +142,11 @@ def landscape_figure(
         frame(axes, view)
         axes.set_title(title, color=MUTED, fontsize=10)
         bar_axes = fig.add_axes((0.08 + 0.5 * place, 0.065, 0.34, 0.02))
-        bar = fig.colorbar(shown, cax=bar_axes, orientation="horizontal", extend="both")
+        ticks = [t for t in (-100, -10, -3, -1, 0, 1, 3, 10, 100) if abs(t) <= limit]
+        bar = fig.colorbar(
+            shown, cax=bar_axes, orientation="horizontal", extend="both", ticks=ticks, format="%g"
+        )
+        bar.minorticks_off()
         bar.ax.tick_params(colors=MUTED, labelsize=7, width=0.5, length=2)
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return fig

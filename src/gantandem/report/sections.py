@@ -10,15 +10,7 @@ from gantandem.report import pictures, plane
 from gantandem.report.curves import reliability_figure, shaping_figure
 from gantandem.report.evidence import Evidence
 from gantandem.report.style import data_uri, png
-from gantandem.report.table import show, show_percent
-
-_SCORES = (
-    ("brier", "Brier score", "mean squared error of the probability; .25 is a coin"),
-    ("z", "Z", "Dawid's statistic: within ±2 when calibrated, its sign says which way it errs"),
-    ("ece", "ECE", "expected calibration error, mean over the bins"),
-    ("mce", "MCE", "the largest calibration error of a bin"),
-    ("auc", "AUC", ".5 when real and generated samples cannot be told apart"),
-)
+from gantandem.report.table import SCORES, show, show_percent
 
 
 def image(content: bytes, alt: str, css: str = "") -> str:
@@ -140,10 +132,11 @@ def trust_section(evidence: Evidence) -> str:
 
 
 def _law(name: str, found: Mapping[str, Any]) -> str:
+    scores = {**found, **(found.get("brier_parts") or {})}
     rows = "".join(
-        f'<tr><th scope="row" title="{escape(text)}">{label}</th>'
-        f"<td>{show(found.get(key))}</td></tr>"
-        for key, label, text in _SCORES
+        f'<tr><th scope="row" title="{escape(one.help)}">{escape(one.label)}</th>'
+        f"<td>{one.show(scores.get(one.key))}</td></tr>"
+        for one in SCORES
     )
     counts = (
         f"<p class='note'>{show(found.get('n_real'))} real, {show(found.get('n_generated'))} "

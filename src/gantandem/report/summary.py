@@ -14,7 +14,7 @@ from gantandem.report.table import COLUMNS
 from gantandem.samples import write_atomic
 
 _INK = "#24292f"
-_SHOWN = ("good", "js", "modes", "frechet", "classifier_score")
+_SHOWN = ("good", "js", "modes", "frechet_distance", "classifier_score")
 
 
 def summary_figure(

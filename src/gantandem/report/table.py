@@ -19,6 +19,7 @@ class Column:
         better: ``"high"``, ``"low"``, ``"one"`` (nearest to 1) or None (not judged).
         help: What it measures, in a sentence.
         digits: Decimals shown; None takes three significant digits.
+        brief: Also shown where there is little room.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Column:
     better: Literal["high", "low", "one"] | None
     help: str
     digits: int | None = None
+    brief: bool = True
 
     def show(self, value: Any) -> str:
         """A value of this column for people."""
@@ -56,10 +58,12 @@ COLUMNS = (
         "one",
         "the same for each of the two heaviest modes",
         2,
+        brief=False,
     ),
     Column("sliced_w1", "sliced W1", "low", "sliced Wasserstein-1 distance to fresh real data", 3),
-    Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3),
-    Column("frechet", "Fréchet", "low", "Fréchet distance between classifier features", 1),
+    Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3, brief=False),
+    Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 1),
+    Column("confidence", "confidence", None, "mean largest class probability", 3),
     Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
 )
 
@@ -72,7 +76,21 @@ COST_COLUMNS = (
         "gradient 3; all proposals are counted",
     ),
     Column("seconds", "seconds", None, "wall time of the sampling", 1),
-    Column("acceptance", "accepted", None, "share of the proposals that were accepted"),
+    Column(
+        "acceptance", "accepted", None, "share of the proposals that were accepted", brief=False
+    ),
+)
+
+SCORES = (
+    Column(
+        "brier", "Brier score", "low", "mean squared error of the probability; .25 is a coin", 4
+    ),
+    Column("reliability", "– reliability", "low", "its part that calibration could remove", 4),
+    Column("resolution", "– resolution", "high", "its part gained by telling samples apart", 4),
+    Column("z", "Z", None, "Dawid's statistic: within ±2 when calibrated, signed", 2),
+    Column("ece", "ECE", "low", "expected calibration error, mean over the bins", 4),
+    Column("mce", "MCE", "low", "the largest calibration error of a bin", 4),
+    Column("auc", "AUC", None, ".5 when real and generated samples cannot be told apart", 4),
 )
 
 
@@ -89,7 +107,7 @@ def metric_columns(metrics: Mapping[str, Any]) -> list[Column]:
 
 
 def best(metrics: Mapping[str, Any], column: Column) -> set[str]:
-    """The samplers that are best in a metric, all of them when values are shown alike."""
+    """The samplers that are best in a metric by the value shown; none when all are alike."""
     if column.better is None:
         return set()
     shown: dict[str, str] = {}
@@ -100,7 +118,7 @@ def best(metrics: Mapping[str, Any], column: Column) -> set[str]:
         if numbers and None not in numbers:
             shown[name] = column.show(value)
             badness[name] = max(_badness(column, one) for one in numbers if one is not None)
-    if len(shown) < 2:
+    if len(set(shown.values())) < 2:
         return set()
     winner = min(badness, key=badness.__getitem__)
     return {name for name in shown if shown[name] == shown[winner]}

@@ -1,0 +1,5 @@
+"""``python -m gantandem`` is the ``gantandem`` command."""
+
+from gantandem.cli import main
+
+main()

@@ -1,0 +1,49 @@
+"""The ``gantandem`` command. Heavy imports wait inside the commands, so that help is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gantandem._version import __version__
+from gantandem.cli import draw, improve, make
+from gantandem.cli.frame import Group, set_up_log
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    cls=Group,
+    name="gantandem",
+    help="Draw better samples from trained GANs: shape the discriminator, refine, accept, measure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (make, improve, draw):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gantandem {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say warnings only.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Set up what all commands share."""
+    set_up_log(verbose=verbose, quiet=quiet)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

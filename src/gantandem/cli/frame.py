@@ -1,0 +1,62 @@
+"""What all commands share: errors as one message, Ctrl-C, the log, common options."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from gantandem.errors import GANtandemError
+
+INPUT_ERROR = 2
+INTERRUPTED = 130
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
+Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Random seed.")]
+Count = Annotated[int, typer.Option("-n", "--n", help="Number of samples.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings as key=value, nested keys dotted.", show_default=False),
+]
+
+
+class Group(TyperGroup):
+    """Turns the library's errors into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except GANtandemError as error:
+            err.print("error:", style="bold red", end=" ")
+            err.print(str(error), markup=False)
+            raise typer.Exit(INPUT_ERROR) from None
+        except KeyboardInterrupt as stop:
+            err.print(f"interrupted{': ' if str(stop) else ''}{stop}", markup=False)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+class LogHandler(logging.Handler):
+    """Writes records to the terminal's error stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        warn = record.levelno >= logging.WARNING
+        text = f"warning: {record.getMessage()}" if warn else record.getMessage()
+        err.print(text, style="yellow" if warn else "dim", markup=False)
+
+
+def set_up_log(*, verbose: bool, quiet: bool) -> None:
+    """Show the pipeline's steps and all warnings; everything with ``verbose``."""
+    package, steps = logging.getLogger("gantandem"), logging.getLogger("gantandem.pipeline")
+    package.handlers = [h for h in package.handlers if not isinstance(h, LogHandler)]
+    package.addHandler(LogHandler())
+    package.setLevel(logging.INFO if verbose else logging.WARNING)
+    steps.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -1,0 +1,98 @@
+"""Commands that improve a run's discriminators: ``shape``, ``fit-ratio``, ``calibrate``, ..."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from gantandem.cli.frame import Overrides, Run, out
+
+Samplers = Annotated[
+    str, typer.Option("--samplers", help="Names, separated by commas.", show_default=True)
+]
+Sampler = Annotated[str, typer.Option("--sampler", help="On the law of its proposals.")]
+
+
+class Method(str, Enum):
+    """How to calibrate."""
+
+    isotonic = "isotonic"
+    platt = "platt"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(shape)
+    app.command("fit-ratio")(fit_ratio)
+    app.command()(calibrate)
+    app.command()(diagnose)
+
+
+def shape(run: Run, overrides: Overrides = None) -> None:
+    """Shape the guide for refinement, for example with `shape.updates=2000`."""
+    from gantandem import pipeline
+    from gantandem.cli.show import history_table
+
+    work = pipeline.Workspace(run, overrides or ())
+    shaped = pipeline.shape_run(work)
+    out.print(history_table(shaped.history))
+    out.print(f"shaped: {run}", markup=False)
+    out.print(f"next: gantandem fit-ratio {run}", style="dim", markup=False)
+
+
+def fit_ratio(
+    run: Run,
+    overrides: Overrides = None,
+    samplers: Samplers = "direct,collaborative",
+) -> None:
+    """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
+    from gantandem import pipeline
+    from gantandem.cli.show import diagnosis_table
+
+    work = pipeline.Workspace(run, overrides or ())
+    found = pipeline.fit_run(work, split_names(samplers))
+    out.print(diagnosis_table(found))
+    out.print(f"fitted: {run}", markup=False)
+    out.print(f"next: gantandem compare {run}", style="dim", markup=False)
+
+
+def calibrate(
+    run: Run,
+    overrides: Overrides = None,
+    sampler: Sampler = "collaborative",
+    method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.isotonic,
+) -> None:
+    """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
+    from gantandem import pipeline
+    from gantandem.cli.show import diagnosis_table
+
+    work = pipeline.Workspace(run, overrides or ())
+    out.print(diagnosis_table(pipeline.calibrate_run(work, sampler, method.value)))
+
+
+def diagnose(run: Run, overrides: Overrides = None, sampler: Sampler = "collaborative") -> None:
+    """Measure on test data how far a ratio can be trusted."""
+    from gantandem import pipeline
+    from gantandem.cli.show import diagnosis_table
+
+    work = pipeline.Workspace(run, overrides or ())
+    out.print(diagnosis_table({sampler: pipeline.diagnose_run(work, sampler)}))
+
+
+def split_names(text: str) -> list[str]:
+    """Names separated by commas.
+
+    Raises:
+        ConfigError: If there is none, or one twice.
+    """
+    from gantandem.errors import ConfigError
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"samplers: got {text!r}; wanted are names separated by commas")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"samplers: {', '.join(twice)} is given twice")
+    return names

@@ -1,0 +1,64 @@
+"""Commands that make a run: ``demo`` and ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantandem.cli.frame import Count, Overrides, Seed, out
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(train)
+
+
+def demo(
+    overrides: Overrides = None,
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    n: Count = 10_000,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Load the shipped weights instead of training.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+) -> None:
+    """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
+    from gantandem import pipeline
+    from gantandem.cli.show import comparison_table
+
+    metrics = pipeline.demo(
+        folder, seed=seed, n=n, pretrained=pretrained, overrides=overrides or ()
+    )
+    out.print(comparison_table(metrics))
+    _say_report(folder / "report.html", show)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file (YAML) or the name of a task.")],
+    overrides: Overrides = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder; default runs/TASK-SEED.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from the last checkpoint in the folder.")
+    ] = True,
+) -> None:
+    """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
+    from gantandem import pipeline
+    from gantandem.config import load_recipe
+
+    settings = load_recipe(recipe, overrides or ())
+    folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
+    pipeline.train_run(settings, folder, resume=resume)
+    out.print(f"trained: {folder}", markup=False)
+    out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
+
+
+def _say_report(path: Path, show: bool) -> None:
+    out.print(f"report: {path}", markup=False)
+    if show:
+        typer.launch(path.resolve().as_uri())
