@@ -7,15 +7,20 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from gantandem.data.images import load_images, load_real, locate, to_range
 from gantandem.data.mixtures import Mixture, balanced_8, draw_real, grid_25, imbalanced_8
 from gantandem.data.real import Real
-from gantandem.errors import ConfigError
-from gantandem.metrics.mixture import mixture_floor, mixture_metrics, sliced_w1
+from gantandem.errors import ConfigError, WeightsError
+from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.nets import build, load_weights
 from gantandem.training.gan import TrainConfig
 
 Metrics = dict[str, Any]
@@ -43,6 +48,21 @@ class Task(ABC):
     train: TrainConfig
     layer: str
     sampler_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def pretrained(self) -> tuple[nn.Module, nn.Module]:
+        """Return the shipped (generator, discriminator), in eval mode.
+
+        Raises:
+            WeightsError: If none ship for this task.
+        """
+        folder = Path(str(files("gantandem") / "assets" / self.name))
+        if not folder.is_dir():
+            raise WeightsError(f"no weights of {self.name} ship with this version: train them")
+        networks = build(self.networks["generator"]), build(self.networks["discriminator"])
+        for role, network in zip(("generator", "discriminator"), networks, strict=True):
+            load_weights(network, folder / f"{role}.safetensors")
+            network.eval()
+        return networks
 
     @abstractmethod
     def real(self, seed: int = 0, data: str | None = None) -> Real:
@@ -97,7 +117,7 @@ class MixtureTask(Task):
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the sliced Wasserstein-1 distance of (N, 2) and (M, 2) points."""
-        return sliced_w1(x.detach().float().cpu(), real_x.float().cpu())
+        return sliced_wasserstein(x.detach().cpu(), real_x.cpu())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +148,7 @@ class DigitsTask(Task):
         return image_metrics(x, _test_images(self), seed)
 
     def floor(self, n: int) -> Metrics:
-        """Return the metrics of one half of the test set against the other."""
+        """Return the metrics of one random half of the test set, at most n, against the other."""
         return dict(_digits_floor(self, n))
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
@@ -152,7 +172,10 @@ def _test_images(task: DigitsTask) -> Tensor:
 def _digits_floor(task: DigitsTask, n: int) -> Metrics:
     from gantandem.metrics.images import image_metrics
 
-    half, other = _test_images(task).chunk(2)
+    images = _test_images(task)
+    # MNIST's test set has two sources, one after the other: unshuffled halves are not alike.
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    half, other = images[order].chunk(2)
     return image_metrics(half[:n], other)
 
 

@@ -120,15 +120,22 @@ def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
     if len(train.pixels) < sum(sizes):
         raise DataError(f"{source} has {len(train.pixels)} training images; needed: {sum(sizes)}")
     order = torch.randperm(len(train.pixels), generator=torch.Generator().manual_seed(0))
-    rows = order[: sum(sizes)].split(list(sizes))
-    return Split(*(Images(train.pixels[part], train.labels[part]) for part in rows), test)
+    fit, select, calibrate = (
+        Images(train.pixels[rows], train.labels[rows])
+        for rows in order[: sum(sizes)].split(list(sizes))
+    )
+    return Split(fit, select, calibrate, test)
 
 
 def load_real(source: str | Path, sizes: tuple[int, int, int]) -> Real:
     """Load images as ``load_split`` does, as float32 (N, C, H, W) in [-1, 1]."""
     parts = load_split(source, sizes)
-    test = to_range(parts.test.pixels)
-    return Real(*(to_range(part.pixels) for part in (parts.fit, parts.select, parts.calibrate)), test)
+    return Real(
+        fit=to_range(parts.fit.pixels),
+        select=to_range(parts.select.pixels),
+        calibrate=to_range(parts.calibrate.pixels),
+        test=to_range(parts.test.pixels),
+    )
 
 
 def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
@@ -139,8 +146,8 @@ def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
     except Exception as error:  # the library raises many unrelated kinds, none of ours
         raise DataError(
             f"dataset {source!r}, split {split!r}, cannot be loaded ({error}). Give its folder "
-            "with data=, set $GANTANDEM_DATA to the folder that holds it, put it in ../shared/data, "
-            "or check the hub name and the network"
+            "with data=, set $GANTANDEM_DATA to the folder that holds it, put it in "
+            "../shared/data, or check the hub name and the network"
         ) from error
     column = next((c for c in ("image", "img") if c in table.column_names), None)
     if column is None:
@@ -160,27 +167,30 @@ def _file_rows(folder: Path, paths: list[Path]) -> Iterable[tuple[str, bytes, in
 
 def _decode(rows: Iterable[tuple[str, bytes, int]], where: str) -> Images:
     image_module: Any = need("PIL.Image", "images")
-    pixels: list[Tensor] = []
+    raw: list[bytes] = []
     labels: list[int] = []
+    shape: tuple[int, int, int] | None = None
     for name, encoded, label in rows:
         try:
             with image_module.open(io.BytesIO(encoded)) as image:
-                image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-                raw = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-                pixels.append(raw.view(image.height, image.width, -1).permute(2, 0, 1))
+                mode = "L" if image.mode in ("1", "L") else "RGB"
+                raw.append(image.convert(mode).tobytes())
+                this = image.height, image.width, len(mode)
         except (OSError, ValueError, SyntaxError) as error:
             raise DataError(
                 f"{where}: {name} is not a readable image ({error}): repair or remove it"
             ) from error
-        if pixels[-1].shape != pixels[0].shape:
+        shape = shape or this
+        if this != shape:
             raise DataError(
-                f"{where}: {name} is {tuple(pixels[-1].shape)} where the first image is "
-                f"{tuple(pixels[0].shape)} (channels, height, width): all must be alike"
+                f"{where}: {name} is {this} where the first image is {shape} (height, width, "
+                "channels): all must be alike"
             )
         labels.append(label)
-    if not pixels:
+    if shape is None:
         raise DataError(f"{where} holds no images")
-    return Images(torch.stack(pixels).contiguous(), torch.tensor(labels))
+    pixels = torch.frombuffer(bytearray(b"".join(raw)), dtype=torch.uint8).view(-1, *shape)
+    return Images(pixels.permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
 
 
 def _cached(files: list[Path], split: str, decode: Callable[[], Images]) -> Images:

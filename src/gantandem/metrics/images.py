@@ -18,7 +18,7 @@ from gantandem.nets.classifier import MNISTClassifier
 
 HIT = 1e-3
 """A class is hit if at least this share of the images is taken for it."""
-BATCH = 500
+BATCH = 100
 SPLITS = 10
 
 
@@ -108,11 +108,9 @@ def _look(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _real_features(real_x: Tensor) -> Tensor:
     """Return features of real images, kept as long as that very tensor lives unchanged."""
-    version, features = _seen.get(real_x, (-1, None))
-    if features is None or version != real_x._version:
-        features = _look(real_x)[0]
-        _seen[real_x] = (real_x._version, features)
-    return features
+    if real_x not in _seen or _seen[real_x][0] != real_x._version:
+        _seen[real_x] = (real_x._version, _look(real_x)[0])
+    return _seen[real_x][1]
 
 
 _seen: WeakTensorKeyDictionary = WeakTensorKeyDictionary()

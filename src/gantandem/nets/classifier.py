@@ -13,7 +13,7 @@ from gantandem.nets.weights import load_weights
 class MNISTClassifier(nn.Module):
     """Give ten logits, shape (N, 10), for each image (N, 1, 28, 28) in [-1, 1].
 
-    About 200k weights; at least 99% right on the MNIST test set with the shipped weights.
+    About 260k weights; at least 99% right on the MNIST test set with the shipped weights.
     """
 
     num_features = 64
@@ -21,14 +21,15 @@ class MNISTClassifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1, bias=False),
+            nn.Conv2d(1, 32, 5, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1, bias=False),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(64),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            nn.Conv2d(64, 64, 3, padding=1, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
             nn.Flatten(),
             nn.Linear(64 * 7 * 7, self.num_features, bias=False),
             nn.BatchNorm1d(self.num_features),

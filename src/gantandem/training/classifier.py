@@ -19,12 +19,12 @@ BATCH = 128
 RATE = 3e-3
 
 
-def train_classifier(data: Images, *, epochs: int = 4, seed: int = 0) -> MNISTClassifier:
+def train_classifier(data: Images, *, epochs: int = 6, seed: int = 0) -> MNISTClassifier:
     """Train a digit classifier and return it in eval mode; deterministic by seed.
 
     Args:
         data: Images to fit on, with labels 0..9.
-        epochs: Times every image is seen. Default 4.
+        epochs: Times every image is seen. Default 6.
         seed: Of initialisation, order and dropout.
     """
     with torch.random.fork_rng():
@@ -35,20 +35,21 @@ def train_classifier(data: Images, *, epochs: int = 4, seed: int = 0) -> MNISTCl
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, epochs * steps)
         for epoch in range(epochs):
             for rows in torch.randperm(len(data.labels))[: steps * BATCH].split(BATCH):
-                logits = network(to_range(data.pixels[rows]))
-                loss = nn.functional.cross_entropy(logits, data.labels[rows], label_smoothing=0.05)
+                # Digits have a margin of 4 pixels, so that rolling by 2 only moves them.
+                moved = data.pixels[rows].roll(torch.randint(-2, 3, (2,)).tolist(), (2, 3))
+                loss = nn.functional.cross_entropy(network(to_range(moved)), data.labels[rows])
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 schedule.step()
-            logger.info("epoch %d: loss %.4f", epoch + 1, loss.item())
+            logger.info("epoch %d of %d", epoch + 1, epochs)
     return network.eval()
 
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: Images) -> float:
     """Return the share of images whose largest logit is that of their label."""
-    parts = [network(to_range(part)).argmax(1) for part in data.pixels.split(1000)]
+    parts = [network(to_range(part)).argmax(1) for part in data.pixels.split(100)]
     return (torch.cat(parts) == data.labels).double().mean().item()
 
 
@@ -66,15 +67,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m gantandem.training.classifier")
     parser.add_argument("--data", help="folder or hub name of MNIST; default: its usual places")
     parser.add_argument("--out", type=Path, default="mnist-classifier.safetensors")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parts = load_split(locate("mnist", "ylecun/mnist", given.data), (50_000, 5_000, 5_000))
     network = train_classifier(parts.fit, epochs=given.epochs, seed=given.seed)
-    command = (
-        f"python -m gantandem.training.classifier --epochs {given.epochs} --seed {given.seed}"
-    )
+    command = f"python -m gantandem.training.classifier --epochs {given.epochs} --seed {given.seed}"
     score = accuracy(network, parts.test)
     save_half(network, given.out, command, score)
     logger.info("%s: test accuracy %.4f", given.out, score)

@@ -145,7 +145,7 @@ def train_gan(
         raise DataError(f"{len(data)} samples are fewer than the batch_size of {train.batch_size}")
     folder = Path(out_dir) if out_dir is not None else None
     identity = _identity(task, train, seed, data)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
         state = _fresh(task, train, seed)
         if folder is not None and resume and (folder / CHECKPOINT).exists():
