@@ -122,11 +122,11 @@ def image_run(folder: Path, n: int = 128) -> Path:
         "schema": 1,
         "task": "mnist",
         "seed": 1,
-        "floor": {"frechet": 0.8, "classifier_score": 9.8, "class_shares": shares},
+        "floor": {"frechet_distance": 0.8, "classifier_score": 9.8, "class_shares": shares},
         "discriminator": {},
         "samplers": {
-            "direct": row(n, frechet=125.6, classifier_score=6.7, class_shares=shares),
-            "refine": row(n, frechet=197.2, classifier_score=6.1, class_shares=shares),
+            "direct": row(n, frechet_distance=125.6, classifier_score=6.7, class_shares=shares),
+            "refine": row(n, frechet_distance=197.2, classifier_score=6.1, class_shares=shares),
         },
     }
     (folder / "metrics.json").write_text(json.dumps(metrics))
