@@ -219,6 +219,17 @@ def test_demo_goes_from_nothing_to_a_report(tmp_path):
     assert {"train", "shape", "fit ratios"} <= set(metrics["setup"])
 
 
+def test_shipped_weights_need_no_training(tmp_path, monkeypatch):
+    def training(*arguments, **named):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("gantandem.pipeline.steps.train_gan", training)
+    changes = [c for c in TINY if not c.startswith("train.")]
+    run("demo", "--pretrained", "-o", tmp_path, "-n", 2000, *changes)
+    rows = json.loads((tmp_path / "metrics.json").read_text())["samplers"]
+    assert 0.1 < rows["direct"]["metrics"]["good"] < 0.35  # at 1,000 iterations, .20 in the paper
+
+
 @pytest.mark.parametrize("name", ["sample", "compare"])
 @pytest.mark.parametrize("n", [0, -3])
 def test_n_must_be_positive(trained, tmp_path, name, n):

@@ -1,0 +1,36 @@
+"""The steps from a task to measured samples, each from one run folder to the same run folder.
+
+``train_run`` -> ``shape_run`` -> ``fit_run`` -> ``compare_run`` is the whole collaborative recipe;
+``demo`` runs it in one go. Every step leaves the folder complete, so any of them can be repeated.
+"""
+
+from gantandem.pipeline.keep import write_json
+from gantandem.pipeline.steps import (
+    DEFAULT_SAMPLERS,
+    calibrate_run,
+    compare_run,
+    diagnose_run,
+    fit_run,
+    sample_run,
+    shape_run,
+    train_run,
+)
+from gantandem.pipeline.whole import demo, pretrained_run
+from gantandem.pipeline.workspace import DEFENSIVE, Workspace, task_of
+
+__all__ = [
+    "DEFAULT_SAMPLERS",
+    "DEFENSIVE",
+    "Workspace",
+    "calibrate_run",
+    "compare_run",
+    "demo",
+    "diagnose_run",
+    "fit_run",
+    "pretrained_run",
+    "sample_run",
+    "shape_run",
+    "task_of",
+    "train_run",
+    "write_json",
+]

@@ -1,0 +1,76 @@
+"""What the steps leave in a run folder for the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gantandem.gan import GAN
+from gantandem.pipeline.workspace import Workspace
+from gantandem.report import evidence as files
+from gantandem.report.plane import whole_view
+from gantandem.samples import Samples, write_atomic
+
+PICTURES = 100
+"""Real and refined images kept for the report."""
+_GRID = 161
+
+
+def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
+    """Score a grid over the plane with the guide as it was and as it is."""
+    real = work.real.test
+    view = whole_view(real.numpy())
+    left, right, bottom, top = view.extent
+    axis_x, axis_y = torch.linspace(left, right, _GRID), torch.linspace(bottom, top, _GRID)
+    grid = torch.cartesian_prod(axis_y, axis_x).flip(1)
+    logits = []
+    for gan in (before, after):
+        with gan.frozen():
+            logits.append(gan.need_guide("landscape")(grid).view(_GRID, _GRID).cpu().numpy())
+    write_arrays(
+        work.run / files.LANDSCAPE_FILE,
+        axis_x=axis_x.numpy(),
+        axis_y=axis_y.numpy(),
+        before=logits[0],
+        after=logits[1],
+    )
+
+
+def write_pairs(work: Workspace, samples: Samples) -> None:
+    """Keep some refined images beside what the plain generator makes of the same latents."""
+    moved = bool((samples.steps > 0).any())
+    if len(work.task.x_shape) != 3 or not moved:
+        return
+    z, ids = samples.z[:PICTURES], samples.ids[:PICTURES]
+    with work.gan.frozen():
+        before = work.gan.decode(z, work.gan.conditions(ids))
+    after = samples.x[:PICTURES]
+    write_arrays(
+        work.run / files.PAIRS_FILE, before=before.cpu().numpy(), after=after.cpu().numpy()
+    )
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write named arrays as .npz, whole or not at all."""
+    write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; NaN and infinity become null."""
+    text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+    write_atomic(Path(path), lambda file: file.write(text.encode()))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,247 @@
+"""The steps, each from a run folder to the same run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from gantandem._version import __version__
+from gantandem.comparing import compare
+from gantandem.config import Recipe
+from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+from gantandem.engine import prepare, sample_iter
+from gantandem.errors import GANtandemError, InputError, OutputError
+from gantandem.gan import GAN
+from gantandem.latent import make_latent
+from gantandem.pipeline.keep import (
+    PICTURES,
+    write_arrays,
+    write_json,
+    write_landscape,
+    write_pairs,
+)
+from gantandem.pipeline.workspace import Workspace, proposal_of, task_of
+from gantandem.progress import track
+from gantandem.report import evidence as files
+from gantandem.runs import save_run
+from gantandem.samplers import Direct
+from gantandem.samplers.refine import Refine
+from gantandem.tasks import Task
+from gantandem.training.gan import train_gan
+from gantandem.writers import MANIFEST, make_writer
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
+
+
+def train_run(recipe: Recipe, out: str | Path, *, resume: bool = True) -> Workspace:
+    """Train the baseline GAN of a recipe into a run folder.
+
+    Raises:
+        ConfigError: If the folder holds a checkpoint of another run.
+        KeyboardInterrupt: On Ctrl-C; the last checkpoint is kept.
+    """
+    task, out = task_of(recipe), Path(out)
+    real = task.real(recipe.seed, recipe.data)
+    with track(task.train.iterations, "train") as update:
+        last = 0
+
+        def on_step(state: Any, info: Any, step: int) -> None:
+            nonlocal last
+            update(step - last)
+            last = step
+
+        generator, discriminator = train_gan(
+            task, real.fit, seed=recipe.seed, out_dir=out, resume=resume, on_step=on_step
+        )
+    return new_run(recipe, task, generator, discriminator, out)
+
+
+def shape_run(work: Workspace) -> GAN:
+    """Shape the guide of a run for its refinement; keeps the landscape before and after."""
+    refine = work.refinement()
+    assert isinstance(refine, Refine)
+    before = work.gan
+    settings = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
+    shaped = shape(
+        before,
+        work.real,
+        refine=refine,
+        distance=work.task.distance,
+        seed=work.recipe.seed,
+        **settings,
+    )
+    work.save(shaped)
+    write_json(work.run / files.SHAPING_FILE, list(shaped.history))
+    if work.task.x_shape == (2,):
+        write_landscape(work, before, shaped)
+    return shaped
+
+
+def fit_run(
+    work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
+) -> dict[str, Diagnosis]:
+    """Fit a ratio on the law of each sampler's proposals and diagnose it on test data."""
+    found = {}
+    for name in samplers:
+        proposal = proposal_of(work.sampler(name))
+        settings = work.recipe.fit_ratio.given()
+        gan = fit_ratio(work.gan, work.real, proposal=proposal, seed=work.recipe.seed, **settings)
+        work.save(gan)
+        found[name] = diagnose_run(work, name, f"{name}, refitted")
+    return found
+
+
+def calibrate_run(work: Workspace, sampler: str, method: str = "isotonic") -> dict[str, Diagnosis]:
+    """Calibrate the ratio on a sampler's law; the diagnoses before and after, on test data."""
+    proposal = proposal_of(work.sampler(sampler))
+    before = diagnose_run(work, sampler, sampler)
+    work.save(calibrate(work.gan, work.real, proposal=proposal, method=method))  # type: ignore
+    label = f"{sampler}, {method}"
+    return {sampler: before, label: diagnose_run(work, sampler, label)}
+
+
+def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Diagnosis:
+    """Diagnose the ratio on the law of a sampler's proposals; kept for the report."""
+    found = diagnose(work.gan, work.real, proposal=proposal_of(work.sampler(sampler)))
+    path = work.run / files.DIAGNOSIS_FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, {**kept, label or sampler: found.to_dict()})
+    work.save(work.gan)
+    return found
+
+
+def compare_run(
+    work: Workspace,
+    samplers: Sequence[str] = DEFAULT_SAMPLERS,
+    n: int = 10_000,
+    *,
+    seed: int | None = None,
+    setup: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
+
+    Args:
+        work: The run.
+        samplers: Names, see :meth:`Workspace.sampler`.
+        n: Samples of each.
+        seed: Of the samples; None for the recipe's.
+        setup: What was spent before, by step: ``{"seconds": .., "passes": ..}``.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        InputError: If ``n`` is not positive or a sampler cannot run on this GAN.
+        KeyboardInterrupt: On Ctrl-C; the samplers that finished are kept.
+    """
+    built = {name: work.sampler(name) for name in samplers}
+    seed = work.recipe.seed if seed is None else seed
+    metrics = _metrics_head(work, n, seed, setup or {})
+    shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
+    write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
+    for name, sampler in built.items():
+        logger.info("sampling %s", name)
+        result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+        if result.samples.manifest["interrupted"]:
+            done = ", ".join(metrics["samplers"]) or "nothing"
+            raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}")
+        metrics["samplers"][name] = result.row
+        result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
+        write_pairs(work, result.samples)
+        write_json(work.run / files.METRICS_FILE, metrics)
+    return metrics
+
+
+def sample_run(
+    work: Workspace,
+    name: str,
+    n: int,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    kind: str = "npz",
+    strict: bool = True,
+    overwrite: bool = False,
+    overrides: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Stream n samples of a run into files; returns the manifest, which is written too.
+
+    Raises:
+        InputError: If ``n`` is not positive, or the folder holds samples already.
+        OutputError: If a file cannot be written; what was kept is said.
+        KeyboardInterrupt: On Ctrl-C; what was kept is said.
+    """
+    sampler = work.sampler(name, overrides)
+    writer = make_writer(kind, folder, overwrite=overwrite)
+    blocks = sample_iter(work.gan, sampler, n, seed=seed, strict=strict)
+    manifest: dict[str, Any] = {}
+    try:
+        for block in blocks:
+            manifest = block.manifest
+            writer.add(block)
+        writer.close()
+    except KeyboardInterrupt:
+        writer.close()
+        raise KeyboardInterrupt(_kept(writer.kept, n, writer.folder)) from None
+    except OutputError as error:
+        raise OutputError(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
+    except GANtandemError:
+        writer.close()
+        raise
+    finally:
+        if writer.kept:
+            write_json(writer.folder / MANIFEST, {**manifest, "returned": writer.kept})
+    return manifest
+
+
+def _kept(count: int, n: int, folder: Path) -> str:
+    return f"the first {count:,} of {n:,} samples are kept in {folder}" if count else "nothing kept"
+
+
+def new_run(
+    recipe: Recipe, task: Task, generator: nn.Module, discriminator: nn.Module, out: Path
+) -> Workspace:
+    """Save a baseline GAN; what was measured on other weights in that folder goes."""
+    kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", "metrics.json", "report.html")
+    for path in [path for pattern in kept for path in out.glob(pattern)]:
+        path.unlink()
+    gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=recipe.output)
+    networks = {role: dict(spec) for role, spec in task.networks.items()}
+    gan.specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
+    save_run(gan, out, {**recipe.given(), "train": dataclasses.asdict(task.train)})
+    return Workspace(out)
+
+
+def _metrics_head(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
+    logger.info("measuring real data against real data")
+    return {
+        "schema": 1,
+        "version": __version__,
+        "task": work.task.name,
+        "seed": seed,
+        "floor": work.task.floor(n),
+        "discriminator": _discriminator(work),
+        "samplers": {},
+        "setup": dict(setup),
+    }
+
+
+def _discriminator(work: Workspace) -> dict[str, float]:
+    """The diagnosis of the ratio that judges the default sampler, else of the plain generator."""
+    for mover in (work.gan.proposal, Direct()):
+        if mover is None:
+            continue
+        ratio = work.gan.ratios.get(work.gan.law(prepare(work.gan, mover)[0]))
+        if ratio is not None and ratio.diagnosis is not None:
+            return {k: getattr(ratio.diagnosis, k) for k in ("brier", "z", "ece", "mce", "auc")}
+    return {}
