@@ -46,6 +46,10 @@ class BudgetError(GANtandemError):
     """Too many ids used up their attempts without an acceptance."""
 
 
+class ContractError(GANtandemError, AssertionError):
+    """A sampler breaks the contract that ``gantandem.testing.check_sampler`` checks."""
+
+
 class OutputError(GANtandemError):
     """Results could not be written; what was kept is said in the message."""
 

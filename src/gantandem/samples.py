@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantandem.errors import DataError, OutputError
 
-_FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
+FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Samples:
         parts = list(blocks)
         if not parts:
             raise ValueError("no samples to join")
-        return cls(*(torch.cat([getattr(p, f) for p in parts]) for f in _FIELDS), manifest)
+        return cls(*(torch.cat([getattr(p, f) for p in parts]) for f in FIELDS), manifest)
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz with every field and the manifest as JSON; whole or not at all.
@@ -68,7 +68,7 @@ class Samples:
             OutputError: If it cannot be written (a full disk, say); an older file is kept.
         """
         path = Path(path)
-        arrays = {f: getattr(self, f).cpu().numpy() for f in _FIELDS}
+        arrays = {f: getattr(self, f).cpu().numpy() for f in FIELDS}
         arrays["manifest"] = np.array(json.dumps(self.manifest))
         write_atomic(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         return path
@@ -82,7 +82,7 @@ class Samples:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                values = {f: torch.from_numpy(file[f]) for f in _FIELDS}
+                values = {f: torch.from_numpy(file[f]) for f in FIELDS}
                 return cls(**values, manifest=json.loads(str(file["manifest"])))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; write one with Samples.save") from None
