@@ -1,0 +1,193 @@
+"""Samplers that claim a law have it: closed-form targets and enumerated chains.
+
+Seeds are fixed, so nothing here is flaky; thresholds are p-values, so that a failure is a fact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from gantandem import DRS, OBRS, Direct, Key, Metropolis, Rejection, sample
+from gantandem.samplers import Chain, Proposal
+from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete, gaussian, skewed
+
+N = 12_000
+RARE = 1e-4  # an exact sampler gives a smaller p-value in one of 10,000 runs
+
+
+def exact_samplers(target):
+    peak = target.max_ratio
+    return {
+        "rejection": Rejection(log_max=float(np.log(peak))),
+        "obrs": OBRS(expected=1.05 * peak, pilot=50_000),
+        "metropolis": Metropolis(proposals=40),
+    }
+
+
+def check_exact(target, sampler, n=N, seed=0):
+    out = sample(target.gan, sampler, n, seed=seed, width=1024)
+    assert target.worst(out.x) > RARE, target.p_values(out.x.double().numpy())
+    return out
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("kind", ["rejection", "obrs", "metropolis"])
+def test_samples_follow_the_data(name, kind):
+    target = TARGETS[name]()
+    n = 5_000 if kind == "metropolis" else N
+    out = check_exact(target, exact_samplers(target)[kind], n)
+    assert out.accepted.all()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_notice_the_plain_generator(name):
+    target = TARGETS[name]()
+    out = sample(target.gan, Direct(), N)
+    assert target.worst(out.x) < 1e-12
+
+
+def test_rejection_finds_its_bound_on_a_pilot():
+    target = skewed()
+    out = check_exact(target, Rejection(pilot=20_000))
+    assert out.manifest["sampler"]["log_max"] == pytest.approx(np.log(2), abs=1e-6)
+
+
+def test_rejection_spends_max_ratio_proposals_a_sample():
+    target = gaussian()
+    out = sample(target.gan, exact_samplers(target)["rejection"], N)
+    # Attempts are geometric with mean M and variance M (M - 1).
+    m = target.max_ratio
+    assert float(out.attempts.double().mean()) == pytest.approx(m, abs=4 * m / N**0.5)
+    assert out.manifest["proposals"] == int(out.attempts.sum())
+
+
+def test_rejection_counts_proposals_above_a_wrong_bound():
+    target = discrete()
+    out = sample(target.gan, Rejection(log_max=0.5), 2000)
+    share = PROPOSAL[np.log(DATA / PROPOSAL) > 0.5].sum()
+    made = out.manifest["proposals"]
+    assert out.manifest["events"]["excess"] == pytest.approx(
+        share * made, abs=4 * (made * share * (1 - share)) ** 0.5
+    )
+
+
+def test_a_ratio_that_looks_unbounded_is_said(caplog):
+    ratio = torch.cat([torch.zeros(9_999), torch.tensor([5.0])]).double()
+    Rejection().prepare(lambda n: ratio)
+    assert "unbounded" in caplog.text
+
+
+@pytest.mark.parametrize("budget", [1.3, 2.0, 4.0])
+def test_obrs_law_and_acceptance(budget):
+    """The law of q min(c r, 1), and one acceptance in K; exact only when K is at least max r."""
+    target = discrete()
+    out = sample(target.gan, OBRS(expected=budget, pilot=100_000), N)
+    r = DATA / PROPOSAL
+    low, high = 0.0, 1e3
+    for _ in range(200):
+        c = (low + high) / 2
+        low, high = (c, high) if (PROPOSAL * np.minimum(c * r, 1)).sum() < 1 / budget else (low, c)
+    law = PROPOSAL * np.minimum(c * r, 1) * budget
+    assert law.sum() == pytest.approx(1)
+    assert out.manifest["sampler"]["log_scale"] == pytest.approx(np.log(c), abs=0.03)
+    assert chi_square(out.x, law) > RARE
+    if budget >= target.max_ratio:
+        assert np.allclose(law, DATA)
+    else:
+        assert chi_square(out.x, DATA) < 1e-6
+    assert N / out.manifest["proposals"] == pytest.approx(1 / budget, rel=0.03)
+
+
+@pytest.mark.parametrize("percentile", [None, 60.0, 95.0])
+def test_drs_law(percentile):
+    """The published rule's own law, q sigmoid(F), enumerated."""
+    target, eps, n = discrete(), 1e-6, 6000
+    sampler = DRS(percentile=percentile, eps=eps, pilot=20_000)
+    out = sample(target.gan, sampler, n)
+    delta = np.log(DATA / PROPOSAL) - np.log(target.max_ratio)
+    logit = delta - np.log1p(-np.exp(delta - eps))
+    if percentile is not None:
+        order = np.argsort(logit)
+        rank = np.searchsorted(np.cumsum(PROPOSAL[order]), percentile / 100)
+        logit = logit - logit[order][rank]
+    law = PROPOSAL / (1 + np.exp(-logit))
+    assert chi_square(out.x, law / law.sum()) > RARE
+    assert n / out.manifest["proposals"] == pytest.approx(law.sum(), rel=0.04)
+    exact = percentile is None  # gamma = 0 and eps -> 0: the rule of exact rejection
+    assert (chi_square(out.x, DATA) > RARE) == exact
+
+
+def transition() -> np.ndarray:
+    """P[i, j] of the independence chain with min(1, r_j / r_i)."""
+    r = DATA / PROPOSAL
+    p = PROPOSAL[None, :] * np.minimum(1, r[None, :] / r[:, None])
+    np.fill_diagonal(p, 0)
+    return p + np.diag(1 - p.sum(1))
+
+
+def test_the_enumerated_chain_leaves_the_data_invariant():
+    assert np.allclose(DATA @ transition(), DATA)
+
+
+def test_judge_has_the_transition_matrix():
+    """From every state, 40,000 judgements; each entry within 4.5 standard errors."""
+    n, states = 40_000, len(DATA)
+    log_r = torch.tensor(np.log(DATA / PROPOSAL))
+    edges = torch.tensor(np.cumsum(PROPOSAL)[:-1])
+    key, sampler = Key(11), Metropolis(proposals=100)
+    counted = np.zeros((states, states))
+    for i in range(states):
+        ids = torch.arange(n) + i * n
+        u = key.fold("proposed").uniform(ids).double()
+        j = (u[:, None] >= edges).sum(1)
+        chain = held(log_r[i].expand(n))
+        after = sampler.judge(key, chain, Proposal(ids, torch.ones_like(ids), log_r[j]))
+        state = torch.where(after.keep, j, i)
+        assert torch.equal(after.log_ratio, log_r[state])
+        assert not after.done.any()
+        counted[i] = np.bincount(state, minlength=states) / n
+    wanted = transition()
+    error = np.sqrt(wanted * (1 - wanted) / n)
+    assert (np.abs(counted - wanted) <= 4.5 * error).all(), counted - wanted
+
+
+def held(log_ratio) -> Chain:
+    n = len(log_ratio)
+    no = torch.zeros(n, dtype=torch.bool)
+    return Chain(log_ratio, log_ratio.clone(), no, ~no, torch.zeros(n).long(), no, no)
+
+
+@pytest.mark.parametrize("proposals", [1, 2, 3, 5])
+def test_law_after_k_proposals_from_a_proposal(proposals):
+    """q P^(K-1), through the whole engine, while it is still far from the data's law."""
+    target = discrete()
+    out = sample(target.gan, Metropolis(proposals=proposals), 30_000)
+    law = PROPOSAL @ np.linalg.matrix_power(transition(), proposals - 1)
+    assert chi_square(out.x, law) > RARE
+    assert chi_square(out.x, DATA) < 1e-6
+    assert bool((out.attempts == proposals).all())
+
+
+def test_stuck_chains_are_counted():
+    """Chains that never left their first proposal: enumerated over it."""
+    target, n, k = discrete(), 20_000, 4
+    out = sample(target.gan, Metropolis(proposals=k), n)
+    r = DATA / PROPOSAL
+    stay = 1 - (PROPOSAL[None, :] * np.minimum(1, r[None, :] / r[:, None])).sum(1)
+    share = float((PROPOSAL * stay ** (k - 1)).sum())
+    error = (n * share * (1 - share)) ** 0.5
+    assert abs(out.manifest["events"]["stuck"] - n * share) < 4 * error
+
+
+def test_samples_of_one_run_are_independent():
+    """Neighbouring ids share nothing: no correlation at lags 1, 2, 8 and one pool width."""
+    n = 10_000
+    target = gaussian()
+    x = sample(target.gan, Metropolis(proposals=3), n, width=512).x[:, 0].double().numpy()
+    x = (x - x.mean()) / x.std()
+    for lag in (1, 2, 8, 512):
+        score = (x[lag:] * x[:-lag]).sum() / np.sqrt(n - lag)
+        assert 2 * stats.norm.sf(abs(score)) > RARE, lag
