@@ -122,7 +122,7 @@ class Distribution:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, (N,): -inf outside the support."""
-        inside = self.law.support.check(z).flatten(1).all(1)  # pyright: ignore
+        inside = self.law.support.check(z).reshape(len(z), -1).all(1)  # pyright: ignore
         safe = torch.where(inside.view(-1, *[1] * (z.dim() - 1)), z, _draw_one(self.law, z))
         log_prob = self.law.log_prob(safe)
         return torch.where(inside, log_prob.reshape(len(z), -1).sum(1), -math.inf)

@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gantandem.errors import InputError
+
 RNG_VERSION = 1
 """Recorded in every manifest; raised whenever the same key would give other numbers."""
 
@@ -72,6 +74,9 @@ class Key:
     Args:
         seed: Any integer from 0 to 2^64 - 1.
 
+    Raises:
+        InputError: If the seed is anything else.
+
     Example:
         >>> key = Key(0).fold("latent")
         >>> key.normal(torch.arange(4), shape=(2,)).shape
@@ -82,8 +87,8 @@ class Key:
 
     def __post_init__(self) -> None:
         """Check the range of the seed."""
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed: got {self.seed}, allowed are integers from 0 to 2^64 - 1")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
+            raise InputError(f"seed: got {self.seed!r}, allowed are integers from 0 to 2^64 - 1")
 
     def fold(self, purpose: str | int) -> Key:
         """Derive an independent key for a named purpose (or a number)."""
