@@ -17,7 +17,7 @@ from gantandem.report import pictures, plane, summary_figure, write_report
 from gantandem.report.caution import cautions
 from gantandem.report.curves import shaping_figure
 from gantandem.report.evidence import read_evidence
-from gantandem.report.table import COLUMNS, best, show
+from gantandem.report.table import COLUMNS, best, markdown_table, show
 from synthetic_run import MODES, diagnosis, image_run, mixture, planar_run
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -178,7 +178,7 @@ def test_events_are_counted_and_an_undiagnosed_discriminator_is_named(images, tm
     assert "refine: 64 samples used up their attempts" in text and "50% of n" in text
     assert "never moved" not in text
     assert "never diagnosed" in text
-    assert "refine made samples worse than the plain generator: frechet_distance" in text
+    assert "refine made samples worse than the plain generator: Fréchet distance 126" in text
 
 
 def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):
@@ -273,3 +273,12 @@ def test_the_summary_is_a_small_picture_and_needs_the_samples(planar, images, tm
     assert summary_figure(images, tmp_path / "b.png", samplers=("refine",)).stat().st_size > 1000
     with pytest.raises(DataError, match="no samples of collaborative"):
         summary_figure(images)
+
+
+def test_the_markdown_table_has_the_floor_and_the_best_in_bold(planar):
+    lines = markdown_table(read_evidence(planar).metrics).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len({len(line) for line in cells}) == 1
+    good = cells[0].index("good")
+    assert [line[0] for line in cells[2:]] == ["*real data*", "direct", "collaborative"]
+    assert [line[good] for line in cells[2:]] == ["0.9996", "0.2000", "**0.9995**"]

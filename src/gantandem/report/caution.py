@@ -15,6 +15,7 @@ EVENTS = {
     "stuck": "chains never moved after their first proposal",
 }
 _SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
+_LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": "sliced W1"}
 
 
 def cautions(evidence: Evidence) -> list[str]:
@@ -36,10 +37,16 @@ def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
             if name == "direct" or ours is None or base is None:
                 continue
             if ours < 0.9 * base if better == "high" else ours > 1.1 * base:
+                cause = (
+                    "The shaped guide leads astray here: try a smaller step size, another layer "
+                    "or more updates."
+                    if evidence.shaping
+                    else "A discriminator that was not shaped often leads astray: shape it, or take"
+                    " a smaller step size."
+                )
                 yield (
-                    f"{name} made samples worse than the plain generator: {key} {show(base)} became"
-                    f" {show(ours)}. A discriminator that was not shaped often leads astray; shape "
-                    "it, or take a smaller step size."
+                    f"{name} made samples worse than the plain generator: {_LABEL[key]} "
+                    f"{show(base)} became {show(ours)}. {cause}"
                 )
                 break
 

@@ -83,5 +83,5 @@ def shaping_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     axes.set_ylabel("distance to held-out data")
     tidy(axes)
     axes.tick_params(which="minor", colors=MUTED, labelsize=7, width=0.4, length=2)
-    legend(axes, loc="upper right")
+    legend(axes, loc="best")
     return fig

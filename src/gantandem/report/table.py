@@ -43,7 +43,7 @@ COLUMNS = (
     Column("good", "good", "high", "share of samples within 4 standard deviations of a mode", 4),
     Column("kl", "KL", "low", "KL(model || truth) over the modes, in nats, good samples only", 4),
     Column("js", "JS", "low", "Jensen-Shannon divergence over the modes and 'outside', in nats", 4),
-    Column("modes", "modes", "high", "modes that hold at least 0.1% of the samples", 0),
+    Column("modes", "modes", "high", "modes or classes that hold at least 0.1% of the samples", 0),
     Column(
         "within_mode_std",
         "spread",
@@ -62,8 +62,8 @@ COLUMNS = (
     ),
     Column("sliced_w1", "sliced W1", "low", "sliced Wasserstein-1 distance to fresh real data", 3),
     Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3, brief=False),
-    Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 1),
-    Column("confidence", "confidence", None, "mean largest class probability", 3),
+    Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 2),
+    Column("confidence", "confidence", None, "mean largest class probability", 3, brief=False),
     Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
 )
 
@@ -128,6 +128,27 @@ def _badness(column: Column, value: float) -> float:
     if column.better == "one":
         return abs(value - 1)
     return value if column.better == "low" else -value
+
+
+def markdown_table(metrics: Mapping[str, Any]) -> str:
+    """The brief columns as a Markdown table, the best of each in bold."""
+    columns = [column for column in metric_columns(metrics) if column.brief]
+    costs = [column for column in COST_COLUMNS if column.brief]
+    winners = {column.key: best(metrics, column) for column in columns}
+    floor = metrics.get("floor", {})
+    lines = [
+        ["", *(column.label for column in (*columns, *costs))],
+        ["---", *("---:" for _ in (*columns, *costs))],
+        ["*real data*", *(column.show(floor.get(column.key)) for column in columns)],
+    ]
+    lines[2] += [""] * len(costs)
+    for name, row in metrics["samplers"].items():
+        cells = []
+        for column in columns:
+            text = column.show(row.get("metrics", {}).get(column.key))
+            cells.append(f"**{text}**" if name in winners[column.key] else text)
+        lines.append([name, *cells, *(column.show(row.get(column.key)) for column in costs)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def show(value: Any) -> str:
