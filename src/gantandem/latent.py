@@ -150,9 +150,11 @@ def _draw(law: dist.Distribution, key: Key, ids: Tensor, attempts: Tensor | int)
         case dist.Independent():
             return _draw(law.base_dist, key, ids, attempts)
         case dist.TransformedDistribution() if type(law).icdf is dist.TransformedDistribution.icdf:
-            value = _draw(law.base_dist, key, ids, attempts)
-            for transform in law.transforms:
-                value = stable(transform, value) if transform.domain.event_dim == 0 else transform(value)
+            value: Any = _draw(law.base_dist, key, ids, attempts)
+            for step in law.transforms:
+                transform: Any = step
+                by_element = transform.domain.event_dim == 0
+                value = stable(transform, value) if by_element else transform(value)
             return value
         case _:
             # (N, *shape) elements beside the law's own parameters, padded by `stable` only where
