@@ -108,6 +108,7 @@ class Run:
         self.discarded = 0
         self._cost = self.mover.cost()
         self._buffer: list[Finished] = []
+        self._buffered = 0
         self._early: list[Finished] = []
         self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._waiting)
         self._chain: Chain = self._empty_chain(self.window)
@@ -172,16 +173,18 @@ class Run:
 
     def _turn(self) -> Samples | None:
         pool = self._pool
-        pool.fill()
+        if pool.idle == self.width:
+            pool.fill(force=True)
         finished = pool.advance()
         if finished is not None:
             self._buffer.append(finished)
-        count = sum(part.size for part in self._buffer)
-        if count >= self.width:
+            self._buffered += finished.size
+        starved = pool.idle >= self.width // 4
+        if self._buffered < self.width and not starved:
+            return None
+        if self._buffered >= (self.width // 8 if pool.idle < self.width else 1):
             self._settle()
-        elif pool.idle == self.width or pool.idle >= self.width // 4:
-            if count and (pool.idle == self.width or count >= self.width // 8):
-                self._settle()
+        if starved:
             pool.fill(force=True)
         return self._emit()
 
@@ -190,7 +193,7 @@ class Run:
         everything = _cat(self._buffer)
         count = min(everything.size, self.width)
         rest = Finished(*(value[count:] for value in everything))
-        self._buffer = [rest] if rest.size else []
+        self._buffer, self._buffered = ([rest] if rest.size else []), rest.size
         rows = Finished(*(self._pad(value[:count]) for value in everything))
         log_ratio = self._score(rows)
         finite = rows.x.flatten(1).isfinite().all(1)

@@ -79,6 +79,7 @@ class LanePool:
         self._tickets, self._available = tickets, available
         self._state: Any = None
         self._stock: Any = None
+        self._stock_leaves: list[Tensor] = []
         self._stock_used = self._stock_size = 0
         self._idle = torch.arange(width, device=gan.device)
         self._busy = torch.zeros(width, dtype=torch.bool, device=gan.device)
@@ -107,14 +108,16 @@ class LanePool:
                     return
             count = min(left, len(self._idle))
             lanes, self._idle = self._idle[:count], self._idle[count:]
-            rows = slice(self._stock_used, self._stock_used + count)
-            self._stock_used += count
-            if self._state is None:
-                self._state = tree_map(torch.clone, self._stock)
-            for lane, fresh in zip(leaves(self._state), leaves(self._stock), strict=True):
-                lane.index_copy_(0, lanes, fresh[rows])
-            self._busy[lanes] = True
-            self._age[lanes] = 0
+            self._refill(lanes, count)
+            self._busy.index_fill_(0, lanes, True)
+
+    def _refill(self, lanes: Tensor, count: int) -> None:
+        begin, self._stock_used = self._stock_used, self._stock_used + count
+        if self._state is None:
+            self._state = tree_map(torch.clone, self._stock)
+        for lane, fresh in zip(leaves(self._state), self._stock_leaves, strict=True):
+            lane.index_copy_(0, lanes, fresh[begin : begin + count])
+        self._age.index_fill_(0, lanes, 0)
 
     def _restock(self) -> int:
         ticket = self._tickets(self.width)
@@ -127,6 +130,7 @@ class LanePool:
             for v in (ticket.id, ticket.attempt)
         )
         self._stock = self.mover.init(self.gan, self.key, ids, attempts)
+        self._stock_leaves = leaves(self._stock)
         return self._stock_size
 
     def advance(self) -> Finished | None:
@@ -143,7 +147,10 @@ class LanePool:
             return None
         rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps, self._age)
         finished = Finished(*(value.index_select(0, lanes) for value in rows))
-        self._busy[lanes] = False
-        self._idle = torch.cat([self._idle, lanes]) if self.idle else lanes
+        if not self.idle and self._stock_size - self._stock_used >= len(lanes):
+            self._refill(lanes, len(lanes))  # the usual case: every lane goes on
+            return finished
+        self._busy.index_fill_(0, lanes, False)
+        self._idle = torch.cat([self._idle, lanes])
         self.fill()
         return finished

@@ -164,7 +164,7 @@ class Refine:
             z = gan.latent.draw(key.fold("spread"), part)
             h, _ = gan.split(self.layer).head(z, gan.conditions(part))
             spread.append(h)
-        return float(torch.cat(spread).double().flatten(1).var(0).mean().sqrt())
+        return float(torch.cat(spread).detach().double().flatten(1).var(0).mean().sqrt())
 
     def cost(self) -> Cost:
         """The head once, then a tail, guide and gradient each time; the last one scores x."""
