@@ -71,6 +71,13 @@ class Score:
                 "real-against-generated score alone."
             )
         if self.output == "prob":
+            if not torch.compiler.is_compiling() and bool(((raw < 0) | (raw > 1)).any()):
+                low, high = float(raw.min()), float(raw.max())
+                raise InputError(
+                    f"discriminator {type(self.network).__name__}: output='prob', but values "
+                    f"from {low:.3g} to {high:.3g} came; a probability lies in [0, 1]. Pass "
+                    "output='logit' (before the sigmoid) or 'critic'"
+                )
             raw = torch.logit(raw, eps=torch.finfo(raw.dtype).eps)
         return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,13 +81,22 @@ def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None 
 
 
 def logits(score: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
-    """Score a set in eval mode, (N,)."""
-    training = score.training
+    """Score a set in eval mode, (N,); every module gets its own mode back."""
+    training = [module for module in score.modules() if module.training]
     score.eval()
     with torch.no_grad():
         out = torch.cat([_column(score(part)) for part in x.split(batch)])
-    score.train(training)
+    for module in training:  # not score.train(): that would wake the normalisation layers
+        module.training = True
     return out
+
+
+@contextlib.contextmanager
+def seeded(key: Key, device: torch.device) -> Iterator[None]:
+    """Draw initial weights and dropout from a key; the global random state is given back."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(key.seed % 2**63)
+        yield
 
 
 def _column(raw: Tensor) -> Tensor:

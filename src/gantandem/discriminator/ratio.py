@@ -18,6 +18,7 @@ from gantandem.discriminator.parts import (
     draw_all,
     frozen_copy,
     logits,
+    seeded,
     split_real,
     trainable,
 )
@@ -122,8 +123,7 @@ def _start(gan: GAN, x: Tensor, seed: int) -> tuple[nn.Module, dict[str, Any]]:
     from gantandem.nets.ratio import ratio_spec
 
     spec = ratio_spec(tuple(x.shape[1:]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(Key(seed).fold("ratio network").seed % 2**63)
+    with seeded(Key(seed).fold("ratio network"), x.device):
         return build(spec).to(x.device), spec
 
 
@@ -148,8 +148,7 @@ def _fit(
     )
     total = sum(updates for updates, _ in schedule)
     rates = [rate for updates, rate in schedule for _ in range(updates)]
-    with torch.random.fork_rng(devices=[]), track(total, "fit ratio", progress) as update:
-        torch.manual_seed(key.seed % 2**63)  # dropout
+    with seeded(key, made.device), track(total, "fit ratio", progress) as update:
         for step in range(total + 1):
             if step % CHECK_EVERY == 0 or step == total:
                 loss = _held_out(own, out_real, out_made)

@@ -24,6 +24,7 @@ from gantandem.discriminator.parts import (
     draw_all,
     frozen_copy,
     logits,
+    seeded,
     split_real,
     trainable,
 )
@@ -122,7 +123,7 @@ def shape(
         optimizer: torch.optim.Optimizer = torch.optim.SGD(own.parameters(), lr=learning_rate)
     else:
         optimizer = torch.optim.Adam(own.parameters(), lr=learning_rate)
-    with track(updates, "shape", progress) as update:
+    with seeded(key, gan.device), track(updates, "shape", progress) as update:
         for step in range(updates + 1):
             if step % check_every == 0 or step == updates:
                 entry = shaper.check(distance, check_samples, step)
@@ -195,7 +196,7 @@ class _Shaper:
         return self._buffer[index.to(self._buffer.device)]
 
     def _advance(self) -> None:
-        with torch.no_grad():
+        with self.gan.frozen():
             self._pool.fill()
             done = self._pool.advance()
         self.passes += self.mover.cost().step * self.width
@@ -213,9 +214,7 @@ class _Shaper:
         """A fresh batch, refined to its end: what the published loop does."""
         purpose = f"fresh {self.key.seed} {self.drawn}"
         self.drawn += 1
-        self.own.eval()
         drawn = draw_all(self.gan, self.mover, self.batch, purpose, width=self.width)
-        self.own.train()
         self.passes += drawn.passes
         return drawn.x
 
