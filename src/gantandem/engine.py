@@ -63,7 +63,8 @@ def prepare(
 
     def pilot(n: int) -> Tensor:
         nonlocal spent
-        run = Run(gan, mover, n, Key(0).fold("pilot"), width=width, ratio=gan.ratio(mover, strict=strict))
+        ratio = gan.ratio(mover, strict=strict)
+        run = Run(gan, mover, n, Key(0).fold("pilot"), width=width, ratio=ratio)
         log_ratio = torch.cat([block.log_ratio for block in run.blocks()])
         spent += run.passes
         return log_ratio
@@ -97,7 +98,8 @@ class Run:
     ) -> None:
         self.gan, self.key, self.ratio = gan, key, ratio
         self.selector: Selector | None = sampler if isinstance(sampler, Selector) else None
-        self.mover: Mover = sampler.proposal if self.selector else sampler
+        mover: Any = self.selector.proposal if self.selector else sampler
+        self.mover: Mover = mover
         self.name = type(sampler).__name__
         self.width = check_width(default_width(gan) if width is None else width)
         self.base, self.stop = start, start + n
@@ -234,23 +236,26 @@ class Run:
     def _refuse_broken(self, rows: Finished, bad: Tensor, count: int) -> None:
         """A move may leave the finite numbers; a fresh sample of the generator must not."""
         cond = self.gan.conditions(rows.id)
-        score = self.ratio.score if self.ratio is not None else self.gan.guide
         x = self.gan.decode(rows.z, cond)
         broken = ~x.flatten(1).isfinite().all(1)
-        if score is not None:
-            broken |= ~score(x, cond).isfinite()
+        for score in (self.ratio and self.ratio.score, self._cost.scores and self.gan.guide):
+            if score:
+                broken |= ~score(x, cond).isfinite()
         broken = (broken & bad)[:count]
         if bool(broken.any()):
-            ids = rows.id[:count][broken][:5].tolist()
+            ids = rows.id[:count][broken].sort().values.tolist()
+            named = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
             raise NonFiniteError(
-                f"{self.name}, step 0: {int(broken.sum())} fresh samples of the generator have a "
-                f"score or value that is NaN or infinite (ids {', '.join(map(str, ids))}...). "
-                "Check the weights and the input range of both networks"
+                f"{self.name}, step 0: {len(ids)} fresh samples of the generator have a score or "
+                f"value that is NaN or infinite (ids {named}). Check the weights and the input "
+                "range of both networks"
             )
 
     def _judge(self, turn: Finished) -> None:
-        """Judge at most one attempt of each id; the rows are padded, so that no value depends on
-        how many are judged together."""
+        """Judge at most one attempt of each id.
+
+        The rows are padded, so that no value depends on how many are judged together.
+        """
         count = turn.size
         rows = Finished(*(self._pad(value) for value in turn))
         slot = rows.id % self.window
@@ -266,11 +271,12 @@ class Run:
         if excess is not None:
             self.events["excess"] += int(excess(new)[:count].sum())
         chain, slot = Chain(*(column[:count] for column in chain)), slot[:count]
-        for table, column in zip(self._chain, chain, strict=True):
-            table[slot] = column
+        self._hold(turn, slot, chain.keep)
         self._judged[slot] = turn.attempt + 1
         self._begun[slot] = torch.maximum(self._begun[slot], self._judged[slot])
-        self._hold(turn, slot, chain.keep)
+        # Last, with ``done`` the last column: after Ctrl-C anywhere, what is done is complete.
+        for table, column in zip(self._chain, chain, strict=True):
+            table[slot] = column
         self._account(turn, chain)
 
     def _account(self, turn: Finished, chain: Chain) -> None:

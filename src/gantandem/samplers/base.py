@@ -207,7 +207,8 @@ def from_config(config: str | dict[str, Any]) -> Any:
     name = config.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError(f"sampler: 'name' is missing in {config}")
-    kind = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
+    kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
+    make: Any = kind
     if dataclasses.is_dataclass(kind):
         allowed = [item.name for item in dataclasses.fields(kind) if item.init]
         for setting in config:
@@ -223,7 +224,7 @@ def from_config(config: str | dict[str, Any]) -> Any:
     if isinstance(values.get("proposal"), str):
         values["proposal"] = from_config(values["proposal"])
     try:
-        return kind(**values)
+        return make(**values)
     except TypeError as error:
         raise ConfigError(f"sampler {name!r}: {error}") from None
 

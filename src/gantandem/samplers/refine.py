@@ -123,8 +123,8 @@ class Refine:
         if self.defensive and self.stop != "random" and self.unrefined < least:
             raise InputError(
                 f"refine: defensive={self.defensive} with stop={self.stop!r} needs some proposals "
-                f"left unrefined, or refinement narrows the law's support: pass unrefined={least:.3f}"
-                " or more, or stop='random'"
+                "left unrefined, or refinement narrows the law's support: pass unrefined="
+                f"{least:.3f} or more, or stop='random'"
             )
 
     def prepare(self, gan: GAN, key: Key) -> Refine:
@@ -226,6 +226,7 @@ class Refine:
         x, logit, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)
         done = s.step >= s.target
         if self.stop == "threshold":
+            assert self.threshold is not None  # resolved by prepare
             done = done | (logit >= self.threshold)
         moved = Moved(x, s.z, logit, s.step, done)
         best = s.best
@@ -262,6 +263,7 @@ class Refine:
         last = s.step.clamp(max=self.steps)
         scale, loss = rate[last], s.loss
         if loss is not None:
+            assert self.reference is not None  # resolved by prepare
             now = self.reference - logit
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
             scale = scale * (loss + 0.5).clamp(min=0).square()

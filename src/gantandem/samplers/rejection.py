@@ -54,7 +54,7 @@ class Rejection:
         if self.log_max is not None:
             return self
         log_ratio = pilot(self.pilot).sort().values
-        top, rest = float(log_ratio[-1]), float(log_ratio[-max(2, len(log_ratio) // 1000)])
+        top, rest = float(log_ratio[-1]), float(log_ratio[-1 - len(log_ratio) // 1000])
         if top - rest > math.log(10):
             logger.warning(
                 "rejection: the largest ratio of the pilot (%.3g) is over 10 times its 99.9%% "
