@@ -98,6 +98,17 @@ def test_train_again_goes_on_and_drops_what_was_measured_on_other_weights(traine
     fails("train", "imbalanced-8", "-o", folder, "seed=6", *TINY, wanted=["another run", "seed"])
 
 
+def test_shaping_leaves_the_generator_as_it_was(trained, tmp_path):
+    """BatchNorm in train mode would follow the batches, and every law would change its name."""
+    from safetensors.numpy import load_file
+
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    run("shape", folder)
+    before, after = (load_file(one / "generator.safetensors") for one in (trained, folder))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_shaping_and_fitting_leave_their_evidence(ready):
     history = json.loads((ready / "evidence/shaping.json").read_text())
     assert [entry["update"] for entry in history] == [0, 10, 20]

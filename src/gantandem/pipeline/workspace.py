@@ -38,6 +38,11 @@ class Workspace:
         self.recipe = load_settings(self.run, overrides)
         self.task = task_of(self.recipe)
         self.gan, _ = load_run(self.run)
+        # Freshly built networks are in train mode, where BatchNorm would change with every batch.
+        for score in (self.gan.guide, *(ratio.score for ratio in self.gan.ratios.values())):
+            if score is not None:
+                score.network.eval()
+        self.gan.generator.eval()
         self._real: Real | None = None
 
     @property

@@ -45,10 +45,10 @@ def legend(axes: Axes, **options: Any) -> None:
 
 
 def fade(colour: str) -> LinearSegmentedColormap:
-    """A colour map from nothing to a colour and on to its dark shade."""
+    """A colour map from nothing to a colour and on to a deeper shade, on light and dark pages."""
     red, green, blue = to_rgb(colour)
-    dark = (0.35 * red, 0.35 * green, 0.35 * blue)
-    stops = [(0.0, (red, green, blue, 0.0)), (0.5, (red, green, blue, 0.9)), (1.0, (*dark, 1.0))]
+    deep = (0.75 * red, 0.75 * green, 0.75 * blue)
+    stops = [(0.0, (red, green, blue, 0.0)), (0.8, (red, green, blue, 0.9)), (1.0, (*deep, 1.0))]
     return LinearSegmentedColormap.from_list(f"fade {colour}", stops)
 
 
