@@ -356,7 +356,7 @@ class Run:
 def _begin(
     gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
 ) -> tuple[Run, dict[str, Any]]:
-    if not isinstance(sampler, (Mover, Selector)):
+    if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
         raise InputError(
             f"sampler: got {sampler!r}; allowed are movers (Direct, Refine, ...) and selectors "
             "(OBRS, Metropolis, ...); names become samplers by from_config(name)"

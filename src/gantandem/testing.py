@@ -68,7 +68,7 @@ def check_sampler(sampler: Mover | Selector, gan: GAN | None = None) -> None:
     Raises:
         ContractError: If a check fails; the message says which and how.
     """
-    if not isinstance(sampler, (Mover, Selector)):
+    if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
         _fail("protocol", f"{sampler!r} has not all attributes of a Mover or of a Selector")
     gan = toy_gan() if gan is None else gan
     _check_config(sampler, "as given")
