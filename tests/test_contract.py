@@ -1,0 +1,294 @@
+"""Every built-in sampler keeps the contract; samplers that break it are caught, each by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gantandem import (
+    DRS,
+    GAN,
+    OBRS,
+    SAMPLERS,
+    Direct,
+    Metropolis,
+    Normal,
+    Refine,
+    Rejection,
+    collaborative,
+    from_config,
+    to_config,
+)
+from gantandem.errors import GANtandemError
+from gantandem.testing import ContractError, check_sampler, toy_gan
+from targets import waves
+
+MOVERS = {
+    "direct": Direct(),
+    "random": Refine(steps=6),
+    "coin": Refine(steps=6, stop_probability=0.3, update="momentum"),
+    "last": Refine(steps=3, stop="last", update="sgd", step_size=0.3, clamp=(-1, 1)),
+    "best": Refine(steps=4, stop="best", layer="0", update="scaled-adam"),
+    "threshold": Refine(steps=5, stop="threshold", layer="latent"),
+    "defensive": Refine(steps=4, defensive=0.5, layer="1"),
+    "unrefined": Refine(steps=4, stop="last", defensive=0.3, unrefined=0.25),
+}
+SELECTORS = {
+    "metropolis": Metropolis(proposals=4),
+    "rejection": Rejection(pilot=300),
+    "drs": DRS(pilot=300, percentile=70),
+    "obrs": OBRS(pilot=300, expected=2),
+}
+NESTED = {
+    f"{selector} of {mover}": replace(SELECTORS[selector], proposal=MOVERS[mover])
+    for selector, mover in [("metropolis", "defensive"), ("obrs", "random"), ("obrs", "best")]
+}
+EVERY = {
+    **MOVERS,
+    **SELECTORS,
+    **NESTED,
+    "collaborative": collaborative(proposal=MOVERS["random"], accept="metropolis", proposals=3),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_built_in_samplers_keep_the_contract(name):
+    check_sampler(EVERY[name])
+
+
+def test_every_built_in_sampler_is_checked():
+    assert {type(s) for s in EVERY.values()} == set(SAMPLERS.values())
+    assert {s.update for s in MOVERS.values() if isinstance(s, Refine)} == {
+        "sgd",
+        "momentum",
+        "adam",
+        "scaled-adam",
+    }
+
+
+@pytest.mark.parametrize("name", ["metropolis", "obrs"])
+def test_contract_on_a_closed_form_gan(name):
+    check_sampler(SELECTORS[name], waves().gan)
+
+
+class Images(nn.Module):
+    """Latents to 1 x 8 x 8 images through BatchNorm, with an input of conditions."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(5, 32), nn.BatchNorm1d(32), nn.ReLU())
+        self.rise = nn.ConvTranspose2d(2, 1, 4, 2, 1)
+
+    def forward(self, z, cond):
+        return torch.tanh(self.rise(self.first(torch.cat([z, cond], 1)).view(-1, 2, 4, 4)))
+
+
+class Judge(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(1, 4, 4, 2, 1), nn.BatchNorm2d(4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 1)
+        )
+
+    def forward(self, x, cond):
+        return self.main(x) + cond.mean(1)[:, None, None, None]
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [OBRS(pilot=200, expected=2), Refine(layer="first", steps=3)],
+    ids=["obrs", "refine"],
+)
+def test_contract_on_conditional_images(sampler):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        gan = GAN(Images(), Judge(), Normal(3), condition=torch.eye(2))
+    check_sampler(sampler, gan)
+
+
+# -- samplers that break it ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(Direct):
+    """A user's mover: truncation by a factor."""
+
+    name: ClassVar[str] = "own"
+    psi: float = 0.5
+
+    def step(self, gan, key, state):
+        return super().step(gan, key, state._replace(z=self.psi * state.z))
+
+
+def test_a_users_mover_and_selector():
+    check_sampler(Own())
+    check_sampler(Metropolis(proposal=Own(psi=0.7), proposals=3))
+    config = to_config(Own(psi=0.7))
+    assert config["name"].endswith("test_contract:Own")
+    assert from_config(config) == Own(psi=0.7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(Direct):
+    """Breaks one promise."""
+
+    how: str = ""
+
+    def prepare(self, gan, key):
+        return replace(self, how=self.how + "!") if self.how[:7] == "prepare" else self
+
+    def init(self, gan, key, ids, attempts):
+        state = super().init(gan, key, ids, attempts)
+        match self.how:
+            case "global random state":
+                return state._replace(z=torch.randn_like(state.z))
+            case "hidden random state":
+                with torch.random.fork_rng():
+                    return state._replace(z=torch.randn_like(state.z))
+            case "numpy":
+                np.random.rand()
+            case "position":
+                return state._replace(z=state.z + torch.arange(len(ids))[:, None])
+            case "companions":
+                return state._replace(z=state.z - state.z.mean(0))
+            case "lanes":
+                return state._replace(z=state.z * len(ids))
+            case "weights":
+                with torch.no_grad():
+                    next(gan.generator.parameters()).add_(1e-3)
+            case "requires_grad":
+                next(gan.generator.parameters()).requires_grad_(False)
+                gan.generator.register_parameter("extra", None)
+            case "seed":
+                return state._replace(z=torch.ones_like(state.z) * ids[:, None])
+        return state
+
+    def step(self, gan, key, state):
+        state, moved = super().step(gan, key, state)
+        match self.how:
+            case "steps":
+                moved = moved._replace(steps=moved.steps - 1)
+            case "gradients":
+                with torch.enable_grad():
+                    weight = next(gan.generator.parameters()).requires_grad_()
+                    gan.decode(state.z).sum().backward()
+                    weight.requires_grad_(False)
+            case "training flags":
+                gan.generator.train()
+        return state, moved
+
+
+CAUGHT = {
+    "prepare": "prepare, preparing what is prepared",
+    "global random state": "random state|determinism",
+    "hidden random state": "determinism",
+    "numpy": "numpy's global random state",
+    "position": "several calls",
+    "companions": "several calls",
+    "lanes": "width",
+    "weights": "weight|determinism",
+    "steps": "steps",
+    "gradients": "gradient of a weight",
+    "training flags": "training flag",
+    "seed": "two seeds",
+}
+
+
+@pytest.mark.parametrize("how", CAUGHT)
+def test_broken_movers_are_caught(how):
+    with pytest.raises(ContractError, match=CAUGHT[how]):
+        check_sampler(Broken(how=how))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endless(Metropolis):
+    """Makes more attempts than its budget says."""
+
+    budget: ClassVar[int] = 2  # type: ignore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadsTheOrder(Metropolis):
+    """Judges by the place of a row among those judged with it."""
+
+    def judge(self, key, chain, new):
+        accept = chain.empty | (torch.arange(len(new.id)) % 2 == 0)
+        return chain.where(accept, new).done_if(new.attempt + 1 >= self.proposals)
+
+
+@dataclass
+class Thawed:
+    """Not frozen."""
+
+    name: ClassVar[str] = "thawed"
+    uses_guide: ClassVar[bool] = False
+    scale: float = 1.0
+    prepare, cost, init, step = Direct.prepare, Direct.cost, Direct.init, Direct.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldsATensor(Direct):
+    """Its settings are not JSON."""
+
+    shift: object = dataclasses.field(default_factory=lambda: torch.zeros(2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgets(Direct):
+    """A setting is changed by its own check."""
+
+    scale: float = 2.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "scale", self.scale / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cheap(Direct):
+    """Says that it costs nothing."""
+
+    def cost(self):
+        return super().cost()._replace(step=0)
+
+
+@pytest.mark.parametrize(
+    "sampler, words",
+    [
+        (Endless(proposals=3), "attempts"),
+        (ReadsTheOrder(proposals=4), "several calls|number of samples"),
+        (Thawed(), "settings.*frozen"),
+        (HoldsATensor(), "settings.*not JSON"),
+        (Forgets(), "settings.*from_config gives"),
+        (Cheap(), "passes"),
+        (Metropolis, "protocol"),
+        (lambda z: z, "protocol"),
+    ],
+    ids=["budget", "row order", "thawed", "tensor", "forgets", "cost", "class", "function"],
+)
+def test_broken_samplers_are_caught(sampler, words):
+    with pytest.raises(ContractError, match=words) as caught:
+        check_sampler(sampler)
+    assert isinstance(caught.value, (AssertionError, GANtandemError))
+
+
+def test_classes_must_be_importable():
+    @dataclass(frozen=True, kw_only=True)
+    class Local(Direct):
+        pass
+
+    with pytest.raises(ContractError, match="importable at the top level"):
+        check_sampler(Local())
+
+
+def test_a_failed_check_leaves_the_networks_as_they_were():
+    gan = toy_gan()
+    gan.generator.train()
+    with pytest.raises(ContractError):
+        check_sampler(Broken(how="training flags"), gan)
+    assert all(m.training for m in gan.generator.modules())

@@ -1,0 +1,78 @@
+"""Settings of samplers: names, near misses, ranges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gantandem import (
+    DRS,
+    OBRS,
+    SAMPLERS,
+    Direct,
+    Key,
+    Metropolis,
+    Refine,
+    Rejection,
+    collaborative,
+    from_config,
+)
+from gantandem.errors import ConfigError, InputError
+from gantandem.samplers import Proposal
+
+
+def test_a_name_alone_gives_the_defaults():
+    for name, kind in SAMPLERS.items():
+        assert from_config(name) == kind()
+    assert from_config({"name": "obrs", "proposal": "refine"}) == OBRS(proposal=Refine())
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ("metropolys", "did you mean 'metropolis'"),
+        ("nothing like it", "allowed: direct, refine"),
+        ({"steps": 3}, "'name' is missing"),
+        ({"name": "refine", "step_sise": 0.1}, "did you mean 'step_size'"),
+        ({"name": "obrs", "proposal": {"name": "refined"}}, "did you mean 'refine'"),
+        ("no_such_module:Sampler", "cannot be imported"),
+        ("gantandem.samplers:Sampler", "cannot be imported"),
+    ],
+    ids=str,
+)
+def test_unknown_names_and_settings(config, words):
+    with pytest.raises(ConfigError, match=words):
+        from_config(config)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Refine(steps=0), "refine steps: got 0"),
+        (lambda: Refine(step_size=-0.1), "step_size"),
+        (lambda: Refine(step_size="fast"), "step_size"),
+        (lambda: Refine(stop="first"), "random, last, best, threshold"),
+        (lambda: Refine(update="rmsprop"), "sgd, momentum, adam, scaled-adam"),
+        (lambda: Refine(defensive=1.5), "defensive"),
+        (lambda: Refine(stop="last", defensive=0.5), "unrefined=0.020"),
+        (lambda: Metropolis(proposals=0), "proposals"),
+        (lambda: Rejection(pilot=0), "pilot"),
+        (lambda: Rejection(budget=0), "budget"),
+        (lambda: DRS(percentile=101), "0 to 100"),
+        (lambda: DRS(eps=0), "eps"),
+        (lambda: OBRS(expected=0.5), "1 or more"),
+        (lambda: OBRS(max_attempts=0), "max_attempts"),
+        (lambda: collaborative(), "was not shaped"),
+        (lambda: collaborative(proposal=Direct(), accept="drs"), "'obrs', 'metropolis'"),
+    ],
+)
+def test_settings_out_of_range(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("sampler", [DRS(), OBRS(), Rejection()], ids=lambda s: s.name)
+def test_selectors_that_were_not_prepared_say_so(sampler):
+    one = torch.zeros(1)
+    with pytest.raises(InputError, match="not prepared"):
+        sampler.judge(Key(0), None, Proposal(one.long(), one.long(), one))
