@@ -185,7 +185,7 @@ class Broken(Direct):
 
 
 CAUGHT = {
-    "prepare": "prepare, preparing what is prepared",
+    "prepare": "prepare: preparing what is prepared",
     "global random state": "random state|determinism",
     "hidden random state": "determinism",
     "numpy": "numpy's global random state",
