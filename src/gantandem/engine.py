@@ -489,4 +489,5 @@ def sample(
     except KeyboardInterrupt:
         if not blocks:
             raise
+        return Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
     return Samples.join(blocks, blocks[-1].manifest)
