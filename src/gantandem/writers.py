@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,16 @@ class Writer(ABC):
 
     Args:
         folder: Made if needed.
+        old: Files of earlier samples, removed when the first new ones are there to be written.
 
     Attributes:
         kept: Samples that are completely on disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, old: Sequence[Path] = ()) -> None:
         self.folder = folder
         self.kept = 0
+        self._old = old
         self._waiting: list[Samples] = []
 
     def add(self, block: Samples) -> None:
@@ -49,6 +52,9 @@ class Writer(ABC):
             self._write_counted(Samples.join(blocks, blocks[-1].manifest))
 
     def _write_counted(self, samples: Samples) -> None:
+        for path in self._old:
+            path.unlink(missing_ok=True)
+        self._old = ()
         self._write(samples)
         self.kept += len(samples)
 
@@ -92,8 +98,8 @@ class PngWriter(Writer):
 class ParquetWriter(Writer):
     """``samples.parquet``: a row for each sample, x and z flattened, shapes in the metadata."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, old: Sequence[Path] = ()) -> None:
+        super().__init__(folder, old)
         self._arrow: Any = need("pyarrow", "images")
         self._parquet: Any = need("pyarrow.parquet", "images")
         self._part = folder / ".samples.parquet.part"
@@ -140,7 +146,7 @@ def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Wr
     Args:
         kind: ``"npz"``, ``"png"`` or ``"parquet"``.
         folder: Made if needed.
-        overwrite: Remove samples that are there already.
+        overwrite: Replace samples that are there already, once new ones have been drawn.
 
     Raises:
         ConfigError: If the kind is unknown.
@@ -156,9 +162,7 @@ def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Wr
             f"{folder} already holds samples ({old[0].name}, ...): choose another --out, or "
             "--overwrite them"
         )
-    for path in old:
-        path.unlink()
-    return WRITERS[kind](folder)
+    return WRITERS[kind](folder, old)
 
 
 def _rows(samples: Samples, start: int, stop: int | None) -> Samples:

@@ -1,0 +1,82 @@
+"""Sample files: what is written block by block is what was drawn, whatever the blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gantandem import Samples
+from gantandem.errors import ConfigError, InputError, OutputError
+from gantandem.writers import SHARD, make_writer
+
+
+def samples(start: int, stop: int, shape: tuple[int, ...] = (2,)) -> Samples:
+    ids = torch.arange(start, stop)
+    x = (ids.view(-1, *[1] * len(shape)) % 256).expand(-1, *shape) / 127.5 - 1
+    z, zero = ids.float().view(-1, 1), torch.zeros_like(ids)
+    return Samples(x, z, ids.double(), zero, zero + 1, ids >= 0, ids, {"seed": 0})
+
+
+@pytest.mark.parametrize("sizes", [[25_000], [9_999, 1, 1, 14_999], [4_000] * 6 + [1_000]])
+def test_shards_do_not_depend_on_the_blocks(tmp_path, sizes):
+    writer = make_writer("npz", tmp_path)
+    at = 0
+    for size in sizes:
+        writer.add(samples(at, at + size))
+        at += size
+        assert writer.kept == at // SHARD * SHARD
+    writer.close()
+    assert writer.kept == 25_000
+    parts = [Samples.load(path) for path in sorted(tmp_path.glob("*.npz"))]
+    assert [len(part) for part in parts] == [SHARD, SHARD, 5_000]
+    assert torch.equal(torch.cat([part.ids for part in parts]), torch.arange(25_000))
+    assert torch.equal(torch.cat([part.x for part in parts]), samples(0, 25_000).x)
+
+
+@pytest.mark.parametrize(("shape", "mode"), [((1, 4, 5), "L"), ((3, 4, 5), "RGB")])
+def test_images_are_named_by_their_id_and_keep_every_level(tmp_path, shape, mode):
+    writer = make_writer("png", tmp_path)
+    writer.add(samples(100, 356, shape))
+    writer.close()
+    assert writer.kept == len(list(tmp_path.glob("*.png"))) == 256
+    for index in range(100, 356):
+        with Image.open(tmp_path / f"{index:012d}.png") as image:
+            assert (image.mode, image.size) == (mode, (5, 4))
+            assert np.unique(np.asarray(image)).tolist() == [index % 256]
+
+
+def test_points_are_no_images(tmp_path):
+    with pytest.raises(InputError, match=r"\(2,\).*npz"):
+        make_writer("png", tmp_path).add(samples(0, 3))
+
+
+def test_a_format_that_is_unknown_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"'gif'.*npz, png, parquet"):
+        make_writer("gif", tmp_path)
+
+
+def test_only_sample_files_are_replaced(tmp_path):
+    for name in ("000000000000.npz", "notes.npz", "samples.parquet", "manifest.json"):
+        (tmp_path / name).write_text("kept?")
+    with pytest.raises(InputError, match="overwrite"):
+        make_writer("npz", tmp_path)
+    writer = make_writer("npz", tmp_path, overwrite=True)
+    assert (tmp_path / "samples.parquet").exists()  # until there is something to replace it
+    writer.add(samples(0, 3))
+    writer.close()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"000000000000.npz", "notes.npz", "manifest.json"}
+    assert len(Samples.load(tmp_path / "000000000000.npz")) == 3
+
+
+@pytest.mark.parametrize("kind", ["npz", "png", "parquet"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, kind):
+    (tmp_path / "file").write_text("")
+    writer = make_writer(kind, tmp_path / "file" / "inside")
+    writer_of_rows = samples(0, 3, (1, 2, 2))
+    with pytest.raises(OutputError, match="inside"):
+        writer.add(writer_of_rows)
+        writer.close()
+    assert writer.kept == 0
