@@ -131,8 +131,10 @@ def read_run_file(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not readable as YAML ({error})") from None
     missing = [k for k in ("generator", "latent") if not isinstance(meta, dict) or k not in meta]
     if missing:
-        raise ConfigError(f"{path}: missing {', '.join(missing)}; allowed keys are described in "
-                          "docs/design.md under RUN")
+        raise ConfigError(
+            f"{path}: missing {', '.join(missing)}; allowed keys are described in "
+            "docs/design.md under RUN"
+        )
     return meta
 
 

@@ -204,6 +204,7 @@ TASKS: dict[str, Task] = {
             networks=_mlp(64),
             train=_CIRCLE,
             layer="data",
+            sampler_defaults={"refine": {"step_size": 0.1, "defensive_scale": 1.5}},
             mixture=imbalanced_8(),
         ),
         MixtureTask(
@@ -213,6 +214,7 @@ TASKS: dict[str, Task] = {
             networks=_mlp(64),
             train=_CIRCLE,
             layer="data",
+            sampler_defaults={"refine": {"step_size": 0.1, "defensive_scale": 1.5}},
             mixture=balanced_8(),
         ),
         MixtureTask(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gantandem._version import __version__
-from gantandem.cli import draw, improve, make
+from gantandem.cli import draw, improve, make, measure
 from gantandem.cli.frame import Group, set_up_log
 
 __all__ = ["app", "main"]
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (make, improve, draw):
+for module in (make, improve, draw, measure):
     module.register(app)
 
 

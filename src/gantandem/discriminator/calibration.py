@@ -98,9 +98,7 @@ def make_calibrator(config: dict[str, Any]) -> Calibrator:
         ConfigError: If the kind is unknown or a constant is missing.
     """
     kinds = {"isotonic": Isotonic, "platt": Platt}
-    values = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"
-    }
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"}
     try:
         return kinds[config["kind"]](**values)
     except (KeyError, TypeError) as error:

@@ -74,9 +74,7 @@ def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None 
     """Draw n proposals of a prepared mover; samples of a broken lane are left out."""
     run = draw(gan, mover, n, purpose, width=width)
     blocks = list(run.blocks())
-    x, ids, sound = (
-        torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids", "accepted")
-    )
+    x, ids, sound = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids", "accepted"))
     return Drawn(x[sound], ids[sound], run.passes)
 
 

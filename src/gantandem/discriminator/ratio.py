@@ -143,9 +143,7 @@ def _fit(
     fake = batches(made, batch, key.fold("made").generator())
     out_real = parts.select[: max(len(out_made), 1)].to(made.device)
     best: tuple[float, dict[str, Tensor]] = (float("inf"), {})
-    optimizer = torch.optim.AdamW(
-        own.parameters(), lr=schedule[0][1], weight_decay=weight_decay
-    )
+    optimizer = torch.optim.AdamW(own.parameters(), lr=schedule[0][1], weight_decay=weight_decay)
     total = sum(updates for updates, _ in schedule)
     rates = [rate for updates, rate in schedule for _ in range(updates)]
     with seeded(key, made.device), track(total, "fit ratio", progress) as update:

@@ -48,13 +48,13 @@ def shape(
     real: Real | Tensor,
     *,
     refine: Refine | None = None,
-    updates: int = 4000,
+    updates: int = 3000,
     learning_rate: float = 1e-3,
-    batch: int = 1000,
+    batch: int = 512,
     width: int | None = None,
     replay: int = 4096,
     check_every: int = 500,
-    check_samples: int = 4000,
+    check_samples: int = 2000,
     distance: Distance = sliced_wasserstein,
     recipe: Literal["pool", "paper"] = "pool",
     seed: int = 0,
@@ -102,7 +102,7 @@ def shape(
     guide = gan.need_guide("shape")
     parts = split_real(real, seed)
     gan = gan.observe(parts.fit).replace(shaped=True)
-    mover = (refine or gan.proposal or Refine())
+    mover = refine or gan.proposal or Refine()
     if not isinstance(mover, Refine):
         raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
     key = Key(seed).fold("shape")
@@ -225,9 +225,7 @@ class _Shaper:
         self.passes += drawn.passes
         real = self.parts.select[:count].to(drawn.x.device)
         on_real, on_made = logits(self.own, real), logits(self.own, drawn.x)
-        brier = 0.5 * (
-            on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean()
-        )
+        brier = 0.5 * (on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean())
         return {
             "update": step,
             "distance": distance(drawn.x, real),

@@ -26,7 +26,5 @@ def sliced_wasserstein(x: Tensor, y: Tensor, directions: int = DIRECTIONS, seed:
     if len(on_x) != len(on_y):
         count = min(len(on_x), len(on_y))
         levels = (torch.arange(count, dtype=torch.float64, device=x.device) + 0.5) / count
-        on_x, on_y = (
-            a[(levels * len(a)).long().clamp(max=len(a) - 1)] for a in (on_x, on_y)
-        )
+        on_x, on_y = (a[(levels * len(a)).long().clamp(max=len(a) - 1)] for a in (on_x, on_y))
     return float((on_x - on_y).abs().mean())

@@ -181,7 +181,8 @@ class Refine:
         best = None
         if self.stop == "best":
             x = torch.zeros_like(gan.split(self.layer).tail(h, carry, cond))
-            best = Best(x, torch.full_like(h.flatten(1)[:, 0], -torch.inf), zeros.clone())
+            lowest = torch.full(ids.shape, -torch.inf, dtype=torch.float64, device=h.device)
+            best = Best(x, lowest, zeros.clone())
         return RefineState(
             id=ids,
             attempt=attempts,
@@ -193,7 +194,7 @@ class Refine:
             target=self._draw_stop(key, ids, attempts),
             moment=torch.zeros_like(h) if self.update != "sgd" else None,
             square=torch.zeros_like(h) if adam else None,
-            loss=torch.full(ids.shape, torch.nan, device=h.device)
+            loss=torch.full(ids.shape, torch.nan, dtype=torch.float64, device=h.device)
             if self.update == "scaled-adam"
             else None,
             best=best,
@@ -239,7 +240,9 @@ class Refine:
             )
             moved = Moved(best.x, s.z, best.logit, best.steps, done)
         critic = gan.guide is not None and gan.guide.output == "critic"
-        slope = gradient if critic else gradient * _rows(torch.sigmoid(-logit), gradient)
+        slope = gradient
+        if not critic:
+            slope = gradient * _rows(torch.sigmoid(-logit), gradient).to(gradient.dtype)
         h, moment, square, loss = self._update(s, slope, logit)
         if self.clamp is not None:
             h = h.clamp(*self.clamp)
@@ -259,14 +262,14 @@ class Refine:
         beta1, beta2 = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
         moment = torch.lerp(slope, s.moment, beta1)
         square = torch.lerp(slope.square(), s.square, beta2)
-        rate, root = _corrections(self.steps + 1, eta, beta1, beta2, slope.device)
+        rate, root = _corrections(self.steps + 1, eta, beta1, beta2, slope.device, slope.dtype)
         last = s.step.clamp(max=self.steps)
         scale, loss = rate[last], s.loss
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
-            now = self.reference - logit
+            now = (self.reference - logit).to(loss.dtype)
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
-            scale = scale * (loss + 0.5).clamp(min=0).square()
+            scale = scale * (loss + 0.5).clamp(min=0).square().to(scale.dtype)
         root_square = square.sqrt().mul_(_rows(root[last], square)).add_(1e-8)
         h = torch.addcdiv(s.h, moment * _rows(scale, moment), root_square)
         return h, moment, square, loss
@@ -284,9 +287,9 @@ def _round(value: float) -> float:
 
 @functools.lru_cache(maxsize=16)
 def _corrections(
-    count: int, eta: float, beta1: float, beta2: float, device: torch.device
+    count: int, eta: float, beta1: float, beta2: float, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Adam's bias corrections by step: eta / (1 - beta1^t) and 1 / sqrt(1 - beta2^t)."""
     t = torch.arange(1, count + 1, dtype=torch.float64)
     rate, root = eta / (1 - beta1**t), (1 - beta2**t).rsqrt()
-    return rate.float().to(device), root.float().to(device)
+    return rate.to(dtype).to(device), root.to(dtype).to(device)
