@@ -192,8 +192,8 @@ class Refine:
             cond=cond,
             step=zeros,
             target=self._draw_stop(key, ids, attempts),
-            moment=torch.zeros_like(h) if self.update != "sgd" else None,
-            square=torch.zeros_like(h) if adam else None,
+            moment=torch.zeros_like(h, dtype=_wide(h)) if self.update != "sgd" else None,
+            square=torch.zeros_like(h, dtype=_wide(h)) if adam else None,
             loss=torch.full(ids.shape, torch.nan, dtype=torch.float64, device=h.device)
             if self.update == "scaled-adam"
             else None,
@@ -240,10 +240,11 @@ class Refine:
             )
             moved = Moved(best.x, s.z, best.logit, best.steps, done)
         critic = gan.guide is not None and gan.guide.output == "critic"
-        slope = gradient
+        slope = gradient.to(_wide(gradient))
         if not critic:
-            slope = gradient * _rows(torch.sigmoid(-logit), gradient).to(gradient.dtype)
+            slope = slope * _rows(torch.sigmoid(-logit), slope).to(slope.dtype)
         h, moment, square, loss = self._update(s, slope, logit)
+        h = h.to(s.h.dtype)
         if self.clamp is not None:
             h = h.clamp(*self.clamp)
         s = s._replace(h=h, step=s.step + 1, moment=moment, square=square, loss=loss, best=best)
@@ -253,12 +254,12 @@ class Refine:
         self, s: RefineState, slope: Tensor, logit: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """One uphill move: returns h, the two moments and the smoothed loss."""
-        eta = float(self.step_size)
+        eta, h = float(self.step_size), s.h.to(slope.dtype)
         if s.moment is None:
-            return s.h + eta * slope, None, None, None
+            return h + eta * slope, None, None, None
         if s.square is None:
             moment = torch.add(slope, s.moment, alpha=0.9)
-            return torch.add(s.h, moment, alpha=eta), moment, None, None
+            return torch.add(h, moment, alpha=eta), moment, None, None
         beta1, beta2 = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
         moment = torch.lerp(slope, s.moment, beta1)
         square = torch.lerp(slope.square(), s.square, beta2)
@@ -271,8 +272,13 @@ class Refine:
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
             scale = scale * (loss + 0.5).clamp(min=0).square().to(scale.dtype)
         root_square = square.sqrt().mul_(_rows(root[last], square)).add_(1e-8)
-        h = torch.addcdiv(s.h, moment * _rows(scale, moment), root_square)
+        h = torch.addcdiv(h, moment * _rows(scale, moment), root_square)
         return h, moment, square, loss
+
+
+def _wide(h: Tensor) -> torch.dtype:
+    """Float32 at least: a squared gradient underflows in half precision."""
+    return torch.promote_types(h.dtype, torch.float32)
 
 
 def _rows(values: Tensor, like: Tensor) -> Tensor:
