@@ -16,8 +16,19 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem import GAN, OBRS, Direct, Metropolis, Refine, Samples, Uniform, sample, sample_iter
-from gantandem.engine import LOOK_AHEAD, Run, prepare
+from gantandem import (
+    GAN,
+    OBRS,
+    Direct,
+    Metropolis,
+    Refine,
+    Samples,
+    Uniform,
+    prepare,
+    sample,
+    sample_iter,
+)
+from gantandem.engine import LOOK_AHEAD, Run
 from gantandem.errors import BudgetError, DataError
 from gantandem.rng import Key
 from gantandem.samples import FIELDS

@@ -1,0 +1,369 @@
+"""Every sampler against a slow version that is written from the formulas, one sample at a time.
+
+The networks compute in float64, so that both agree to rounding however often a step is repeated.
+The slow versions share the keyed noise with the library and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import optimize
+from torch import nn
+
+from gantandem import (
+    DRS,
+    GAN,
+    OBRS,
+    Direct,
+    Key,
+    Metropolis,
+    Normal,
+    Refine,
+    Rejection,
+    prepare,
+    sample,
+)
+
+N, WIDTH, SEED = 60, 16, 3
+
+
+class Cast(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x):
+        return x.to(self.dtype)
+
+
+def networks(dtype=torch.float64):
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        generator = nn.Sequential(Cast(dtype), nn.Linear(2, 12), nn.Tanh(), nn.Linear(12, 3))
+        score = nn.Sequential(nn.Linear(3, 12), nn.Tanh(), nn.Linear(12, 1))
+    generator, score = generator.to(dtype), score.to(dtype)
+    with torch.no_grad():
+        score[2].weight *= 4  # log ratios of a few nats
+    return GAN(generator, score, Normal(2))
+
+
+GAN_ = networks()
+
+
+# -- refinement ---------------------------------------------------------------------------------
+
+
+def slow_refine(mover: Refine, gan: GAN, key: Key, sample_id: int, attempt: int = 0) -> dict:
+    """Algorithm 1 of Liu et al. 2020 for one sample; every setting resolved."""
+    layers = list(gan.generator)
+    ids = torch.tensor([sample_id])
+    z = key.fold("latent").normal(ids, attempt, shape=(2,))
+    if mover.layer == "latent":
+        h, tail = z, layers
+    elif mover.layer == "data":
+        h, tail = gan.generator(z).detach(), []
+    else:
+        cut = int(mover.layer) + 1
+        h, tail = nn.Sequential(*layers[:cut])(z).detach(), layers[cut:]
+
+    if mover.defensive:
+        coin, scale = key.fold("widen").uniform(ids, attempt, shape=(2,))[0].tolist()
+        if coin < mover.defensive:
+            noise = key.fold("wide").normal(ids, attempt, shape=tuple(h.shape[1:]))
+            h = h + scale * mover.defensive_scale * mover.spread * noise
+
+    def look(h):
+        h = h.detach().requires_grad_()
+        x = h
+        for layer in tail:
+            x = layer(x)
+        logit = gan.guide.network(x).squeeze()
+        loss = -torch.log(torch.sigmoid(logit))
+        (gradient,) = torch.autograd.grad(loss, h)
+        return x.detach(), float(logit.detach()), gradient
+
+    last = mover.steps
+    if mover.stop == "random" and mover.stop_probability is None:
+        last = int(float(key.fold("stop").uniform(ids, attempt)) * (mover.steps + 1))
+    elif mover.stop == "random":
+        u, last = float(key.fold("stop").uniform(ids, attempt)), 0
+        while last < mover.steps and u < (1 - mover.stop_probability) ** (last + 1):
+            last += 1
+    if mover.unrefined and float(key.fold("unrefined").uniform(ids, attempt)) < mover.unrefined:
+        last = 0
+
+    beta1, beta2 = mover.betas or ((0.9, 0.5) if mover.update == "scaled-adam" else (0.9, 0.999))
+    buffer = first = second = torch.zeros_like(h)
+    smoothed = None
+    seen = []
+    for step in range(last + 1):
+        x, logit, gradient = look(h)
+        seen.append({"x": x, "logit": logit, "steps": step, "z": z})
+        if step == last or (mover.stop == "threshold" and logit >= mover.threshold):
+            break
+        t = step + 1
+        if mover.update == "sgd":
+            move = gradient
+        elif mover.update == "momentum":
+            buffer = 0.9 * buffer + gradient
+            move = buffer
+        else:
+            first = beta1 * first + (1 - beta1) * gradient
+            second = beta2 * second + (1 - beta2) * gradient**2
+            unbiased = second / (1 - beta2**t)
+            move = first / (1 - beta1**t) / (unbiased.sqrt() + 1e-8)
+        if mover.update == "scaled-adam":
+            loss = mover.reference - logit
+            smoothed = loss if smoothed is None else 0.5 * smoothed + 0.5 * loss
+            move = move * max(0.0, smoothed + 0.5) ** 2
+        h = h - mover.step_size * move
+        if mover.clamp is not None:
+            h = h.clamp(*mover.clamp)
+    return max(seen, key=lambda s: s["logit"]) if mover.stop == "best" else seen[-1]
+
+
+def fast_and_slow(mover: Refine):
+    out = sample(GAN_, mover, N, seed=SEED, width=WIDTH)
+    slow = [slow_refine(mover, GAN_, Key(SEED), i) for i in range(N)]
+    return out, slow
+
+
+def check_refine(mover: Refine) -> None:
+    out, slow = fast_and_slow(mover)
+    assert out.steps.tolist() == [s["steps"] for s in slow]
+    fine = 1e-4 if mover.layer == "latent" else 1e-6  # latents are kept in float32
+    assert torch.allclose(out.x, torch.cat([s["x"] for s in slow]), rtol=1e-5, atol=fine)
+    logits = torch.tensor([s["logit"] for s in slow], dtype=torch.float64)
+    assert torch.allclose(out.log_ratio, logits, rtol=1e-4, atol=10 * fine)
+    assert torch.equal(out.z, torch.cat([s["z"] for s in slow]))
+
+
+BASE = Refine(steps=12, step_size=0.05)
+STOPS = {
+    "random": {},
+    "coin": {"stop_probability": 0.2},
+    "last": {"stop": "last"},
+    "best": {"stop": "best", "step_size": 0.8, "layer": "latent"},
+    "threshold": {"stop": "threshold", "threshold": 0.3},
+}
+UPDATES = {
+    "sgd": {"update": "sgd", "step_size": 0.3},
+    "momentum": {"update": "momentum", "step_size": 0.1},
+    "adam": {"update": "adam"},
+    "adam, other betas": {"update": "adam", "betas": (0.5, 0.9)},
+    "scaled-adam": {"update": "scaled-adam", "reference": 0.7},
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_stop_rules(stop):
+    check_refine(replace(BASE, **STOPS[stop]))
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("stop", ["last", "random"])
+def test_update_rules(update, stop):
+    check_refine(replace(BASE, stop=stop, **UPDATES[update]))
+
+
+@pytest.mark.parametrize("layer", ["latent", "1", "2", "data"])
+def test_layers(layer):
+    check_refine(replace(BASE, layer=layer, stop="last", steps=6))
+
+
+def test_clamp():
+    mover = replace(BASE, stop="last", step_size=0.3, clamp=(-0.4, 0.4))
+    check_refine(mover)
+    assert float(sample(GAN_, mover, N, width=WIDTH).x.abs().max()) <= 0.4
+
+
+@pytest.mark.parametrize("layer", ["1", "data"])
+def test_defensive_starts(layer):
+    check_refine(replace(BASE, layer=layer, defensive=0.5, defensive_scale=2.0, spread=0.8))
+
+
+def test_unrefined_shares():
+    mover = replace(BASE, stop="last", unrefined=0.3, defensive=0.2, spread=0.8)
+    check_refine(mover)
+    steps = sample(GAN_, mover, 2000, width=256).steps
+    assert set(steps.tolist()) == {0, 12}
+    assert float((steps == 0).double().mean()) == pytest.approx(0.3, abs=0.04)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("update", UPDATES)
+def test_other_precisions(update, dtype):
+    """Every state keeps the networks' dtype; values agree as far as the precision goes."""
+    gan = networks(dtype)
+    for stop, layer in (("last", "1"), ("best", "data"), ("last", "latent")):
+        mover = replace(BASE, steps=3, stop=stop, layer=layer, **UPDATES[update])
+        out = sample(gan, mover, N, seed=SEED, width=WIDTH)
+        assert out.x.dtype == dtype
+        wanted = sample(GAN_, mover, N, seed=SEED, width=WIDTH).x
+        gap = (out.x.double() - wanted).abs().median()
+        assert float(gap) < 10 * torch.finfo(dtype).eps
+
+
+def test_the_cases_are_not_trivial():
+    """Stops really differ between samples, and the best step is often not the last."""
+    for name in ("random", "coin", "threshold", "best"):
+        out, _ = fast_and_slow(replace(BASE, **STOPS[name]))
+        assert len(set(out.steps.tolist())) > 3, name
+
+
+def test_refinement_raises_the_guide():
+    start = sample(GAN_, replace(BASE, unrefined=1.0), N, width=WIDTH).log_ratio
+    for update, options in UPDATES.items():
+        out = sample(GAN_, replace(BASE, stop="last", **options), N, width=WIDTH)
+        assert float((out.log_ratio > start).double().mean()) > 0.95, update
+
+
+def test_settings_left_to_be_resolved():
+    """step_size="auto", threshold, reference and spread, from their definitions."""
+    real = 0.3 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0)).double()
+    gan = GAN_.observe(real)
+    logits = gan.guide.network(real).squeeze(1).detach()
+    assert gan.spread == pytest.approx(float(real.var(0).mean().sqrt()), rel=0.01)
+
+    def resolved(**options):
+        return prepare(gan, Refine(**options))[0]
+
+    at_data = resolved(defensive=0.5)
+    assert at_data.spread == gan.spread
+    assert at_data.step_size == pytest.approx(0.02 * gan.spread, rel=0.01)
+    hidden = resolved(layer="1", defensive=0.5)
+    head = gan.generator[:2](Key(8).normal(torch.arange(20_000), shape=(2,)))
+    wanted = float(head.detach().var(0).mean().sqrt())
+    assert hidden.spread == pytest.approx(wanted, rel=0.05)
+    assert hidden.step_size == pytest.approx(0.02 * wanted, rel=0.05)
+    threshold = resolved(stop="threshold").threshold
+    assert threshold == pytest.approx(float(logits.median()), abs=0.01)
+    reference = resolved(update="scaled-adam").reference
+    assert reference == pytest.approx(float(logits.mean()), abs=0.01)
+
+
+# -- acceptance ---------------------------------------------------------------------------------
+
+
+def proposal(gan: GAN, key: Key, sample_id: int, attempt: int):
+    z = key.fold("latent").normal(torch.tensor([sample_id]), attempt, shape=(2,))
+    x = gan.generator(z).detach()
+    return x, float(gan.guide.network(x).detach())
+
+
+def uniform(key: Key, sample_id: int, attempt: int) -> float:
+    return math.exp(float(key.fold("judge").log_uniform(torch.tensor([sample_id]), attempt)))
+
+
+def pilot(n: int) -> np.ndarray:
+    key = Key(0).fold("pilot")
+    return np.array([proposal(GAN_, key, i, 0)[1] for i in range(n)])
+
+
+def slow_rejection(accept, sample_id: int, budget: int = 10_000) -> dict:
+    key = Key(SEED)
+    for attempt in range(budget):
+        x, log_ratio = proposal(GAN_, key, sample_id, attempt)
+        if uniform(key, sample_id, attempt) < accept(log_ratio):
+            return {"x": x, "log_ratio": log_ratio, "attempts": attempt + 1}
+    raise AssertionError("nothing accepted")
+
+
+def check_selector(sampler, slow) -> None:
+    out = sample(GAN_, sampler, N, seed=SEED, width=WIDTH)
+    assert out.attempts.tolist() == [s["attempts"] for s in slow]
+    assert torch.allclose(out.x, torch.cat([s["x"] for s in slow]), rtol=1e-9)
+    log_ratio = torch.tensor([s["log_ratio"] for s in slow], dtype=torch.float64)
+    assert torch.allclose(out.log_ratio, log_ratio, rtol=1e-9)
+    return out
+
+
+def test_rejection():
+    n = 400
+    top = max(np.exp(pilot(n)))
+
+    def accept(log_ratio):
+        return min(math.exp(log_ratio) / top, 1)
+
+    check_selector(Rejection(pilot=n), [slow_rejection(accept, i) for i in range(N)])
+
+
+@pytest.mark.parametrize("percentile", [None, 80.0])
+def test_drs(percentile):
+    n, eps = 400, 1e-4
+    d = pilot(n)
+    top = d.max()
+
+    def f(d, gamma):
+        delta = min(d - top, 0)
+        return delta - math.log(1 - math.exp(delta - eps)) - gamma
+
+    gamma = 0.0
+    if percentile is not None:
+        gamma = float(np.percentile([f(v, 0.0) for v in d], percentile))
+
+    def accept(log_ratio):
+        return 1 / (1 + math.exp(-f(log_ratio, gamma)))
+
+    slow = [slow_rejection(accept, i) for i in range(N)]
+    out = check_selector(DRS(pilot=n, percentile=percentile, eps=eps), slow)
+    assert out.manifest["sampler"]["gamma"] == pytest.approx(gamma, abs=1e-9)
+
+
+@pytest.mark.parametrize("budget", [1.5, 4.0])
+def test_obrs(budget):
+    n = 400
+    r = np.exp(pilot(n))
+    c = optimize.brentq(lambda c: np.minimum(c * r, 1).mean() - 1 / budget, 1e-9, 1e9, xtol=1e-15)
+
+    def accept(log_ratio):
+        return min(c * math.exp(log_ratio), 1)
+
+    slow = [slow_rejection(accept, i) for i in range(N)]
+    out = check_selector(OBRS(pilot=n, expected=budget), slow)
+    assert out.manifest["sampler"]["log_scale"] == pytest.approx(math.log(c), abs=1e-6)
+
+
+@pytest.mark.parametrize("proposals", [1, 2, 15])
+def test_metropolis(proposals):
+    def chain(sample_id):
+        key = Key(SEED)
+        x, d = proposal(GAN_, key, sample_id, 0)
+        for attempt in range(1, proposals):
+            y, d_new = proposal(GAN_, key, sample_id, attempt)
+            if uniform(key, sample_id, attempt) < min(1, math.exp(d_new - d)):
+                x, d = y, d_new
+        return {"x": x, "log_ratio": d, "attempts": proposals}
+
+    check_selector(Metropolis(proposals=proposals), [chain(i) for i in range(N)])
+
+
+def test_metropolis_on_refined_proposals():
+    """The nesting of collaborative sampling: refine, then accept."""
+    mover, key = replace(BASE, stop="random"), Key(SEED)
+
+    def chain(sample_id):
+        state = slow_refine(mover, GAN_, key, sample_id, 0)
+        for attempt in range(1, 6):
+            new = slow_refine(mover, GAN_, key, sample_id, attempt)
+            if uniform(key, sample_id, attempt) < math.exp(min(0, new["logit"] - state["logit"])):
+                state = new
+        return state
+
+    sampler = Metropolis(proposal=mover, proposals=6)
+    out = sample(GAN_.replace(), sampler, N, seed=SEED, width=WIDTH, strict=False)
+    slow = [chain(i) for i in range(N)]
+    assert out.steps.tolist() == [s["steps"] for s in slow]
+    assert torch.allclose(out.x, torch.cat([s["x"] for s in slow]), rtol=1e-5, atol=1e-6)
+
+
+def test_direct():
+    out = sample(GAN_, Direct(), N, seed=SEED, width=WIDTH)
+    wanted = torch.cat([proposal(GAN_, Key(SEED), i, 0)[0] for i in range(N)])
+    assert torch.allclose(out.x, wanted, rtol=1e-12)
+    assert out.log_ratio.isnan().all() and bool((out.steps == 0).all())
