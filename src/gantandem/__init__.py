@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gantandem.comparing import Compared, compare
     from gantandem.data.real import Real
     from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
-    from gantandem.engine import prepare, sample, sample_iter
     from gantandem.errors import GANtandemError
     from gantandem.gan import GAN
     from gantandem.latent import Latent, Normal, Uniform
@@ -35,12 +34,13 @@ if TYPE_CHECKING:
         to_config,
     )
     from gantandem.samples import Samples
+    from gantandem.sampling import prepare, sample, sample_iter
 
 _WHERE = {
     "comparing": ("Compared", "compare"),
     "data.real": ("Real",),
     "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
-    "engine": ("prepare", "sample", "sample_iter"),
+    "sampling": ("prepare", "sample", "sample_iter"),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
     "latent": ("Latent", "Normal", "Uniform"),

@@ -22,12 +22,13 @@ import torch
 from torch import Tensor
 
 from gantandem._version import __version__
-from gantandem.engine import Run, prepare, sample_iter
+from gantandem.engine import Run
 from gantandem.errors import ConfigError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.rng import Key
 from gantandem.samplers import Refine
+from gantandem.sampling import prepare, sample_iter
 from gantandem.tasks import get_task
 from gantandem.writers import make_writer
 
@@ -82,7 +83,8 @@ def engine_overhead(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[
                     gan.guidance("data", h, (), None)
                 return (time.perf_counter() - begin) / count
 
-        refine(), bare()
+        refine()
+        bare()
         seconds = _interleaved({"bare": bare, "refine": refine}, runs)
         ratios = [r / b for r, b in zip(seconds["refine"], seconds["bare"], strict=True)]
         result[f"width {width}"] = {

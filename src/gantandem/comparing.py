@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from gantandem.engine import sample
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import Samples
+from gantandem.sampling import sample
 
 logger = logging.getLogger(__name__)
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import platform
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gantandem._version import __version__
-from gantandem.errors import BudgetError, InputError, NonFiniteError
+from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.gan import GAN
-from gantandem.pool import Finished, LanePool, Tickets, check_width
-from gantandem.progress import track
-from gantandem.rng import RNG_VERSION, Key
-from gantandem.samplers.base import Chain, Mover, Proposal, Selector, to_config
+from gantandem.pool import Finished, LanePool, Tickets, check_width, default_width
+from gantandem.rng import Key
+from gantandem.samplers.base import Chain, Mover, Proposal, Selector
 from gantandem.samples import Samples
-from gantandem.score import Ratio, weights_hash
+from gantandem.score import Ratio
 
 logger = logging.getLogger(__name__)
 
@@ -33,43 +28,6 @@ EXHAUSTED_SHARE = 0.001
 
 def _cat(parts: list[Finished]) -> Finished:
     return Finished(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def default_width(gan: GAN) -> int:
-    """Lanes by default: 1024 for points, 256 for small images, 64 beyond (memory)."""
-    with gan.frozen():
-        z, cond = gan._examples()
-        size = gan.decode(z, cond)[0].numel()
-    return 1024 if size <= 64 else 256 if size <= 4096 else 64
-
-
-def prepare(
-    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
-) -> tuple[Any, int]:
-    """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
-
-    The pilot has ids and keys of its own, the same for every seed: constants never depend on what
-    is sampled later.
-
-    Returns:
-        The frozen sampler, and the passes spent.
-    """
-    mover = sampler.proposal if isinstance(sampler, Selector) else sampler
-    with gan.frozen():
-        mover = mover.prepare(gan, Key(0).fold("prepare"))
-    if not isinstance(sampler, Selector):
-        return mover, 0
-    spent = 0
-
-    def pilot(n: int) -> Tensor:
-        nonlocal spent
-        ratio = gan.ratio(mover, strict=strict)
-        run = Run(gan, mover, n, Key(0).fold("pilot"), width=width, ratio=ratio)
-        log_ratio = torch.cat([block.log_ratio for block in run.blocks()])
-        spent += run.passes
-        return log_ratio
-
-    return dataclasses.replace(sampler, proposal=mover).prepare(pilot), spent  # type: ignore
 
 
 class Run:
@@ -351,143 +309,3 @@ class Run:
                 f"(allowed: 0.1%). The ratio's tail is too heavy for this budget: raise the "
                 "budget, refine the proposals, or use OBRS with a smaller K"
             )
-
-
-def _begin(
-    gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
-) -> tuple[Run, dict[str, Any]]:
-    if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
-        raise InputError(
-            f"sampler: got {sampler!r}; allowed are movers (Direct, Refine, ...) and selectors "
-            "(OBRS, Metropolis, ...); names become samplers by from_config(name)"
-        )
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
-    if not isinstance(start, int) or start < 0 or start + n > 2**32:
-        raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
-    key = Key(seed)
-    width = check_width(default_width(gan) if width is None else width)
-    frozen, setup = prepare(gan, sampler, width=width, strict=strict)
-    mover = frozen.proposal if isinstance(frozen, Selector) else frozen
-    ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
-    run = Run(gan, frozen, n, key, start=start, width=width, ratio=ratio)
-    manifest = {
-        "n": n,
-        "seed": seed,
-        "start": start,
-        "width": width,
-        "rng_version": RNG_VERSION,
-        "versions": {
-            "gantandem": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-        },
-        "sampler": to_config(frozen),
-        "law": gan.law(mover),
-        "weights": {
-            "generator": weights_hash(gan.generator),
-            "guide": None if gan.guide is None else weights_hash(gan.guide.network),
-            "ratio": None if ratio is None else weights_hash(ratio.score.network),
-        },
-        "setup_passes": setup,
-    }
-    return run, manifest
-
-
-def sample_iter(
-    gan: GAN,
-    sampler: Mover | Selector,
-    n: int,
-    *,
-    seed: int = 0,
-    width: int | None = None,
-    start: int = 0,
-    progress: bool | None = None,
-    strict: bool = True,
-) -> Iterator[Samples]:
-    """Stream samples in id order; memory does not depend on n.
-
-    Arguments and errors as :func:`sample`. Each block's manifest holds the totals so far.
-
-    Yields:
-        Blocks of at least a width of samples (the last may be shorter).
-    """
-    run, manifest = _begin(gan, sampler, n, seed, width, start, strict)
-    begin, count = time.perf_counter(), 0
-    with track(n, run.name.lower(), progress) as update:
-        try:
-            for block in run.blocks():
-                count += len(block)
-                update(len(block))
-                yield dataclasses.replace(block, manifest=_totals(manifest, run, count, begin))
-        except KeyboardInterrupt:
-            block = run.rescue()
-            count += 0 if block is None else len(block)
-            logger.warning("interrupted: the first %d of %d samples are kept", count, n)
-            if block is not None:
-                totals = _totals(manifest, run, count, begin)
-                yield dataclasses.replace(block, manifest={**totals, "interrupted": True})
-            raise
-    run.check_budget(n)
-
-
-def _totals(manifest: dict[str, Any], run: Run, count: int, begin: float) -> dict[str, Any]:
-    return {
-        **manifest,
-        "returned": count,
-        "proposals": run.proposals,
-        "passes": run.passes,
-        "waste": round(run.waste, 4),
-        "events": dict(run.events),
-        "seconds": time.perf_counter() - begin,
-        "interrupted": False,
-    }
-
-
-def sample(
-    gan: GAN,
-    sampler: Mover | Selector,
-    n: int,
-    *,
-    seed: int = 0,
-    width: int | None = None,
-    start: int = 0,
-    progress: bool | None = None,
-    strict: bool = True,
-) -> Samples:
-    """Draw n samples.
-
-    At one width the same seed gives the same bits on one machine for any n, in one call or in
-    ten (``start``), in one process or in two. Ctrl-C returns the contiguous prefix, with
-    ``manifest["interrupted"]`` set.
-
-    Args:
-        gan: Networks, latent and ratios.
-        sampler: A mover (``Refine(...)``) or a selector over one (``OBRS(proposal=...)``).
-        n: Number of samples.
-        seed: From 0 to 2^64 - 1.
-        width: Lanes, a multiple of 16; None for 1024 (points), 256 (small images) or 64.
-        start: First id.
-        progress: True or False to force the progress bar; None shows it on a terminal.
-        strict: False turns a law mismatch into a warning.
-
-    Returns:
-        The samples in id order, with their manifest.
-
-    Raises:
-        InputError: If an argument is not allowed.
-        LawMismatchError: If no ratio was fitted on the law of the sampler's proposals.
-        NotARatioError: If acceptance is asked of a raw critic.
-        NonFiniteError: If a fresh sample of the generator has no finite score.
-        BudgetError: If more than 0.1% of the ids used up their attempts.
-    """
-    blocks: list[Samples] = []
-    options = {"width": width, "start": start, "progress": progress, "strict": strict}
-    try:
-        for block in sample_iter(gan, sampler, n, seed=seed, **options):
-            blocks.append(block)
-    except KeyboardInterrupt:
-        if not blocks:
-            raise
-        return Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
-    return Samples.join(blocks, blocks[-1].manifest)

@@ -215,8 +215,13 @@ class GAN:
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def ratio(self, mover: Mover, *, strict: bool = True) -> Ratio:
+    def ratio(self, mover: Mover, *, strict: bool = True, quiet: bool = False) -> Ratio:
         """Look up the ratio fitted on a prepared mover's law.
+
+        Args:
+            mover: Prepared, so that its law is known.
+            strict: False judges by another law's ratio, with a warning.
+            quiet: Do not say that a ratio was never diagnosed.
 
         Raises:
             LawMismatchError: If there is none and ``strict``; otherwise a warning is logged and
@@ -239,7 +244,7 @@ class GAN:
             self._say(f"mismatch {law}", message)
             return fallback
         ratio = self.ratios[law]
-        if ratio.origin == "shipped" and ratio.diagnosis is None:
+        if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
             self._say(
                 law,
                 "the discriminator that came with the generator judges here and was never "

@@ -54,6 +54,14 @@ def check_width(width: int) -> int:
     return width
 
 
+def default_width(gan: GAN) -> int:
+    """Lanes by default: 1024 for points, 256 for small images, 64 beyond (memory)."""
+    with gan.frozen():
+        z, cond = gan._examples()
+        size = gan.decode(z, cond)[0].numel()
+    return 1024 if size <= 64 else 256 if size <= 4096 else 64
+
+
 class LanePool:
     """Steps the lanes of one mover.
 

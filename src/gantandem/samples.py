@@ -59,7 +59,8 @@ class Samples:
         parts = list(blocks)
         if not parts:
             raise ValueError("no samples to join")
-        return cls(*(torch.cat([getattr(p, f) for p in parts]) for f in FIELDS), manifest)
+        columns = {f: torch.cat([getattr(p, f) for p in parts]) for f in FIELDS}
+        return cls(**columns, manifest=manifest)
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz with every field and the manifest as JSON; whole or not at all.

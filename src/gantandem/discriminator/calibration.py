@@ -15,11 +15,11 @@ from torch import Tensor
 
 from gantandem.data.real import Real
 from gantandem.discriminator.parts import draw_all, split_real
-from gantandem.engine import prepare
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
+from gantandem.sampling import prepare
 
 
 class Calibrator(Protocol):
@@ -161,7 +161,8 @@ def calibrate(
         raise InputError(f"calibrate method: got {method!r}, allowed are 'isotonic' and 'platt'")
     mover, label, logit, passes = score_law(gan, real, "calibrate", proposal, n, width)
     law = gan.law(mover)
-    ratio = replace(gan.ratio(mover), calibrator=fits[method](logit, label), diagnosis=None)
+    calibrator = fits[method](logit, label)
+    ratio = replace(gan.ratio(mover, quiet=True), calibrator=calibrator, diagnosis=None)
     new = gan.with_ratio(law, ratio)
     new.setup_passes += passes
     return new
@@ -186,7 +187,7 @@ def score_law(
     held: Tensor = getattr(split_real(real), part)
     chosen = proposal or gan.proposal or Direct()
     mover, _ = prepare(gan, chosen.proposal if isinstance(chosen, Selector) else chosen)
-    ratio = gan.ratio(mover)
+    ratio = gan.ratio(mover, quiet=True)
     drawn = draw_all(gan, mover, n or len(held), part, width=width)
     score = ratio.log_ratio if calibrated else ratio.logit
     with gan.frozen():

@@ -22,13 +22,13 @@ from gantandem.discriminator.parts import (
     split_real,
     trainable,
 )
-from gantandem.engine import prepare
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.progress import track
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector, check_positive
 from gantandem.samplers.direct import Direct
+from gantandem.sampling import prepare
 from gantandem.score import Ratio, Score
 
 logger = logging.getLogger(__name__)

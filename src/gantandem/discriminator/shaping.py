@@ -48,6 +48,7 @@ def shape(
     real: Real | Tensor,
     *,
     refine: Refine | None = None,
+    defensive: float = 0.5,
     updates: int = 3000,
     learning_rate: float = 1e-3,
     batch: int = 512,
@@ -70,7 +71,10 @@ def shape(
     Args:
         gan: With a discriminator to start from.
         real: (N, *x_shape) real samples, or a ``Real`` split in parts.
-        refine: The refinement to shape for; None for the default of the GAN or ``Refine()``.
+        refine: The refinement to shape for; None for the one the GAN was shaped for, or
+            ``Refine(defensive=defensive)``.
+        defensive: Share of widened starts in that default; 0 switches them off. They let
+            acceptance bring back modes that the generator has lost.
         updates: Discriminator updates.
         learning_rate: Of Adam (recipe "pool") or SGD (recipe "paper", which used 8e-3); "pool"
             lowers it to a tenth over the last quarter.
@@ -102,7 +106,7 @@ def shape(
     guide = gan.need_guide("shape")
     parts = split_real(real, seed)
     gan = gan.observe(parts.fit).replace(shaped=True)
-    mover = refine or gan.proposal or Refine()
+    mover = refine or gan.proposal or Refine(defensive=defensive)
     if not isinstance(mover, Refine):
         raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
     key = Key(seed).fold("shape")

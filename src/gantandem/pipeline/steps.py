@@ -15,7 +15,6 @@ from gantandem._version import __version__
 from gantandem.comparing import compare
 from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
-from gantandem.engine import prepare, sample_iter
 from gantandem.errors import GANtandemError, InputError, OutputError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
@@ -32,6 +31,7 @@ from gantandem.report import evidence as files
 from gantandem.runs import save_run
 from gantandem.samplers import Direct
 from gantandem.samplers.refine import Refine
+from gantandem.sampling import prepare, sample_iter
 from gantandem.tasks import Task
 from gantandem.training.gan import train_gan
 from gantandem.writers import MANIFEST, make_writer

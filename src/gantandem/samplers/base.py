@@ -138,7 +138,11 @@ class Selector(Protocol):
     """Judges finished proposals; never touches a network."""
 
     name: ClassVar[str]
-    proposal: Mover
+
+    @property
+    def proposal(self) -> Mover:
+        """Where the proposals come from."""
+        ...
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> Selector:
         """Fix every constant from ``pilot(n)``, the log ratios of n pilot proposals."""
