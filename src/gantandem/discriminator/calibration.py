@@ -106,13 +106,19 @@ def make_calibrator(config: dict[str, Any]) -> Calibrator:
 
 
 def fit_isotonic(logit: np.ndarray, label: np.ndarray) -> Isotonic:
-    """Fit a monotone map from (N,) logits to (N,) labels, 1 for real and 0 for generated."""
+    """Fit a monotone map from (N,) logits to (N,) labels, 1 for real and 0 for generated.
+
+    One imagined generated sample joins the highest logit and one real sample the lowest. Without
+    them the best few real samples make a block of their own whose ratio is 2n whatever the truth:
+    on closed-form targets with ratios up to 4 that gave up to 20,000, and a mean of 1 to 4 for 1.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     size, real = len(label), int(label.sum())
     margin = 1 / (2 * size)
     model = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
-    model.fit(logit, label)
+    ends = [logit.min(), logit.max()]
+    model.fit(np.concatenate([logit, ends]), np.concatenate([label, [1.0, 0.0]]))
     x, y = model.X_thresholds_, model.y_thresholds_
     if len(x) == 1:
         x, y = np.array([x[0], x[0] + 1.0]), np.array([y[0], y[0]])
