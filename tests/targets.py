@@ -15,7 +15,7 @@ import torch
 from scipy import special, stats
 from torch import Tensor, nn
 
-from gantandem import GAN, Normal, Uniform
+from gantandem import GAN, Normal, Rejection, Uniform, sample
 from gantandem.latent import Latent
 
 
@@ -158,6 +158,11 @@ def chi_square(x: Tensor | np.ndarray, law: np.ndarray) -> float:
     """P-value of (N, 1) states against the probabilities of 0, 1, ..."""
     counts = np.bincount(np.asarray(x).astype(int).ravel(), minlength=len(law))
     return float(stats.chisquare(counts, law * counts.sum()).pvalue)
+
+
+def data_of(target: Target, n: int) -> Tensor:
+    """(n, *x_shape) exact data, by rejection with the known ratio."""
+    return sample(target.gan, Rejection(log_max=math.log(target.max_ratio)), n, seed=77).x
 
 
 TARGETS = {"gaussian": gaussian, "skewed": skewed, "waves": waves, "discrete": discrete}
