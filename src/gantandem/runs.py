@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from torch import nn
 
 from gantandem.discriminator.calibration import make_calibrator
 from gantandem.discriminator.diagnostics import Diagnosis
@@ -34,16 +36,18 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
         meta: What else ``run.yaml`` should hold (task, seed, ...); kept as given.
 
     Raises:
-        InputError: If a network's description is missing.
+        InputError: If a network's description is missing or is one of another network, the
+            latent is neither ``Normal`` nor ``Uniform``, or the GAN is conditional.
         OutputError: If a file cannot be written.
     """
     folder = Path(folder)
     content: dict[str, Any] = dict(meta or {})
-    content["generator"] = _spec(gan, "generator")
+    _check_describable(gan)
+    content["generator"] = _spec(gan, "generator", gan.generator)
     save_weights(gan.generator, folder / "generator.safetensors")
     content["latent"] = gan.latent.config()
     if gan.guide is not None:
-        content["discriminator"] = _spec(gan, "guide")
+        content["discriminator"] = _spec(gan, "guide", gan.guide.network)
         content["output"] = gan.guide.output
         save_weights(gan.guide.network, folder / "guide.safetensors")
     content["state"] = {
@@ -55,9 +59,8 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
         "history": list(gan.history),
     }
     for law, ratio in gan.ratios.items():
-        spec = ratio.spec or gan.specs.get("discriminator") or _spec(gan, "guide")
         notes = {
-            "spec": spec,
+            "spec": _ratio_spec(gan, ratio),
             "origin": ratio.origin,
             "output": ratio.score.output,
             "correction": ratio.correction,
@@ -71,14 +74,48 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
     return folder
 
 
-def _spec(gan: GAN, name: str) -> dict[str, Any]:
-    spec = gan.specs.get(name)
+def _check_describable(gan: GAN) -> None:
+    make_latent(gan.latent.config())
+    if gan.condition is not None:
+        raise InputError(
+            "save_run: a conditional GAN cannot be saved as a RUN, since conditions may be any "
+            "tensor or function; save its networks with gantandem.nets.save_weights"
+        )
+
+
+def _spec(gan: GAN, name: str, network: nn.Module) -> dict[str, Any]:
+    return _checked(gan.specs.get(name), network, f"gan.specs[{name!r}]")
+
+
+def _ratio_spec(gan: GAN, ratio: Ratio) -> dict[str, Any]:
+    """A ratio's own description, or that of the discriminator it shares or started from."""
+    known = ratio.spec or gan.specs.get("discriminator") or gan.specs.get("guide")
+    return _checked(known, ratio.score.network, "fit_ratio(spec=...)")
+
+
+def _checked(spec: dict[str, Any] | None, network: nn.Module, where: str) -> dict[str, Any]:
+    """Refuse a description that would not give this network back."""
+    kind = type(network).__name__
     if not spec:
         raise InputError(
-            f"save_run: how to rebuild the {name} is not known. Set gan.specs[{name!r}] = "
+            f"save_run: how to rebuild {kind} is not known. Give it in {where}: "
             "{'net': 'module:Class', ...arguments...}"
         )
-    return spec
+    wanted, given = (
+        {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        for module in (network, _build(spec))
+    )
+    if wanted != given:
+        raise InputError(
+            f"save_run: {where} describes another network than this {kind}: {spec} has not its "
+            "weights' names and shapes"
+        )
+    return dict(spec)
+
+
+def _build(spec: dict[str, Any]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
+        return build(spec)
 
 
 def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
@@ -93,17 +130,17 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     """
     folder = Path(folder)
     meta = read_run_file(folder)
-    generator = build(meta["generator"])
+    generator = _build(meta["generator"])
     load_weights(generator, folder / "generator.safetensors")
     guide = None
     if "discriminator" in meta:
-        guide = build(meta["discriminator"])
+        guide = _build(meta["discriminator"])
         load_weights(guide, folder / "guide.safetensors")
     gan = GAN(generator, guide, make_latent(meta["latent"]), output=meta.get("output", "logit"))
     gan.specs = {"generator": meta["generator"], "guide": meta.get("discriminator", {})}
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
-    if files:
+    if files or state:
         gan.ratios = {path.stem: _read_ratio(path) for path in files}
     gan.shaped = bool(state.get("shaped", False))
     gan.spread, gan.real_logits = state.get("spread"), state.get("real_logits")
@@ -144,7 +181,7 @@ def _read_ratio(path: Path) -> Ratio:
     _, metadata = read_tensors(path)
     try:
         notes = json.loads(metadata["gantandem"])
-        network = build(notes["spec"])
+        network = _build(notes["spec"])
         diagnosis = notes["diagnosis"]
         ratio = Ratio(
             Score(network, notes["output"]),
@@ -152,7 +189,9 @@ def _read_ratio(path: Path) -> Ratio:
             calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
             origin=notes["origin"],
             spec=notes["spec"],
-            diagnosis=Diagnosis(**diagnosis) if diagnosis else None,
+            diagnosis=Diagnosis(**diagnosis | {"bins": tuple(diagnosis["bins"])})
+            if diagnosis
+            else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None

@@ -105,7 +105,9 @@ def fit_ratio(
     new = gan.with_ratio(law, ratio)
     new.setup_passes += drawn.passes
     if as_guide:
-        new = new.replace(guide=ratio.score, specs={**new.specs, "guide": dict(spec or {})})
+        shipped = new.specs.get("discriminator") or new.specs.get("guide", {})
+        specs = {**new.specs, "discriminator": shipped, "guide": dict(spec or {})}
+        new = new.replace(guide=ratio.score, specs=specs)
         new = new.observe(parts.fit)
     return new
 
