@@ -344,20 +344,20 @@ def test_metropolis(proposals):
 
 
 def test_metropolis_on_refined_proposals():
-    """The nesting of collaborative sampling: refine, then accept."""
-    mover, key = replace(BASE, stop="random"), Key(SEED)
+    """The nesting of collaborative sampling: widen some attempts, refine, then accept."""
+    mover, key = replace(BASE, stop="random", defensive=0.5, spread=0.8), Key(SEED)
 
     def chain(sample_id):
         state = slow_refine(mover, GAN_, key, sample_id, 0)
-        for attempt in range(1, 6):
+        for attempt in range(1, 4):
             new = slow_refine(mover, GAN_, key, sample_id, attempt)
             if uniform(key, sample_id, attempt) < math.exp(min(0, new["logit"] - state["logit"])):
                 state = new
         return state
 
-    sampler = Metropolis(proposal=mover, proposals=6)
-    out = sample(GAN_.replace(), sampler, N, seed=SEED, width=WIDTH, strict=False)
-    slow = [chain(i) for i in range(N)]
+    sampler = Metropolis(proposal=mover, proposals=4)
+    out = sample(GAN_, sampler, 40, seed=SEED, width=WIDTH, strict=False)
+    slow = [chain(i) for i in range(40)]
     assert out.steps.tolist() == [s["steps"] for s in slow]
     assert torch.allclose(out.x, torch.cat([s["x"] for s in slow]), rtol=1e-5, atol=1e-6)
 
