@@ -57,6 +57,7 @@ def shape(
     check_every: int = 500,
     check_samples: int = 2000,
     distance: Distance = sliced_wasserstein,
+    tie: float = 0.1,
     recipe: Literal["pool", "paper"] = "pool",
     seed: int = 0,
     progress: bool | None = None,
@@ -85,6 +86,8 @@ def shape(
         check_samples: Refined samples of a comparison.
         distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
             unless given.
+        tie: A later guide is kept if it is at most this share farther than the nearest so far:
+            such differences are noise of the comparison, and a later guide has learnt more. The unshaped guide must be beaten outright.
         recipe: ``"paper"`` refines a fresh batch for each update, as published, and keeps the
             last guide.
         seed: Of the data order and the pool.
@@ -133,8 +136,9 @@ def shape(
                 entry = shaper.check(distance, check_samples, step)
                 entry["seconds"] = round(time.perf_counter() - begin, 3)
                 history.append(entry)
-                if entry["distance"] < best[0] or recipe == "paper":
-                    best = entry["distance"], frozen_copy(own)
+                nearest = min((1 + tie) * best[0], history[0]["distance"])
+                if entry["distance"] <= nearest or recipe == "paper":
+                    best = min(best[0], entry["distance"]), frozen_copy(own)
                 logger.info("shape %d: %s", step, entry)
             if step == updates:
                 break
