@@ -41,9 +41,9 @@ MOVERS = {
 }
 SELECTORS = {
     "metropolis": Metropolis(proposals=4),
-    "rejection": Rejection(pilot=300),
-    "drs": DRS(pilot=300, percentile=70),
-    "obrs": OBRS(pilot=300, expected=2),
+    "rejection": Rejection(pilot=100),
+    "drs": DRS(pilot=100, percentile=70),
+    "obrs": OBRS(pilot=100, expected=2),
 }
 NESTED = {
     f"{selector} of {mover}": replace(SELECTORS[selector], proposal=MOVERS[mover])
@@ -102,7 +102,7 @@ class Judge(nn.Module):
 
 @pytest.mark.parametrize(
     "sampler",
-    [OBRS(pilot=200, expected=2), Refine(layer="first", steps=3)],
+    [OBRS(pilot=100, expected=2), Refine(layer="first", steps=3)],
     ids=["obrs", "refine"],
 )
 def test_contract_on_conditional_images(sampler):

@@ -14,7 +14,7 @@ from gantandem import DRS, OBRS, Direct, Key, Metropolis, Rejection, sample
 from gantandem.samplers import Chain, Proposal
 from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete, gaussian, skewed
 
-N = 12_000
+N = 8_000
 RARE = 1e-4  # an exact sampler gives a smaller p-value in one of 10,000 runs
 
 

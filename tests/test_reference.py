@@ -29,7 +29,7 @@ from gantandem import (
     sample,
 )
 
-N, WIDTH, SEED = 60, 16, 3
+N, WIDTH, SEED = 40, 16, 3
 
 
 class Cast(nn.Module):
@@ -356,8 +356,8 @@ def test_metropolis_on_refined_proposals():
         return state
 
     sampler = Metropolis(proposal=mover, proposals=4)
-    out = sample(GAN_, sampler, 40, seed=SEED, width=WIDTH, strict=False)
-    slow = [chain(i) for i in range(40)]
+    out = sample(GAN_, sampler, N, seed=SEED, width=WIDTH, strict=False)
+    slow = [chain(i) for i in range(N)]
     assert out.steps.tolist() == [s["steps"] for s in slow]
     assert torch.allclose(out.x, torch.cat([s["x"] for s in slow]), rtol=1e-5, atol=1e-6)
 
