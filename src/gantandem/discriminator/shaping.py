@@ -87,7 +87,8 @@ def shape(
         distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
             unless given.
         tie: A later guide is kept if it is at most this share farther than the nearest so far:
-            such differences are noise of the comparison, and a later guide has learnt more. The unshaped guide must be beaten outright.
+            such differences are noise of the comparison, and a later guide has learnt more.
+            The unshaped guide must be beaten outright.
         recipe: ``"paper"`` refines a fresh batch for each update, as published, and keeps the
             last guide.
         seed: Of the data order and the pool.
