@@ -1,0 +1,65 @@
+"""Benchmarks and figures at the smallest scale: they run, and hold what they say they hold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from gantandem import bench, reproduce, sample
+from gantandem.errors import ConfigError
+from gantandem.samplers import Refine
+
+
+def test_engine_overhead_is_a_ratio_of_times_of_one_run():
+    row = bench.engine_overhead(runs=1, widths=(16,))["width 16"]
+    assert row["ratio"] == pytest.approx(row["seconds_per_step"] / row["bare_seconds"])
+    assert len(row["ratios"]) == 1 and row["n"] == 320
+
+
+def test_the_published_loop_moves_every_sample_uphill():
+    gan = bench.pair()
+    moved = bench.published_loop(gan, 64)
+    ids = torch.arange(64)
+    with gan.frozen():
+        before = gan.decode(gan.latent.draw(bench.Key(0), ids))
+        gain = gan.guide(moved) - gan.guide(before)
+    assert float((gain > 0).float().mean()) > 0.9
+
+
+def test_streaming_memory_counts_peaks_of_two_processes():
+    found = bench.streaming_memory(runs=1, few=100, many=200)
+    assert set(found["peak_bytes"]) == {"100", "200"}
+    assert all(peak > 50_000_000 for peak in found["peak_bytes"].values())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
+    gan, mover = bench.pair(), Refine(steps=3, step_size=0.1)
+    eager = sample(gan, mover, 20, width=16, progress=False)
+    compiled = sample(gan.replace(compile=True), mover, 20, width=16, progress=False)
+    assert torch.allclose(eager.x, compiled.x, atol=1e-4)
+    assert torch.equal(eager.steps, compiled.steps)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: bench.run_benchmarks(["engine-overhed"]), lambda: figures("fig33")]
+)
+def test_unknown_names_list_near_matches(call):
+    with pytest.raises(ConfigError, match=r"did you mean '(engine-overhead|fig3)'"):
+        call()
+
+
+def figures(name):
+    return reproduce.run_figures([name], None, seeds=[0], paper_seeds=[], n=10)  # type: ignore
+
+
+def test_the_committed_figure_says_what_its_numbers_say():
+    folder = Path(__file__).parent.parent / "docs" / "results"
+    result = json.loads((folder / "fig3.json").read_text())
+    assert result["median"] == reproduce._median(result["seeds"])
+    text = reproduce.fig3_page(result).split("\n\n", 1)[1]
+    assert text in (folder / "fig3.md").read_text()
