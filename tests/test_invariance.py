@@ -36,13 +36,13 @@ from gantandem.score import Ratio, Score
 from gantandem.testing import toy_gan
 from targets import Formula
 
-REFINE = Refine(steps=6, defensive=0.5)
+REFINE = Refine(steps=4, defensive=0.5)
 SAMPLERS = {
     "direct": Direct(),
     "refine": REFINE,
     "latent": Refine(steps=5, layer="latent", stop="best"),
-    "metropolis": Metropolis(proposal=REFINE, proposals=5),
-    "obrs": OBRS(proposal=Refine(steps=3), expected=3, pilot=100),
+    "metropolis": Metropolis(proposal=REFINE, proposals=3),
+    "obrs": OBRS(proposal=Refine(steps=3), expected=2, pilot=64),
 }
 
 
