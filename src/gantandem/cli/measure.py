@@ -47,8 +47,8 @@ def reproduce(
         "0,1,2,3,4"
     ),
     paper: Annotated[
-        str, typer.Option("--paper", help="Seeds to run the published recipe on as well (slow).")
-    ] = "0",
+        str, typer.Option("--paper", help="Seeds to run the published recipe on too (slow).")
+    ] = "",
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Samples of each sampler.")] = 10_000,
 ) -> None:
     """Make the papers' figures again, ours beside the published values."""
