@@ -13,7 +13,7 @@ from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.pool import Finished, LanePool, Tickets, check_width, default_width
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Mover, Proposal, Selector
+from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
 from gantandem.samples import Samples
 from gantandem.score import Ratio
 
@@ -24,10 +24,12 @@ LOOK_AHEAD = 8
 AHEAD = 32
 """At most this many attempts of an id are in flight at once."""
 EXHAUSTED_SHARE = 0.001
+CHAIN_EVENTS = ("moves", "moves_accepted", "divergent")
+"""What a mover with an accept test of its own adds to the events."""
 
 
 def _cat(parts: list[Finished]) -> Finished:
-    return Finished(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    return tree_map(lambda *columns: torch.cat(columns), *parts)
 
 
 class Run:
@@ -152,9 +154,9 @@ class Run:
         """Score up to a width of finished proposals, padded to the width, and judge them."""
         everything = _cat(self._buffer)
         count = min(everything.size, self.width)
-        rest = Finished(*(value[count:] for value in everything))
+        rest = everything.map(lambda value: value[count:])
         self._buffer, self._buffered = ([rest] if rest.size else []), rest.size
-        rows = Finished(*(self._pad(value[:count]) for value in everything))
+        rows = everything.map(lambda value: self._pad(value[:count]))
         log_ratio = self._score(rows)
         finite = rows.x.flatten(1).isfinite().all(1)
         if self.ratio is not None or self._cost.scores:
@@ -162,7 +164,7 @@ class Run:
         if not bool(finite.all()):
             self._refuse_broken(rows, ~finite, count)
         scored = rows._replace(logit=torch.where(finite, log_ratio, -torch.inf))
-        new = Finished(*(value[:count] for value in scored))
+        new = scored.map(lambda value: value[:count])
         self._early.append(new)
         while self._early:
             early = _cat(self._early)
@@ -170,12 +172,12 @@ class Run:
             live = (early.id >= self.base) & ~self._chain.done[slot]
             turn = live & (early.attempt == self._judged[slot])
             self.discarded += int(early.age[~live].sum())
-            later = Finished(*(value[live & ~turn] for value in early))
+            later = early.map(lambda value, rest=live & ~turn: value[rest])
             self._early = [later] if later.size else []
             if not bool(turn.any()):
                 break
-            for part in zip(*(value[turn].split(self.width) for value in early), strict=True):
-                self._judge(Finished(*part))
+            for rows in turn.nonzero().squeeze(1).split(self.width):
+                self._judge(early.map(lambda value, rows=rows: value[rows]))
 
     def _pad(self, value: Tensor) -> Tensor:
         missing = self.width - len(value)
@@ -215,7 +217,7 @@ class Run:
         The rows are padded, so that no value depends on how many are judged together.
         """
         count = turn.size
-        rows = Finished(*(self._pad(value) for value in turn))
+        rows = turn.map(self._pad)
         slot = rows.id % self.window
         chain = Chain(*(column[slot] for column in self._chain))
         new = Proposal(rows.id, rows.attempt, rows.logit)
@@ -243,6 +245,11 @@ class Run:
         self.passes += count * self._cost.start + int(turn.age.sum()) * self._cost.step
         if self.ratio is not None and self._cost.scores and not self._shared():
             self.passes += count
+        if turn.tally is not None:
+            accepted, divergent = turn.tally.sum(0).tolist()
+            moves = int(turn.steps.sum())
+            for event, number in zip(CHAIN_EVENTS, (moves, accepted, divergent), strict=True):
+                self.events[event] = self.events.get(event, 0) + number
         self.events["nonfinite"] += int((turn.logit == -torch.inf).sum())
         if self.selector is not None:
             self.events["exhausted"] += int((chain.done & ~chain.accepted).sum())

@@ -81,7 +81,8 @@ class GAN:
         self.setup_passes = 0
         self.ratios: dict[str, Ratio] = {}
         self._splits: dict[str, Split] = {}
-        self._guides: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {}
+        self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, Tensor]]] = {}
+        self._pulled: Ratio | None = None
         self._told: set[str] = set()
         self._check()
         if self.guide is not None and self.guide.output != "critic":
@@ -120,7 +121,12 @@ class GAN:
         return self._splits[layer]
 
     def guidance(
-        self, layer: str, h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None
+        self,
+        layer: str,
+        h: Tensor,
+        carry: tuple[Tensor, ...],
+        cond: Tensor | None,
+        score: Score | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Finish the generator from an activation and score the result.
 
@@ -129,27 +135,64 @@ class GAN:
             h: (N, *h_shape) activation at that layer.
             carry: What else the tail needs, as the head gave it.
             cond: (N, ...) conditions or None.
+            score: What scores x; None for the guide.
 
         Returns:
             x of shape (N, *x_shape), the guide's logit (or critic value) of shape (N,), and the
             gradient of that score for h, of h's shape. No gradient of a weight is computed.
         """
-        forward = self._guides.get(layer) or self._guidance_forward(layer)
+        score = score or self.need_guide(layer)
+        forward = self._guides.get((layer, id(score))) or self._guidance_forward(layer, score)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x, logit = forward(leaf, carry, cond)
             (gradient,) = torch.autograd.grad(logit.sum(), leaf)
         return x.detach(), logit.detach(), gradient
 
-    def _guidance_forward(self, layer: str) -> Callable[..., tuple[Tensor, Tensor]]:
-        guide, tail = self.need_guide(layer), self.split(layer).tail
+    def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, Tensor]]:
+        tail = self.split(layer).tail
 
         def forward(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
             x = tail(h, carry, cond)
-            return x, guide(x, cond)
+            return x, score(x, cond)
 
-        self._guides[layer] = torch.compile(forward) if self.compile else forward
-        return self._guides[layer]
+        # ``forward`` keeps the score alive, so that its id stays its own.
+        self._guides[layer, id(score)] = torch.compile(forward) if self.compile else forward
+        return self._guides[layer, id(score)]
+
+    def need_pulled_ratio(self, where: str) -> Ratio:
+        """The ratio of p_G, which chains in latent space pull back to z; looked up anew.
+
+        Raises:
+            LawMismatchError: If none was fitted on p_G.
+            NotARatioError: If only a critic is at hand.
+        """
+        from gantandem.samplers.direct import Direct
+
+        if self.guide is not None and self._base_law() not in self.ratios:
+            self.guide.need_ratio(where)
+        self._pulled = self.ratio(Direct())
+        return self._pulled
+
+    def latent_ratio(self, z: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Pull the ratio of p_G back to the latent: what chain movers walk on.
+
+        Args:
+            z: (N, d) latents.
+            cond: (N, ...) conditions or None.
+
+        Returns:
+            x of shape (N, *x_shape), the calibrated log p_data / p_G of shape (N,), float64, and
+            (N, d) the gradient for z of that ratio's uncalibrated logit (a calibrator enters
+            acceptance only; a Hastings correction makes up for any gradient).
+
+        Raises:
+            LawMismatchError: If no ratio was fitted on p_G.
+            NotARatioError: If only a critic is at hand.
+        """
+        ratio = self._pulled or self.need_pulled_ratio("a chain in latent space")
+        x, logit, gradient = self.guidance("latent", z, (), cond, ratio.score)
+        return x, ratio.from_logit(logit), gradient
 
     def need_guide(self, where: str) -> Score:
         """The guide.
@@ -199,12 +242,17 @@ class GAN:
         from gantandem.samplers.base import to_config
 
         guide = self.guide if mover.uses_guide else None
-        return self._hash(to_config(mover), guide)
+        # Chains in latent space: their law depends on the ratio they walk on.
+        pulled = self.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
+        return self._hash(to_config(mover), guide, pulled)
 
     def _base_law(self) -> str:
-        return self._hash({"name": "direct"}, None)
+        from gantandem.samplers.base import to_config
+        from gantandem.samplers.direct import Direct
 
-    def _hash(self, mover: dict[str, Any], guide: Score | None) -> str:
+        return self._hash(to_config(Direct()), None)
+
+    def _hash(self, mover: dict[str, Any], guide: Score | None, pulled: Ratio | None = None) -> str:
         parts = {
             "generator": weights_hash(self.generator),
             "latent": self.latent.config(),
@@ -212,6 +260,10 @@ class GAN:
             "mover": mover,
             "guide": None if guide is None else [weights_hash(guide.network), guide.output],
         }
+        if pulled is not None:
+            knots = None if pulled.calibrator is None else pulled.calibrator.config()
+            network = weights_hash(pulled.score.network)
+            parts["ratio"] = [network, pulled.score.output, pulled.correction, knots]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -263,7 +315,7 @@ class GAN:
         """Make a copy with some attributes changed; networks are shared, never copied."""
         new = copy.copy(self)
         new.ratios, new._told = dict(self.ratios), set(self._told)
-        new._splits, new._guides = dict(self._splits), {}
+        new._splits, new._guides, new._pulled = dict(self._splits), {}, None
         for name, value in changes.items():
             setattr(new, name, value)
         return new

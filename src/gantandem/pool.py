@@ -20,7 +20,10 @@ from gantandem.samplers.base import Mover, leaves, tree_map
 
 
 class Finished(NamedTuple):
-    """Proposals that left the pool, one a row; ``age`` is how often their lane was stepped."""
+    """Proposals that left the pool, one a row; ``age`` is how often their lane was stepped.
+
+    ``tally`` is (N, 2): a chain's accepted and divergent moves, or None.
+    """
 
     id: Tensor
     attempt: Tensor
@@ -29,6 +32,11 @@ class Finished(NamedTuple):
     logit: Tensor
     steps: Tensor
     age: Tensor
+    tally: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Finished:
+        """Apply a function to every column there is."""
+        return tree_map(function, self)
 
     @property
     def size(self) -> int:
@@ -155,6 +163,8 @@ class LanePool:
             return None
         rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps, self._age)
         finished = Finished(*(value.index_select(0, lanes) for value in rows))
+        if moved.tally is not None:
+            finished = finished._replace(tally=moved.tally.index_select(0, lanes))
         if not self.idle and self._stock_size - self._stock_used >= len(lanes):
             self._refill(lanes, len(lanes))  # the usual case: every lane goes on
             return finished

@@ -27,7 +27,9 @@ class Moved(NamedTuple):
     """What one step of a mover says of every lane.
 
     ``x`` (W, *x_shape) and ``logit`` (W,) are the sample as it stands, ``steps`` (W,) the moves
-    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal.
+    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal. A mover with
+    an accept test of its own adds ``tally`` (W, 2) int64: moves accepted so far, and divergent
+    ones (a move to a point that is not finite, which is rejected).
     """
 
     x: Tensor
@@ -35,6 +37,7 @@ class Moved(NamedTuple):
     logit: Tensor
     steps: Tensor
     done: Tensor
+    tally: Tensor | None = None
 
 
 class Cost(NamedTuple):
