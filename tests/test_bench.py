@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantandem import bench, reproduce, sample
+from gantandem import Key, bench, reproduce, sample
 from gantandem.errors import ConfigError
 from gantandem.samplers import Refine
 
@@ -25,7 +25,7 @@ def test_the_published_loop_moves_every_sample_uphill():
     moved = bench.published_loop(gan, 64)
     ids = torch.arange(64)
     with gan.frozen():
-        before = gan.decode(gan.latent.draw(bench.Key(0), ids))
+        before = gan.decode(gan.latent.draw(Key(0), ids))
         gain = gan.guide(moved) - gan.guide(before)
     assert float((gain > 0).float().mean()) > 0.9
 

@@ -1,0 +1,31 @@
+"""What the benchmarks share: the shipped 2D pair, and runs that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gantandem.gan import GAN
+from gantandem.latent import make_latent
+from gantandem.tasks import get_task
+
+RUNS = 5
+STEPS = 50
+STEP_SIZE = 0.1
+WIDTHS = (1024, 10_240)
+
+
+def pair() -> GAN:
+    """The shipped 2D pair, its discriminator taken as it is for a guide."""
+    task = get_task("imbalanced-8")
+    generator, discriminator = task.pretrained()
+    gan = GAN(generator, discriminator, make_latent(dict(task.latent)))
+    return gan.replace(shaped=True)  # nothing here judges samples: no warning is due
+
+
+def interleaved(parts: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    """Seconds of each part, one after the other in every round, so that noise meets them all."""
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(runs):
+        for name, part in parts.items():
+            seconds[name].append(part())
+    return seconds

@@ -1,0 +1,81 @@
+"""Refinement in the lane pool against a loop as published code writes it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
+from gantandem.engine import Run
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers import Refine
+from gantandem.sampling import prepare
+
+
+def published_loop(gan: GAN, n: int) -> Tensor:
+    """Refine as published code does: a fresh batch, all steps for everyone, ``loss.backward()``.
+
+    Adam on the samples; the discriminator's weights require gradients, which ``backward`` then
+    computes and nobody reads.
+    """
+    network = gan.need_guide("bench").network
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    with torch.no_grad():
+        z = gan.latent.draw(Key(0), torch.arange(n))
+        x = gan.decode(z)
+    x = x.detach().requires_grad_()
+    optimizer = torch.optim.Adam([x], lr=STEP_SIZE)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        network.zero_grad()
+        loss = torch.nn.functional.softplus(-network(x)).sum()
+        loss.backward()
+        optimizer.step()
+    return x.detach()
+
+
+def refine_speed(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str, Any]:
+    """Samples per second of ``refine`` (random stop, 0..50 steps) over the published-style loop."""
+    gan, result = pair(), {}
+    compiled = gan.replace(compile=True)
+    mover, _ = prepare(gan, Refine(layer="data", steps=STEPS, step_size=STEP_SIZE))
+    gan.generator.eval()
+    for width in widths:
+        n = 20 * width
+
+        def pooled(which: GAN, width: int = width, n: int = n) -> float:
+            begin = time.perf_counter()
+            for _ in Run(which, mover, n, Key(0), width=width).blocks():
+                pass
+            return (time.perf_counter() - begin) / n
+
+        def loop(width: int = width) -> float:
+            begin = time.perf_counter()
+            published_loop(gan, width)
+            return (time.perf_counter() - begin) / width
+
+        parts = {
+            "published-style loop": loop,
+            "refine": lambda pooled=pooled: pooled(gan),
+            "refine, compiled": lambda pooled=pooled: pooled(compiled),
+        }
+        for part in parts.values():  # the first call compiles
+            part()
+        seconds = interleaved(parts, runs)
+        base = seconds["published-style loop"]
+        result[f"width {width}"] = {
+            name: {
+                "samples_per_second": 1 / statistics.median(values),
+                "times_the_loop": statistics.median(
+                    b / v for b, v in zip(base, values, strict=True)
+                ),
+            }
+            for name, values in seconds.items()
+        }
+    return result
