@@ -1,45 +1,27 @@
-"""The papers' figures with our numbers beside the published ones.
-
-``fig3``: Liu et al., AAAI 2020, Figure 3, on the imbalanced 8 Gaussians, generator stopped at 1k
-iterations.
-"""
+"""Liu et al., AAAI 2020, Figure 3: imbalanced 8 Gaussians, generator stopped at 1k iterations."""
 
 from __future__ import annotations
 
-import difflib
 import logging
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gantandem.comparing import compare
 from gantandem.config import load_recipe
 from gantandem.discriminator import shape
-from gantandem.errors import ConfigError
-from gantandem.pipeline import compare_run, fit_run, shape_run, train_run, write_json
+from gantandem.pipeline import compare_run, fit_run, shape_run, train_run
 from gantandem.report import write_report
+from gantandem.reproduce.common import NUMBERS, SAMPLERS, TITLES, line, median, number, row_values
+from gantandem.reproduce.published import IMBALANCED_8
 from gantandem.samplers import Metropolis, Refine, collaborative
 from gantandem.score import Ratio
 
 logger = logging.getLogger(__name__)
 
-SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
-PUBLISHED_FIG3 = {
-    "good": {
-        "direct": 0.20,
-        "drs": 0.86,
-        "metropolis": 0.88,
-        "refine": 0.91,
-        "collaborative": 0.96,
-    },
-    "kl": {"direct": 0.25, "drs": 0.07, "metropolis": 0.08, "refine": 0.05, "collaborative": 0.02},
-    "js": {"direct": 0.44, "drs": 0.07, "metropolis": 0.065, "refine": 0.04, "collaborative": 0.02},
-}
-"""Read off Figure 3 at 1k iterations, about +-.01."""
+PUBLISHED = IMBALANCED_8[1_000]
 PAPER_UPDATES = 5_000
-NUMBERS = ("good", "kl", "js", "modes", "within_mode_std_main", "sliced_w1")
 
 
 def fig3(
@@ -48,7 +30,7 @@ def fig3(
     """Run the default recipe on every seed, and the published one where asked for.
 
     Args:
-        out: Folder of the runs, and of ``fig3.json``.
+        out: Folder of the runs.
         seeds: Each trains its own generator.
         n: Samples of each sampler.
         paper_seeds: Seeds on which ``recipe="paper"`` (5,000 shaping updates, each on a fresh
@@ -80,12 +62,11 @@ def fig3(
         "iterations": 1_000,
         "n": n,
         "command": "gantandem reproduce fig3",
-        "published": PUBLISHED_FIG3,
+        "published": PUBLISHED,
         "floor": rows[str(seeds[0])]["floor"],
         "seeds": rows,
-        "median": _median(rows),
+        "median": median(rows.values()),
     }
-    write_json(out / "fig3.json", result)
     return result
 
 
@@ -112,27 +93,12 @@ def _paper(gan: Any, work: Any, n: int, seed: int) -> dict[str, Any]:
 
 
 def _median(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
-    names = {name: None for found in rows.values() for name in found["samplers"]}
-    result: dict[str, dict[str, float]] = {}
-    for name in names:
-        all_of = [f["samplers"][name] for f in rows.values() if name in f["samplers"]]
-        result[name] = {
-            key: statistics.median(_number(row["metrics"][key]) for row in all_of)
-            for key in NUMBERS
-        }
-        result[name]["passes_per_sample"] = statistics.median(
-            row["passes_per_sample"] for row in all_of
-        )
-    return result
-
-
-def _number(value: Any) -> float:
-    return statistics.mean(value) if isinstance(value, list) else float(value)
+    """Median over seeds."""
+    return median(rows.values())
 
 
 def fig3_page(result: dict[str, Any]) -> str:
     """The result as a Markdown page: ours beside the published values, every seed shown."""
-    titles = ("good", "KL", "JS", "modes", "spread", "sliced W1", "passes")
     keys = (*NUMBERS, "passes_per_sample")
     lines = [
         "# Figure 3: imbalanced 8 Gaussians, generator at 1,000 iterations",
@@ -144,29 +110,21 @@ def fig3_page(result: dict[str, Any]) -> str:
         f"Median over seeds {', '.join(result['seeds'])}, {result['n']:,} samples each",
         "(a published recipe: over the seeds it ran on):",
         "",
-        "| sampler | " + " | ".join(titles) + " | published good / KL / JS |",
-        "| --- |" + " ---: |" * (len(titles) + 1),
-        _line("*real data*", [_number(result["floor"][k]) for k in NUMBERS], ""),
+        "| sampler | " + " | ".join(TITLES) + " | published good / KL / JS |",
+        "| --- |" + " ---: |" * (len(TITLES) + 1),
+        line("*real data*", [number(result["floor"][k]) for k in NUMBERS], ""),
     ]
     for name, values in result["median"].items():
-        given = [PUBLISHED_FIG3[k].get(name.split(",")[0]) for k in ("good", "kl", "js")]
+        given = [PUBLISHED[k].get(name.split(",")[0]) for k in ("good", "kl", "js")]
         known = " / ".join(f"{v:g}" for v in given if v is not None)
         shown = known if "," not in name or "published" in name else ""
-        lines.append(_line(name, [values[k] for k in keys], shown))
+        lines.append(line(name, [values[k] for k in keys], shown))
     lines += ["", "## Every seed", ""]
-    lines += ["| seed | sampler | " + " | ".join(titles) + " |", "| ---: | --- |" + " ---: |" * 7]
+    lines += ["| seed | sampler | " + " | ".join(TITLES) + " |", "| ---: | --- |" + " ---: |" * 7]
     for seed, found in result["seeds"].items():
         for name, row in found["samplers"].items():
-            values = [_number(row["metrics"][k]) for k in NUMBERS] + [row["passes_per_sample"]]
-            lines.append(f"| {seed} " + _line(name, values, None))
+            lines.append(f"| {seed} " + line(name, row_values(row)))
     return "\n".join(lines) + "\n"
-
-
-def _line(name: str, values: Sequence[float], last: str | None) -> str:
-    formats = ("{:.4f}", "{:.4f}", "{:.4f}", "{:.0f}", "{:.3f}", "{:.3f}", "{:.0f}")
-    cells = [f.format(v) for f, v in zip(formats, values, strict=False)]
-    cells += [""] * (len(formats) - len(cells)) + ([] if last is None else [last])
-    return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def fig3_picture(result: dict[str, Any]) -> Any:
@@ -183,7 +141,7 @@ def fig3_picture(result: dict[str, Any]) -> Any:
         )  # fmt: skip
         axes.bar(
             [i + 0.2 for i in range(len(names))],
-            [PUBLISHED_FIG3[key][n] for n in names],
+            [PUBLISHED[key][n] for n in names],
             width=0.36, color="#c9c9c9", label="published",
         )  # fmt: skip
         for found in result["seeds"].values():
@@ -194,33 +152,3 @@ def fig3_picture(result: dict[str, Any]) -> Any:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[1].legend(frameon=False)
     return figure
-
-
-def run_figures(
-    names: Sequence[str], out: Path, *, seeds: Sequence[int], paper_seeds: Sequence[int], n: int
-) -> list[Path]:
-    """Make figures by name (all when none or ``all`` is given); returns their pages.
-
-    Raises:
-        ConfigError: If a name is unknown.
-    """
-    makers: dict[str, Callable[[], Path]] = {
-        "fig3": lambda: _make_fig3(out, seeds=seeds, paper_seeds=paper_seeds, n=n),
-    }
-    wanted = list(makers) if not names or "all" in names else list(names)
-    for name in wanted:
-        if name not in makers:
-            near = difflib.get_close_matches(name, makers, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"unknown figure {name!r}{hint} (allowed: all, {', '.join(makers)})")
-    return [makers[name]() for name in wanted]
-
-
-def _make_fig3(out: Path, **settings: Any) -> Path:
-    result = fig3(out, **settings)
-    page = out / "fig3.md"
-    fig3_picture(result).savefig(out / "fig3.png", dpi=110)
-    picture = "![Ours beside the published values](fig3.png)\n"
-    head, rest = fig3_page(result).split("\n\n", 1)
-    page.write_text(f"{head}\n\n{picture}\n{rest}", encoding="utf-8")
-    return page
