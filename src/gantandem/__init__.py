@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from gantandem.comparing import Compared, compare
     from gantandem.data.real import Real
     from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+    from gantandem.drop_in import SampledGenerator
     from gantandem.errors import GANtandemError
     from gantandem.gan import GAN
     from gantandem.latent import Latent, Normal, Uniform
+    from gantandem.reweighting import ReweightedLatent, fit_latent_reweight
     from gantandem.rng import Key
     from gantandem.runs import load_run, save_run
     from gantandem.samplers import (
         DRS,
+        ISIR,
         OBRS,
         SAMPLERS,
+        SIR,
         Direct,
+        LatentReweight,
         Metropolis,
         Refine,
         Rejection,
@@ -41,16 +46,21 @@ _WHERE = {
     "data.real": ("Real",),
     "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
     "sampling": ("prepare", "sample", "sample_iter"),
+    "drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
     "latent": ("Latent", "Normal", "Uniform"),
     "rng": ("Key",),
+    "reweighting": ("ReweightedLatent", "fit_latent_reweight"),
     "runs": ("load_run", "save_run"),
     "samplers": (
         "DRS",
+        "ISIR",
         "OBRS",
         "SAMPLERS",
+        "SIR",
         "Direct",
+        "LatentReweight",
         "Metropolis",
         "Refine",
         "Rejection",
@@ -65,19 +75,24 @@ _HOME = {name: module for module, names in _WHERE.items() for name in names}
 __all__ = [
     "DRS",
     "GAN",
+    "ISIR",
     "OBRS",
     "SAMPLERS",
+    "SIR",
     "Compared",
     "Diagnosis",
     "Direct",
     "GANtandemError",
     "Key",
     "Latent",
+    "LatentReweight",
     "Metropolis",
     "Normal",
     "Real",
     "Refine",
     "Rejection",
+    "ReweightedLatent",
+    "SampledGenerator",
     "Samples",
     "Uniform",
     "__version__",
@@ -85,6 +100,7 @@ __all__ = [
     "collaborative",
     "compare",
     "diagnose",
+    "fit_latent_reweight",
     "fit_ratio",
     "from_config",
     "load_run",

@@ -74,6 +74,7 @@ class GAN:
         self.guide = None if discriminator is None else Score(discriminator, output)
         self.shaped = False
         self.proposal: Mover | None = None
+        self.reweighted: Latent | None = None
         self.spread: float | None = None
         self.real_logits: dict[str, float] | None = None
         self.history: tuple[dict[str, Any], ...] = ()

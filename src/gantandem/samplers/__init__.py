@@ -12,6 +12,8 @@ from gantandem.samplers.direct import Direct
 from gantandem.samplers.metropolis import Metropolis
 from gantandem.samplers.refine import Refine
 from gantandem.samplers.rejection import DRS, OBRS, Rejection
+from gantandem.samplers.reservoir import ISIR, SIR
+from gantandem.samplers.reweighted import LatentReweight
 
 SAMPLERS: dict[str, type[Any]] = {
     "direct": Direct,
@@ -20,16 +22,22 @@ SAMPLERS: dict[str, type[Any]] = {
     "rejection": Rejection,
     "drs": DRS,
     "obrs": OBRS,
+    "sir": SIR,
+    "isir": ISIR,
+    "latent_reweight": LatentReweight,
 }
 """Built-in samplers by name; ``"module:Name"`` reaches anything else."""
 
 __all__ = [
     "DRS",
+    "ISIR",
     "OBRS",
     "SAMPLERS",
+    "SIR",
     "Chain",
     "Cost",
     "Direct",
+    "LatentReweight",
     "Metropolis",
     "Moved",
     "Mover",

@@ -1,0 +1,124 @@
+"""Importance resampling as a reservoir: of all proposals seen so far, one is held.
+
+Keeping the k-th proposal with probability r_k / (r_1 + ... + r_k) leaves every proposal with the
+probability r_k / sum r, so the choice is made while they arrive and no one ever holds N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gantandem.errors import InputError
+from gantandem.rng import Key
+from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.direct import Direct
+
+
+@dataclass(frozen=True, kw_only=True)
+class SIR:
+    """Sampling importance resampling: one of M proposals, with probability proportional to r.
+
+    Biased for a finite M, with p_data as its limit as M grows if the ratio is exact. Ding, Wang
+    and Welch, Subsampling Generative Adversarial Networks: Density Ratio Estimation in Feature
+    Space with Softplus Loss, IEEE TSP 2020 (arXiv 2019), SIR. They resample n times from one
+    common pool of proposals, which can return the same image more than once; here every sample
+    has M proposals of its own, so that samples are independent.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        proposals: M, proposals of a sample.
+
+    Raises:
+        InputError: If ``proposals`` is not a positive integer.
+    """
+
+    name: ClassVar[str] = "sir"
+
+    proposal: Mover = Direct()
+    proposals: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("sir proposals", self.proposals, integer=True)
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> SIR:
+        """Nothing to fix."""
+        return self
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Keep when u < r_k / (r_1 + ... + r_k)."""
+        return _choose(key, chain, new).done_if(new.attempt + 1 >= self.proposals)
+
+    @property
+    def budget(self) -> int:
+        """Attempts of an id: all of them are needed."""
+        return self.proposals
+
+
+@dataclass(frozen=True, kw_only=True)
+class ISIR:
+    """Iterated SIR: among the current point and N - 1 fresh ones choose one with weights r; repeat.
+
+    A chain that leaves p_data invariant for any N >= 2 if the ratio is exact; its law tends to
+    p_data as the rounds go on. Samsonov et al., Local-Global MCMC kernels: the best of both
+    worlds, NeurIPS 2022, i-SIR. Chains start from one proposal. The paper keeps every state of
+    one long chain; here every sample is the last state of a chain of its own, so that samples are
+    independent.
+
+    Args:
+        proposal: The mover that makes the proposals.
+        points: N, the current point and N - 1 fresh ones.
+        rounds: Choices of a chain; it costs 1 + rounds (N - 1) proposals.
+
+    Raises:
+        InputError: If ``points`` is not an integer of 2 or more, or ``rounds`` not of 1 or more.
+    """
+
+    name: ClassVar[str] = "isir"
+
+    proposal: Mover = Direct()
+    points: int = 10
+    rounds: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("isir rounds", self.rounds, integer=True)
+        if not isinstance(self.points, int) or self.points < 2:
+            raise InputError(
+                f"isir points: got {self.points!r}, allowed is an integer of 2 or more"
+            )
+
+    def prepare(self, pilot: Callable[[int], Tensor]) -> ISIR:
+        """Nothing to fix."""
+        return self
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Keep when u < r / total, the total of a round beginning with the current point's r."""
+        begins = (new.attempt - 1) % (self.points - 1) == 0
+        log_total = torch.where(begins, chain.log_ratio, chain.log_total)
+        chain = _choose(key, chain._replace(log_total=log_total), new)
+        return chain.done_if(new.attempt + 1 >= self.budget)
+
+    @property
+    def budget(self) -> int:
+        """Attempts of an id: all of them are needed."""
+        return 1 + self.rounds * (self.points - 1)
+
+
+def _choose(key: Key, chain: Chain, new: Proposal) -> Chain:
+    """Let the new proposal into the reservoir, and keep it with its share of the total.
+
+    A ratio that is not finite is no weight: such a proposal is never chosen over another, and
+    is held only while there is none. The engine hands infinite ones over as -inf, too.
+    """
+    log_weight = torch.where(new.log_ratio.isfinite(), new.log_ratio, -torch.inf)
+    log_total = torch.logaddexp(chain.log_total, log_weight)
+    # A NaN here is -inf - (-inf), nothing worth keeping: the comparison is then false.
+    keep = key.log_uniform(new.id, new.attempt) < log_weight - log_total
+    new = new._replace(log_ratio=log_weight)
+    return chain.where(keep, new)._replace(log_total=log_total)

@@ -1,0 +1,59 @@
+"""Plain samples of the generator from a reweighted latent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from gantandem.errors import InputError, LawMismatchError
+from gantandem.gan import GAN
+from gantandem.latent import Latent
+from gantandem.rng import Key
+from gantandem.samplers.direct import Direct, DirectState
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentReweight(Direct):
+    """x = G(z) with z rejected on a fitted w(z) before G or D ever runs.
+
+    The law is biased: p_G reweighted by w, which is as near p_data as its fit and its cap allow.
+    Issenhuth et al., Latent reweighting, an almost free improvement for GANs, WACV 2022
+    (latentRS). :func:`~gantandem.fit_latent_reweight` fits w; all of its choices are told there.
+
+    Args:
+        weights: Names the fitted w, so that laws tell one from another; None takes the GAN's.
+
+    Raises:
+        InputError: On ``prepare``, if no w was fitted.
+        LawMismatchError: On ``prepare``, if the GAN holds another w than the one named.
+    """
+
+    name: ClassVar[str] = "latent_reweight"
+
+    weights: str | None = None
+
+    def prepare(self, gan: GAN, key: Key) -> LatentReweight:
+        """Name the fitted w."""
+        weights = str(_fitted(gan).config()["digest"])
+        if self.weights not in (None, weights):
+            raise LawMismatchError(
+                f"latent_reweight weights: got {self.weights}, but this GAN holds {weights}. "
+                "Leave it out, or take the GAN (or run folder) they were fitted with"
+            )
+        return replace(self, weights=weights)
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
+        """Draw the latents that w lets pass."""
+        z = _fitted(gan).draw(key.fold("latent"), ids, attempts)
+        return DirectState(ids, attempts, z, gan.conditions(ids))
+
+
+def _fitted(gan: GAN) -> Latent:
+    if gan.reweighted is None:
+        raise InputError(
+            "latent_reweight: no w(z) was fitted. Call gan = fit_latent_reweight(gan), or for a "
+            "run folder 'gantandem fit-ratio RUN --samplers direct,latent_reweight'"
+        )
+    return gan.reweighted
