@@ -1,0 +1,93 @@
+"""Latent optimisation by natural gradient.
+
+Wu, Donahue, Balduzzi, Simonyan and Lillicrap, LOGAN: Latent Optimisation for Generative
+Adversarial Networks, 2019: z <- z + alpha g / (beta + ||g||^2), g = grad_z d(G(z)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.border import keep_inside
+from gantandem.samplers.refine import _rows, _wide
+
+
+class LatentOptState(NamedTuple):
+    """One latent a lane: where it started and where it is."""
+
+    id: Tensor
+    attempt: Tensor
+    start: Tensor
+    z: Tensor
+    cond: Tensor | None
+    step: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentOpt:
+    """Natural-gradient steps of the latent up the guide.
+
+    The law is biased: an ascent with neither a prior term nor noise, which draws the latents of a
+    basin together. The direction is (g g^T + beta I)^-1 g, with the damped empirical Fisher matrix
+    of one sample; for a small gradient it is alpha g / beta, and for a large one the move is
+    alpha / ||g|| long. Logit or critic.
+
+    LOGAN moves z once, while it trains; here a generator trained without it is sampled. Its prior
+    is uniform on [-1, 1] and z is clipped to it: a ``Uniform`` latent is clipped to its box, at a
+    border of another prior the move is dropped (see ``border.keep_inside``), and a normal latent,
+    which the authors avoid, is left as it is. Their regulariser of the move's length belongs to
+    training.
+
+    Args:
+        step_size: alpha.
+        damping: beta, in squared units of the guide's gradient.
+        steps: Moves of every lane.
+
+    Raises:
+        InputError: If a setting is not allowed, or there is no guide.
+    """
+
+    name: ClassVar[str] = "latent_opt"
+    uses_guide: ClassVar[bool] = True
+
+    step_size: float = 0.9
+    damping: float = 5.0
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_positive("latent_opt step_size", self.step_size)
+        check_positive("latent_opt damping", self.damping)
+        check_positive("latent_opt steps", self.steps, integer=True)
+
+    def prepare(self, gan: GAN, key: Key) -> LatentOpt:
+        """Check that there is a guide; nothing to resolve."""
+        gan.need_guide("latent_opt")
+        return self
+
+    def cost(self) -> Cost:
+        """Generator, guide and gradient each time; the last one scores x."""
+        return Cost(start=0, step=3, scores=True)
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> LatentOptState:
+        """Draw the latents."""
+        z = gan.latent.draw(key.fold("latent"), ids, attempts)
+        return LatentOptState(ids, attempts, z, z, gan.conditions(ids), torch.zeros_like(ids))
+
+    def step(self, gan: GAN, key: Key, state: LatentOptState) -> tuple[LatentOptState, Moved]:
+        """Evaluate every lane where it stands, then move it."""
+        s = state
+        x, logit, gradient = gan.guidance("latent", s.z, (), s.cond)
+        moved = Moved(x, s.start, logit, s.step, s.step >= self.steps)
+        g = gradient.to(_wide(gradient))
+        alpha, beta = self.step_size, self.damping
+        z = s.z + alpha * g / _rows(beta + g.square().flatten(1).sum(1), g)
+        z = keep_inside(gan.latent, z.to(s.z.dtype), s.z)
+        return s._replace(z=z, step=s.step + 1), moved
