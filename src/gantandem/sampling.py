@@ -32,17 +32,18 @@ def prepare(
     """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
 
     The pilot has ids and keys of its own, the same for every seed: constants never depend on what
-    is sampled later.
+    is sampled later. A mover whose own ``prepare`` runs the networks says beforehand what that
+    will cost, in an attribute ``pilot_passes``: 0 once it is prepared.
 
     Returns:
         The frozen sampler, and the passes spent.
     """
     mover = sampler.proposal if isinstance(sampler, Selector) else sampler
+    spent = int(getattr(mover, "pilot_passes", 0))
     with gan.frozen():
         mover = mover.prepare(gan, Key(0).fold("prepare"))
     if not isinstance(sampler, Selector):
-        return mover, 0
-    spent = 0
+        return mover, spent
 
     def pilot(n: int) -> Tensor:
         nonlocal spent
