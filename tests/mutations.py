@@ -193,7 +193,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     # -- formulas --
     "log ratios have the wrong sign": Mutation(
-        put(Ratio, "from_logit", lambda self, logit: -logit.double()),
+        put(Ratio, "from_logit", lambda self, logit, cond=None: -logit.double()),
         "test_exact",
         "test_samples_follow_the_data",
         {"name": "skewed", "kind": "metropolis"},

@@ -186,7 +186,9 @@ class Run:
     def _score(self, rows: Finished) -> Tensor:
         if self.ratio is None or self._shared():
             logit = rows.logit.double()
-            return logit if self.ratio is None else self.ratio.from_logit(logit)
+            if self.ratio is None:
+                return logit
+            return self.ratio.from_logit(logit, self.gan.conditions(rows.id))
         return self.ratio.log_ratio(rows.x, self.gan.conditions(rows.id))
 
     def _shared(self) -> bool:
@@ -285,6 +287,7 @@ class Run:
             accepted=self._chain.accepted[slots],
             ids=order[:ready],
             manifest={},
+            condition=self.gan.conditions(order[:ready]),
         )
         for table, value in zip(self._chain, self._empty_chain(ready), strict=True):
             table[slots] = value

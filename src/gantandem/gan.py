@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as dist
 
+from gantandem.condition import Condition, check_condition, rows_for
+from gantandem.data.real import Rows
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.latent import Latent, as_latent
-from gantandem.probe import check_rows
+from gantandem.probe import check_networks
 from gantandem.rng import Key
 from gantandem.score import Output, Ratio, Score, weights_hash
 from gantandem.split import Split, split
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Condition = Tensor | Callable[[Tensor], Tensor]
 _EXAMPLES = 8
 
 
@@ -85,7 +86,8 @@ class GAN:
         self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, Tensor]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
-        self._check()
+        with self.frozen():
+            check_networks(self.generator, self.guide, *self._examples())
         if self.guide is not None and self.guide.output != "critic":
             self.ratios[self._base_law()] = Ratio(self.guide, origin="shipped")
 
@@ -99,11 +101,7 @@ class GAN:
 
     def conditions(self, ids: Tensor) -> Tensor | None:
         """The condition of each id, or None: an id keeps its condition through every sampler."""
-        if self.condition is None:
-            return None
-        if isinstance(self.condition, Tensor):
-            return self.condition.to(ids.device)[ids % len(self.condition)]
-        return self.condition(ids)
+        return None if self.condition is None else rows_for(self.condition, ids)
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """Run the generator: (N, d) latents to (N, *x_shape) samples."""
@@ -193,7 +191,7 @@ class GAN:
         """
         ratio = self._pulled or self.need_pulled_ratio("a chain in latent space")
         x, logit, gradient = self.guidance("latent", z, (), cond, ratio.score)
-        return x, ratio.from_logit(logit), gradient
+        return x, ratio.from_logit(logit, cond), gradient
 
     def need_guide(self, where: str) -> Score:
         """The guide.
@@ -254,10 +252,12 @@ class GAN:
         return self._hash(to_config(Direct()), None)
 
     def _hash(self, mover: dict[str, Any], guide: Score | None, pulled: Ratio | None = None) -> str:
+        # The kind of condition only: one ratio judges every choice of labels.
+        cond = self._example_conditions()
         parts = {
             "generator": weights_hash(self.generator),
             "latent": self.latent.config(),
-            "condition": None if self.condition is None else type(self.condition).__name__,
+            "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
             "mover": mover,
             "guide": None if guide is None else [weights_hash(guide.network), guide.output],
         }
@@ -321,20 +321,40 @@ class GAN:
             setattr(new, name, value)
         return new
 
-    def observe(self, real: Tensor, *, batch: int = 1000) -> GAN:
+    def observe(self, real: Tensor, condition: Tensor | None = None, *, batch: int = 1000) -> GAN:
         """Note the spread of real data and the guide's logits on it; movers resolve from them.
 
         Args:
             real: (N, *x_shape) real samples.
+            condition: (N, ...) the condition of each, for a conditional GAN.
             batch: Samples scored at a time.
+
+        Raises:
+            InputError: If the conditions do not fit the samples or this GAN.
         """
+        check_condition(self._example_conditions(), condition, len(real), "observe")
         spread = float(real.double().flatten(1).var(0).mean().sqrt())
         logits = None
         if self.guide is not None:
             with self.frozen():
-                scores = torch.cat([self.guide(x.to(self.device)) for x in real.split(batch)])
+                parts = Rows(real, condition).split(batch)
+                scores = torch.cat([self.guide(*part.to(self.device)) for part in parts])
             logits = {"mean": float(scores.mean()), "median": float(scores.median())}
         return self.replace(spread=float(f"{spread:.3g}"), real_logits=logits)
+
+    def with_condition(self, condition: Condition) -> GAN:
+        """Ask for other conditions of the same kind; guide and ratios hold for them as well.
+
+        Args:
+            condition: As for :class:`GAN`; for example ``torch.tensor([3])`` for one label.
+
+        Raises:
+            InputError: If it is not of the kind this GAN was made with.
+        """
+        new = self.replace(condition=condition, _told=self._told, _guides=self._guides)
+        given = new._example_conditions()
+        check_condition(self._example_conditions(), given, _EXAMPLES, "with_condition")
+        return new
 
     def with_guide(self, network: nn.Module, output: Output = "logit") -> GAN:
         """Follow another network's gradient."""
@@ -348,36 +368,7 @@ class GAN:
 
     def _examples(self) -> tuple[Tensor, Tensor | None]:
         ids = torch.arange(_EXAMPLES, device=self.device)
-        return self.latent.draw(Key(0).fold("example"), ids), self.conditions(ids)
+        return self.latent.draw(Key(0).fold("example"), ids), self._example_conditions()
 
-    def _check(self) -> None:
-        with self.frozen():
-            z, cond = self._examples()
-            try:
-                x = self.decode(z, cond)
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"generator {type(self.generator).__name__} does not take latents of shape "
-                    f"{tuple(z.shape)}: {error}"
-                ) from error
-            if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
-                got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-                raise InputError(
-                    f"generator {type(self.generator).__name__}: got {got} for {len(z)} latents; "
-                    "it must return one tensor with a row for each latent"
-                )
-            inputs = (z,) if cond is None else (z, cond)
-            check_rows(self.decode, self.generator, inputs, "generator")
-            if self.guide is None:
-                return
-            try:
-                self.guide(x, cond)
-            except InputError:
-                raise
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"discriminator {type(self.guide.network).__name__} does not take the "
-                    f"generator's output of shape {tuple(x.shape)}: {error}"
-                ) from error
-            inputs = (x,) if cond is None else (x, cond)
-            check_rows(self.guide.network, self.guide.network, inputs, "discriminator")
+    def _example_conditions(self) -> Tensor | None:
+        return self.conditions(torch.arange(_EXAMPLES, device=self.device))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from gantandem.discriminator.calibration import make_calibrator
 from gantandem.discriminator.diagnostics import Diagnosis
@@ -20,11 +20,13 @@ from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
+from gantandem.nets.weights import read_tensors, write_tensors
 from gantandem.samplers.base import from_config, to_config
 from gantandem.samples import write_atomic
 from gantandem.score import Ratio, Score
 
 RUN_FILE = "run.yaml"
+CONDITION_FILE = "condition.safetensors"
 
 
 def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -> Path:
@@ -37,7 +39,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
 
     Raises:
         InputError: If a network's description is missing or is one of another network, the
-            latent is neither ``Normal`` nor ``Uniform``, or the GAN is conditional.
+            latent is neither ``Normal`` nor ``Uniform``, or the condition is a function.
         OutputError: If a file cannot be written.
     """
     folder = Path(folder)
@@ -46,6 +48,9 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
     content["generator"] = _spec(gan, "generator", gan.generator)
     save_weights(gan.generator, folder / "generator.safetensors")
     content["latent"] = gan.latent.config()
+    if isinstance(gan.condition, Tensor):
+        content["condition"] = CONDITION_FILE
+        write_tensors(folder / CONDITION_FILE, {"condition": gan.condition})
     if gan.guide is not None:
         content["discriminator"] = _spec(gan, "guide", gan.guide.network)
         content["output"] = gan.guide.output
@@ -76,10 +81,10 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
 
 def _check_describable(gan: GAN) -> None:
     make_latent(gan.latent.config())
-    if gan.condition is not None:
+    if gan.condition is not None and not isinstance(gan.condition, Tensor):
         raise InputError(
-            "save_run: a conditional GAN cannot be saved as a RUN, since conditions may be any "
-            "tensor or function; save its networks with gantandem.nets.save_weights"
+            "save_run: no file can hold a condition that is a function; give the conditions as a "
+            "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
         )
 
 
@@ -136,7 +141,11 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     if "discriminator" in meta:
         guide = _build(meta["discriminator"])
         load_weights(guide, folder / "guide.safetensors")
-    gan = GAN(generator, guide, make_latent(meta["latent"]), output=meta.get("output", "logit"))
+    condition = None
+    if "condition" in meta:
+        condition = read_tensors(folder / CONDITION_FILE)[0]["condition"]
+    latent, output = make_latent(meta["latent"]), meta.get("output", "logit")
+    gan = GAN(generator, guide, latent, output=output, condition=condition)
     gan.specs = {"generator": meta["generator"], "guide": meta.get("discriminator", {})}
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
@@ -176,8 +185,6 @@ def read_run_file(folder: Path) -> dict[str, Any]:
 
 
 def _read_ratio(path: Path) -> Ratio:
-    from gantandem.nets.weights import read_tensors
-
     _, metadata = read_tensors(path)
     try:
         notes = json.loads(metadata["gantandem"])

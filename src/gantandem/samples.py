@@ -34,6 +34,7 @@ class Samples:
         accepted: (N,) False where the budget ran out or the proposal was not finite.
         ids: (N,) ids; with the seed they name a sample.
         manifest: Seed, versions, sampler configuration, weight hashes, passes and events.
+        condition: (N, ...) what each was conditioned on; None for an unconditional GAN.
     """
 
     x: Tensor
@@ -44,10 +45,16 @@ class Samples:
     accepted: Tensor
     ids: Tensor
     manifest: dict[str, Any]
+    condition: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of samples."""
         return len(self.x)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns there are."""
+        return FIELDS if self.condition is None else (*FIELDS, "condition")
 
     @classmethod
     def join(cls, blocks: Iterable[Samples], manifest: dict[str, Any]) -> Samples:
@@ -59,7 +66,7 @@ class Samples:
         parts = list(blocks)
         if not parts:
             raise ValueError("no samples to join")
-        columns = {f: torch.cat([getattr(p, f) for p in parts]) for f in FIELDS}
+        columns = {f: torch.cat([getattr(p, f) for p in parts]) for f in parts[0].fields}
         return cls(**columns, manifest=manifest)
 
     def save(self, path: str | Path) -> Path:
@@ -69,7 +76,7 @@ class Samples:
             OutputError: If it cannot be written (a full disk, say); an older file is kept.
         """
         path = Path(path)
-        arrays = {f: getattr(self, f).cpu().numpy() for f in FIELDS}
+        arrays = {f: getattr(self, f).cpu().numpy() for f in self.fields}
         arrays["manifest"] = np.array(json.dumps(self.manifest))
         write_atomic(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         return path
@@ -83,7 +90,8 @@ class Samples:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                values = {f: torch.from_numpy(file[f]) for f in FIELDS}
+                names = [*FIELDS, *(f for f in ("condition",) if f in file)]
+                values = {f: torch.from_numpy(file[f]) for f in names}
                 return cls(**values, manifest=json.loads(str(file["manifest"])))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; write one with Samples.save") from None

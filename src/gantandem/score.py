@@ -121,10 +121,15 @@ class Ratio:
 
     def log_ratio(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Calibrated and corrected log ratio, (N,) float64."""
-        return self.from_logit(self.logit(x, cond))
+        return self.from_logit(self.logit(x, cond), cond)
 
-    def from_logit(self, logit: Tensor) -> Tensor:
-        """Calibrate and correct this network's own logits, (N,) float64."""
+    def from_logit(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Calibrate and correct this network's own logits, (N,) float64.
+
+        Args:
+            logit: (N,) of this network.
+            cond: (N, ...) conditions or None; a calibrator may have one map for each label.
+        """
         if self.calibrator is not None:
-            return self.calibrator(logit.double())
+            return self.calibrator(logit.double(), cond)
         return logit.double() - self.correction

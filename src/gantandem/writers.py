@@ -96,7 +96,7 @@ class PngWriter(Writer):
 
 
 class ParquetWriter(Writer):
-    """``samples.parquet``: a row for each sample, x and z flattened, shapes in the metadata."""
+    """``samples.parquet``: a row for each sample; x, z and condition flat, shapes in metadata."""
 
     def __init__(self, folder: Path, old: Sequence[Path] = ()) -> None:
         super().__init__(folder, old)
@@ -110,10 +110,14 @@ class ParquetWriter(Writer):
         columns = {"id": samples.ids.cpu().numpy()}
         for name in ("log_ratio", "steps", "attempts", "accepted"):
             columns[name] = getattr(samples, name).cpu().numpy()
-        for name in ("x", "z"):
-            flat = np.ascontiguousarray(getattr(samples, name).flatten(1).cpu().numpy())
+        arrays = {f: getattr(samples, f) for f in samples.fields if f in ("x", "z", "condition")}
+        for name, value in arrays.items():
+            if value.dim() == 1:  # labels
+                columns[name] = value.cpu().numpy()
+                continue
+            flat = np.ascontiguousarray(value.flatten(1).cpu().numpy())
             columns[name] = arrow.FixedSizeListArray.from_arrays(flat.reshape(-1), flat.shape[1])
-        shapes = {f"{name}_shape": str(tuple(getattr(samples, name).shape[1:])) for name in "xz"}
+        shapes = {f"{name}_shape": str(tuple(value.shape[1:])) for name, value in arrays.items()}
         table = arrow.table(columns).replace_schema_metadata(shapes)
         try:
             if self._file is None:
@@ -166,6 +170,5 @@ def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Wr
 
 
 def _rows(samples: Samples, start: int, stop: int | None) -> Samples:
-    fields = [field.name for field in dataclasses.fields(samples) if field.name != "manifest"]
-    parts = {name: getattr(samples, name)[start:stop] for name in fields}
+    parts = {name: getattr(samples, name)[start:stop] for name in samples.fields}
     return dataclasses.replace(samples, **parts)

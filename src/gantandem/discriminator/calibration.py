@@ -5,28 +5,36 @@ Calibrated values enter acceptance only: an isotonic map has no gradient.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.data.real import Real
-from gantandem.discriminator.parts import draw_all, split_real
+from gantandem.condition import is_labels
+from gantandem.data.real import RealData
+from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
 
+logger = logging.getLogger(__name__)
+
+CLASS_MIN = 100
+"""Fewer real or generated samples of a label do not make a map of their own."""
+
 
 class Calibrator(Protocol):
     """Maps (N,) float64 logits to (N,) calibrated log ratios."""
 
-    def __call__(self, logit: Tensor) -> Tensor:
-        """Calibrate."""
+    def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Calibrate; ``cond`` are the (N, ...) conditions, if there are any."""
         ...
 
     def config(self) -> dict[str, Any]:
@@ -50,7 +58,7 @@ class Isotonic:
     correction: float
     kind: ClassVar[str] = "isotonic"
 
-    def __call__(self, logit: Tensor) -> Tensor:
+    def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Interpolate the probability, then take log odds."""
         x = torch.tensor(self.logits, dtype=torch.float64, device=logit.device)
         y = torch.tensor(self.probs, dtype=torch.float64, device=logit.device)
@@ -81,7 +89,7 @@ class Platt:
     correction: float
     kind: ClassVar[str] = "platt"
 
-    def __call__(self, logit: Tensor) -> Tensor:
+    def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Map and clip."""
         odds = self.slope * logit + self.intercept
         return odds.clamp(-self.bound, self.bound) - self.correction
@@ -91,15 +99,56 @@ class Platt:
         return {"kind": self.kind, **asdict(self)}
 
 
+@dataclass(frozen=True)
+class PerClass:
+    """A map of its own for each label, and one fitted on all classes together for the others.
+
+    Args:
+        labels: With a map of their own.
+        maps: In the order of ``labels``.
+        pooled: For every other label.
+    """
+
+    labels: tuple[int, ...]
+    maps: tuple[Calibrator, ...]
+    pooled: Calibrator
+    kind: ClassVar[str] = "per-class"
+
+    def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Map every logit by the map of its label.
+
+        Raises:
+            InputError: If the labels are missing.
+        """
+        if cond is None or not is_labels(cond):
+            raise InputError("a calibration per class needs the label of every sample, (N,) int64")
+        log_ratio = self.pooled(logit)
+        for label, single in zip(self.labels, self.maps, strict=True):
+            log_ratio = torch.where(cond == label, single(logit), log_ratio)
+        return log_ratio
+
+    def config(self) -> dict[str, Any]:
+        """The fitted constants."""
+        return {
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "maps": [single.config() for single in self.maps],
+            "pooled": self.pooled.config(),
+        }
+
+
 def make_calibrator(config: dict[str, Any]) -> Calibrator:
     """Build a calibrator from what ``config()`` gave.
 
     Raises:
         ConfigError: If the kind is unknown or a constant is missing.
     """
-    kinds = {"isotonic": Isotonic, "platt": Platt}
+    kinds: dict[str, Any] = {"isotonic": Isotonic, "platt": Platt, "per-class": PerClass}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"}
     try:
+        if config["kind"] == PerClass.kind:
+            values["maps"] = tuple(map(make_calibrator, config["maps"]))
+            values["pooled"] = make_calibrator(config["pooled"])
         return kinds[config["kind"]](**values)
     except (KeyError, TypeError) as error:
         raise ConfigError(f"calibrator: cannot be read from {config} ({error})") from None
@@ -138,10 +187,11 @@ def fit_platt(logit: np.ndarray, label: np.ndarray) -> Platt:
 
 def calibrate(
     gan: GAN,
-    real: Real | Tensor,
+    real: RealData,
     *,
     proposal: Mover | Selector | None = None,
     method: Literal["isotonic", "platt"] = "isotonic",
+    per_class: bool = False,
     n: int | None = None,
     width: int | None = None,
 ) -> GAN:
@@ -149,9 +199,12 @@ def calibrate(
 
     Args:
         gan: With a ratio for the law.
-        real: (N, *x_shape) real samples, or a ``Real``; its ``calibrate`` part is used.
+        real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``;
+            its ``calibrate`` part is used.
         proposal: The mover whose law it is; None takes the GAN's, or ``Direct()``.
         method: ``"isotonic"`` (any monotone error, needs some thousand samples) or ``"platt"``.
+        per_class: Fit a map for each label of a GAN with class labels. A label with fewer than
+            100 real or 100 generated samples keeps the map fitted on all classes, which is logged.
         n: Generated samples; None for as many as real ones.
         width: Lanes.
 
@@ -159,47 +212,90 @@ def calibrate(
         A new GAN; gradients stay those of the uncalibrated network.
 
     Raises:
-        InputError: If the method is unknown.
+        InputError: If the method is unknown, the conditions do not fit the GAN, or
+            ``per_class`` is asked where conditions are no labels.
         LawMismatchError: If no ratio was fitted on that law.
     """
     fits = {"isotonic": fit_isotonic, "platt": fit_platt}
     if method not in fits:
         raise InputError(f"calibrate method: got {method!r}, allowed are 'isotonic' and 'platt'")
-    mover, label, logit, passes = score_law(gan, real, "calibrate", proposal, n, width)
-    law = gan.law(mover)
-    calibrator = fits[method](logit, label)
-    ratio = replace(gan.ratio(mover, quiet=True), calibrator=calibrator, diagnosis=None)
-    new = gan.with_ratio(law, ratio)
-    new.setup_passes += passes
+    scored = score_law(gan, real, "calibrate", proposal, n, width)
+    calibrator: Calibrator = fits[method](scored.score, scored.label)
+    if per_class:
+        calibrator = _fit_per_class(fits[method], calibrator, scored)
+    ratio = replace(gan.ratio(scored.mover, quiet=True), calibrator=calibrator, diagnosis=None)
+    new = gan.with_ratio(gan.law(scored.mover), ratio)
+    new.setup_passes += scored.passes
     return new
+
+
+def _fit_per_class(
+    fit: Callable[[np.ndarray, np.ndarray], Calibrator], pooled: Calibrator, scored: Scored
+) -> PerClass:
+    if scored.cond is None or not is_labels(scored.cond):
+        raise InputError(
+            "calibrate per_class: allowed where the GAN's condition is a class label, (N,) int64; "
+            f"this GAN has {'no condition' if scored.cond is None else 'tensors'}"
+        )
+    maps: dict[int, Calibrator] = {}
+    few: list[int] = []
+    for label in scored.cond.unique().tolist():
+        own = (scored.cond == label).numpy()
+        real = int(scored.label[own].sum())
+        if min(real, int(own.sum()) - real) < CLASS_MIN:
+            few.append(label)
+        else:
+            maps[label] = fit(scored.score[own], scored.label[own])
+    if few:
+        logger.warning(
+            "calibrate per_class: labels %s have fewer than %d real or generated samples and keep "
+            "the map of all classes together",
+            few,
+            CLASS_MIN,
+        )
+    return PerClass(tuple(maps), tuple(maps.values()), pooled)
+
+
+class Scored(NamedTuple):
+    """Scores of real samples and proposals.
+
+    ``mover`` is prepared, ``label`` (N,) 1 for real and 0 for generated, ``score`` (N,) logits or
+    calibrated log ratios, ``cond`` (N, ...) conditions or None, ``passes`` what was spent.
+    """
+
+    mover: Mover
+    label: np.ndarray
+    score: np.ndarray
+    cond: Tensor | None
+    passes: int
 
 
 def score_law(
     gan: GAN,
-    real: Real | Tensor,
+    real: RealData,
     part: Literal["calibrate", "test"],
     proposal: Mover | Selector | None,
     n: int | None,
     width: int | None,
     *,
     calibrated: bool = False,
-) -> tuple[Mover, np.ndarray, np.ndarray, int]:
-    """Score a part of the real data and as many proposals of a law.
-
-    Returns:
-        The prepared mover, (N,) labels (1 real, 0 generated), (N,) logits (or calibrated log
-        ratios), and the passes spent.
-    """
-    held: Tensor = getattr(split_real(real), part)
+) -> Scored:
+    """Score a part of the real data and as many proposals of a law, under the same conditions."""
+    held = parts_for(gan, real, f"{part} real").rows(part)
     chosen = proposal or gan.proposal or Direct()
     mover, _ = prepare(gan, chosen.proposal if isinstance(chosen, Selector) else chosen)
     ratio = gan.ratio(mover, quiet=True)
-    drawn = draw_all(gan, mover, n or len(held), part, width=width)
+    asked = asked_alike(gan, held, part)
+    drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
     score = ratio.log_ratio if calibrated else ratio.logit
     with gan.frozen():
         scores = [
-            torch.cat([score(x.to(gan.device)).double() for x in values.split(1000)]).cpu().numpy()
-            for values in (held, drawn.x)
+            torch.cat([score(*rows.to(gan.device)).double() for rows in both.split(1000)])
+            for both in (held, drawn.rows)
         ]
     label = np.repeat([1.0, 0.0], [len(scores[0]), len(scores[1])])
-    return mover, label, np.concatenate(scores), drawn.passes + len(label)
+    cond = None
+    if held.cond is not None and drawn.cond is not None:
+        cond = torch.cat([held.cond.cpu(), drawn.cond.cpu()])
+    spent = drawn.passes + len(label)
+    return Scored(mover, label, torch.cat(scores).cpu().numpy(), cond, spent)

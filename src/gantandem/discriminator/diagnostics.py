@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from gantandem.data.real import Real
+from gantandem.condition import is_labels
+from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
@@ -33,6 +33,7 @@ class Diagnosis:
         n_real: Real samples.
         n_generated: Proposals.
         law: Whose.
+        by_class: The Brier score of each label, for a GAN with class labels.
     """
 
     brier: float
@@ -45,6 +46,7 @@ class Diagnosis:
     n_real: int
     n_generated: int
     law: str = ""
+    by_class: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -101,7 +103,7 @@ def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Dia
 
 def diagnose(
     gan: GAN,
-    real: Real | Tensor,
+    real: RealData,
     *,
     proposal: Mover | Selector | None = None,
     n: int | None = None,
@@ -114,19 +116,27 @@ def diagnose(
 
     Args:
         gan: With a ratio for the law.
-        real: (N, *x_shape) real samples, or a ``Real``; its ``test`` part is used.
+        real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``;
+            its ``test`` part is used.
         proposal: The mover whose law it is; None takes the GAN's, or ``Direct()``.
         n: Generated samples; None for as many as real ones.
         width: Lanes.
 
     Raises:
+        InputError: If the conditions do not fit the GAN.
         LawMismatchError: If no ratio was fitted on that law.
         NotARatioError: If only a critic is at hand.
     """
-    mover, label, log_ratio, _ = score_law(gan, real, "test", proposal, n, width, calibrated=True)
-    odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))
+    scored = score_law(gan, real, "test", proposal, n, width, calibrated=True)
+    label = scored.label
+    odds = scored.score + math.log(label.sum() / (len(label) - label.sum()))
     prob = 0.5 * (1 + np.tanh(odds / 2))
-    law = gan.law(mover)
+    law = gan.law(scored.mover)
     diagnosis = replace(diagnose_probs(prob, label), law=law)
+    if scored.cond is not None and is_labels(scored.cond):
+        error = (prob - label) ** 2
+        of = scored.cond.numpy()
+        by_class = {str(c): float(error[of == c].mean()) for c in np.unique(of)}
+        diagnosis = replace(diagnosis, by_class=by_class)
     gan.ratios[law] = replace(gan.ratios[law], diagnosis=diagnosis)
     return diagnosis

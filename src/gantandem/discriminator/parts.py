@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantandem.data.real import Real
+from gantandem.condition import check_condition
+from gantandem.data.real import PARTS, Real, RealData, Rows
 from gantandem.engine import Run
 from gantandem.errors import DataError
 from gantandem.gan import GAN
@@ -19,19 +21,56 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 
 MIN_REAL = 40
+T = TypeVar("T", Tensor, Rows)
 
 
-def split_real(real: Real | Tensor, seed: int = 0) -> Real:
-    """Split real samples once: 70% to fit, 10% each to select, calibrate and test.
-
-    A ``Real`` is already split and comes back as it is. The split depends on the data's number
-    and the seed alone, so that every call sees the same parts.
+def parts_for(gan: GAN, real: RealData, where: str, seed: int = 0) -> Real:
+    """Split real samples, and check that they bring the conditions that this GAN needs.
 
     Raises:
-        DataError: If there are too few samples, or some are not finite.
+        DataError: If there are too few samples, some are not finite, or a count is wrong.
+        InputError: If conditions are missing, superfluous or of another kind.
+    """
+    parts = split_real(real, seed)
+    for part in PARTS:
+        x, cond = parts.rows(part)
+        check_condition(gan._example_conditions(), cond, len(x), where)
+    return parts
+
+
+def asked_alike(gan: GAN, part: Rows, purpose: str) -> GAN:
+    """The GAN asked for the conditions of real samples, shuffled; itself if it has none.
+
+    Real and generated samples then have one law of conditions, and what tells them apart is the
+    ratio of x given its condition: exact for whatever conditions are asked for later.
+    """
+    if part.cond is None:
+        return gan
+    order = torch.randperm(len(part.cond), generator=Key(0).fold(purpose).generator())
+    return gan.with_condition(part.cond[order].to(gan.device))
+
+
+def split_real(real: RealData, seed: int = 0) -> Real:
+    """Split real samples once: 70% to fit, 10% each to select, calibrate and test.
+
+    A ``Real`` is already split and comes back as it is; conditions are split as their samples.
+    The split depends on the data's number and the seed alone, so that every call sees the same
+    parts.
+
+    Raises:
+        DataError: If there are too few samples, some are not finite, or there are not as many
+            conditions.
     """
     if isinstance(real, Real):
         return real
+    if isinstance(real, tuple):
+        x, cond = real
+        if len(x) != len(cond):
+            raise DataError(
+                f"real: {len(x)} samples came with {len(cond)} conditions; every sample needs one "
+                "condition, in the same order"
+            )
+        return replace(split_real(x, seed), conditions=_cut(cond, seed))
     if real.dim() < 2 or len(real) < MIN_REAL:
         raise DataError(
             f"real: got shape {tuple(real.shape)}; at least {MIN_REAL} samples (N, *x_shape) are "
@@ -39,21 +78,33 @@ def split_real(real: Real | Tensor, seed: int = 0) -> Real:
         )
     if not bool(real.isfinite().all()):
         raise DataError("real: some values are NaN or infinite; remove those samples")
-    order = torch.randperm(len(real), generator=Key(seed).fold("split real").generator())
-    tenth = len(real) // 10
-    cuts = (len(real) - 3 * tenth, tenth, tenth, tenth)
-    fit, select, held, test = (real[index] for index in order.split(cuts))
+    return _cut(real, seed)
+
+
+def _cut(values: Tensor, seed: int) -> Real:
+    order = torch.randperm(len(values), generator=Key(seed).fold("split real").generator())
+    tenth = len(values) // 10
+    cuts = (len(values) - 3 * tenth, tenth, tenth, tenth)
+    fit, select, held, test = (values[index] for index in order.split(cuts))
     return Real(fit=fit, select=select, calibrate=held, test=test)
 
 
-def batches(x: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def batches(rows: T, size: int, generator: torch.Generator) -> Iterator[T]:
     """Endless shuffled batches; a set smaller than a batch is drawn from with replacement."""
-    if len(x) < size:
+    count = len(rows if isinstance(rows, Tensor) else rows.x)
+    if count < size:
         while True:
-            yield x[torch.randint(len(x), (size,), generator=generator)]
+            yield take(rows, torch.randint(count, (size,), generator=generator))
     while True:
-        order = torch.randperm(len(x), generator=generator)
-        yield from (x[index] for index in order[: len(x) - len(x) % size].split(size))
+        order = torch.randperm(count, generator=generator)
+        yield from (take(rows, index) for index in order[: count - count % size].split(size))
+
+
+def take(rows: T, index: Tensor) -> T:
+    """The samples at some places, with their conditions."""
+    if isinstance(rows, Tensor):
+        return rows[index.to(rows.device)]
+    return rows.map(lambda value: value[index.to(value.device)])
 
 
 def draw(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Run:
@@ -63,11 +114,17 @@ def draw(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = No
 
 @dataclass
 class Drawn:
-    """Proposals of a law: x (N, *x_shape), their ids, and the passes spent."""
+    """Proposals of a law: x (N, *x_shape), their conditions, ids, and the passes spent."""
 
     x: Tensor
+    cond: Tensor | None
     ids: Tensor
     passes: int
+
+    @property
+    def rows(self) -> Rows:
+        """The samples with their conditions."""
+        return Rows(self.x, self.cond)
 
 
 def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Drawn:
@@ -75,15 +132,16 @@ def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None 
     run = draw(gan, mover, n, purpose, width=width)
     blocks = list(run.blocks())
     x, ids, sound = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids", "accepted"))
-    return Drawn(x[sound], ids[sound], run.passes)
+    return Drawn(x[sound], gan.conditions(ids[sound]), ids[sound], run.passes)
 
 
-def logits(score: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
+def logits(score: nn.Module, rows: Tensor | Rows, batch: int = 1000) -> Tensor:
     """Score a set in eval mode, (N,); every module gets its own mode back."""
+    rows = Rows(rows) if isinstance(rows, Tensor) else rows
     training = [module for module in score.modules() if module.training]
     score.eval()
     with torch.no_grad():
-        out = torch.cat([_column(score(part)) for part in x.split(batch)])
+        out = torch.cat([_column(score, part) for part in rows.split(batch)])
     for module in training:  # not score.train(): that would wake the normalisation layers
         module.training = True
     return out
@@ -97,13 +155,14 @@ def seeded(key: Key, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _column(raw: Tensor) -> Tensor:
+def _column(network: nn.Module, rows: Rows) -> Tensor:
+    raw = network(rows.x) if rows.cond is None else network(rows.x, rows.cond)
     return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
 
 
-def contrast(network: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+def contrast(network: nn.Module, real: Rows, made: Rows) -> Tensor:
     """Logistic loss of real against generated, in nats: its minimum is at log p_real / p_made."""
-    on_real, on_made = _column(network(real)), _column(network(made))
+    on_real, on_made = _column(network, real), _column(network, made)
     return 0.5 * (F.softplus(-on_real).mean() + F.softplus(on_made).mean())
 
 

@@ -11,15 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantandem.data.real import Real
+from gantandem.condition import is_labels
+from gantandem.data.real import PARTS, Real, RealData, Rows
 from gantandem.discriminator.parts import (
+    asked_alike,
     batches,
     contrast,
     draw_all,
     frozen_copy,
     logits,
+    parts_for,
     seeded,
-    split_real,
     trainable,
 )
 from gantandem.errors import InputError
@@ -39,7 +41,7 @@ HELD_OUT = 0.1
 
 def fit_ratio(
     gan: GAN,
-    real: Real | Tensor,
+    real: RealData,
     *,
     proposal: Mover | Selector | None = None,
     network: nn.Module | None = None,
@@ -60,13 +62,17 @@ def fit_ratio(
     proposals and the real data's ``select`` part are held out; the weights of the lowest held-out
     loss are kept.
 
+    For a conditional GAN the ratio is that of x given its condition, log p_data(x | c) /
+    p_law(x | c): the law's proposals are asked for the conditions of the real samples, shuffled.
+
     Args:
         gan: Networks and latent.
-        real: (N, *x_shape) real samples, or a ``Real`` split in parts.
+        real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``
+            split in parts.
         proposal: The mover whose law it is (of a selector its proposal); None takes the one the
             GAN was shaped for, or ``Direct()``.
         network: What to fit, left unchanged (a copy is trained); None starts from the guide, or
-            without one from a new network that suits the data's shape.
+            without one from a new network that suits the shapes of the data and conditions.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
         pool: Proposals drawn from the law.
         schedule: (updates, learning rate) of AdamW, one after the other.
@@ -81,23 +87,25 @@ def fit_ratio(
         A new GAN that holds the ratio under the law's name.
 
     Raises:
-        InputError: If a setting is not allowed.
+        InputError: If a setting is not allowed, or the conditions do not fit the GAN.
         DataError: If the real samples are too few or not finite.
     """
     check_positive("fit_ratio pool", pool, integer=True)
     check_positive("fit_ratio batch", batch, integer=True)
     if not schedule:
         raise InputError("fit_ratio schedule: got none, allowed are (updates, learning rate) pairs")
-    parts = split_real(real, seed)
+    parts = parts_for(gan, real, "fit_ratio real", seed)
     if gan.spread is None:
-        gan = gan.observe(parts.fit)
+        gan = gan.observe(*parts.rows("fit"))
     mover, _ = prepare(gan, _mover(gan, proposal))
     law = gan.law(mover)
-    drawn = draw_all(gan, mover, pool, "fit ratio", width=width)
+    asked = asked_alike(gan, parts.rows("fit"), "fit ratio")
+    drawn = draw_all(asked, mover, pool, "fit ratio", width=width)
     held = max(1, int(HELD_OUT * len(drawn.x)))
-    out_made, made = drawn.x[:held], drawn.x[held:]
+    out_made = drawn.rows.map(lambda value: value[:held])
+    made = drawn.rows.map(lambda value: value[held:])
     if network is None:
-        network, spec = _start(gan, drawn.x, seed)
+        network, spec = _start(gan, parts, drawn.rows, seed)
     fitted = _fit(
         trainable(network), parts, made, out_made, schedule, batch, weight_decay, seed, progress
     )
@@ -108,7 +116,7 @@ def fit_ratio(
         shipped = new.specs.get("discriminator") or new.specs.get("guide", {})
         specs = {**new.specs, "discriminator": shipped, "guide": dict(spec or {})}
         new = new.replace(guide=ratio.score, specs=specs)
-        new = new.observe(parts.fit)
+        new = new.observe(*parts.rows("fit"))
     return new
 
 
@@ -117,23 +125,40 @@ def _mover(gan: GAN, proposal: Mover | Selector | None) -> Mover:
     return chosen.proposal if isinstance(chosen, Selector) else chosen
 
 
-def _start(gan: GAN, x: Tensor, seed: int) -> tuple[nn.Module, dict[str, Any]]:
-    """The guide's weights, or a new network for the data's shape."""
+def _start(gan: GAN, parts: Real, made: Rows, seed: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The guide's weights, or a new network for the shapes of the data and conditions."""
+    x, cond = made
     if gan.guide is not None and gan.guide.output == "logit" and x.dim() == 2:
         return gan.guide.network, dict(gan.specs.get("guide", {}))
     from gantandem.nets import build
     from gantandem.nets.ratio import ratio_spec
 
-    spec = ratio_spec(tuple(x.shape[1:]))
+    shape = tuple(x.shape[1:])
+    if cond is None:
+        spec = ratio_spec(shape)
+    elif is_labels(cond):
+        spec = ratio_spec(shape, classes=_classes(gan, parts))
+    else:
+        spec = ratio_spec(shape, cond_shape=tuple(cond.shape[1:]) or (1,))
     with seeded(Key(seed).fold("ratio network"), x.device):
         return build(spec).to(x.device), spec
+
+
+def _classes(gan: GAN, parts: Real) -> int:
+    """One more than the largest label, of the real samples and of those the GAN is asked for."""
+    known = [getattr(parts.conditions, part) for part in PARTS]
+    known.append(gan.condition if isinstance(gan.condition, Tensor) else gan._example_conditions())
+    low, high = min(int(v.min()) for v in known), max(int(v.max()) for v in known)
+    if low < 0:
+        raise InputError(f"fit_ratio: got the label {low}; labels are 0, 1, ...")
+    return high + 1
 
 
 def _fit(
     own: nn.Module,
     parts: Real,
-    made: Tensor,
-    out_made: Tensor,
+    made: Rows,
+    out_made: Rows,
     schedule: Sequence[tuple[int, float]],
     batch: int,
     weight_decay: float,
@@ -141,14 +166,15 @@ def _fit(
     progress: bool | None,
 ) -> nn.Module:
     key = Key(seed).fold("fit ratio")
-    real = batches(parts.fit, batch, key.fold("real").generator())
+    device = made.x.device
+    real = batches(parts.rows("fit"), batch, key.fold("real").generator())
     fake = batches(made, batch, key.fold("made").generator())
-    out_real = parts.select[: max(len(out_made), 1)].to(made.device)
+    out_real = next(parts.rows("select").split(max(len(out_made.x), 1))).to(device)
     best: tuple[float, dict[str, Tensor]] = (float("inf"), {})
     optimizer = torch.optim.AdamW(own.parameters(), lr=schedule[0][1], weight_decay=weight_decay)
     total = sum(updates for updates, _ in schedule)
     rates = [rate for updates, rate in schedule for _ in range(updates)]
-    with seeded(key, made.device), track(total, "fit ratio", progress) as update:
+    with seeded(key, device), track(total, "fit ratio", progress) as update:
         for step in range(total + 1):
             if step % CHECK_EVERY == 0 or step == total:
                 loss = _held_out(own, out_real, out_made)
@@ -158,7 +184,7 @@ def _fit(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = rates[step]
-            loss = contrast(own, next(real).to(made.device), next(fake))
+            loss = contrast(own, next(real).to(device), next(fake))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -168,6 +194,6 @@ def _fit(
     return frozen_copy(own)
 
 
-def _held_out(own: nn.Module, real: Tensor, made: Tensor) -> float:
+def _held_out(own: nn.Module, real: Rows, made: Rows) -> float:
     on_real, on_made = logits(own, real), logits(own, made)
     return float(0.5 * (F.softplus(-on_real).mean() + F.softplus(on_made).mean()))

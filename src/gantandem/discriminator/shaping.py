@@ -17,15 +17,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gantandem.data.real import Real
+from gantandem.data.real import Real, RealData, Rows
 from gantandem.discriminator.parts import (
+    asked_alike,
     batches,
     contrast,
     draw_all,
     frozen_copy,
     logits,
+    parts_for,
     seeded,
-    split_real,
+    take,
     trainable,
 )
 from gantandem.errors import InputError
@@ -45,7 +47,7 @@ Distance = Callable[[Tensor, Tensor], float]
 
 def shape(
     gan: GAN,
-    real: Real | Tensor,
+    real: RealData,
     *,
     refine: Refine | None = None,
     defensive: float = 0.5,
@@ -71,7 +73,8 @@ def shape(
 
     Args:
         gan: With a discriminator to start from.
-        real: (N, *x_shape) real samples, or a ``Real`` split in parts.
+        real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``
+            split in parts. Samples are refined under the conditions of real ones.
         refine: The refinement to shape for; None for the one the GAN was shaped for, or
             ``Refine(defensive=defensive)``.
         defensive: Share of widened starts in that default; 0 switches them off. They let
@@ -85,7 +88,7 @@ def shape(
         check_every: Updates between two comparisons.
         check_samples: Refined samples of a comparison.
         distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
-            unless given.
+            unless given. It does not see conditions.
         tie: A later guide is kept if it is at most this share farther than the nearest so far:
             such differences are noise of the comparison, and a later guide has learnt more.
             The unshaped guide must be beaten outright.
@@ -108,8 +111,8 @@ def shape(
     if recipe not in ("pool", "paper"):
         raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
     guide = gan.need_guide("shape")
-    parts = split_real(real, seed)
-    gan = gan.observe(parts.fit).replace(shaped=True)
+    parts = parts_for(gan, real, "shape real", seed)
+    gan = gan.observe(*parts.rows("fit")).replace(shaped=True)
     mover = refine or gan.proposal or Refine(defensive=defensive)
     if not isinstance(mover, Refine):
         raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
@@ -126,7 +129,7 @@ def shape(
     shaper = _Shaper(working, own, mover, parts, key, width, batch, replay)
     best, history = (float("inf"), guide.network), []
     begin = time.perf_counter()
-    every = batches(parts.fit, batch, key.fold("real").generator())
+    every = batches(parts.rows("fit"), batch, key.fold("real").generator())
     if recipe == "paper":
         optimizer: torch.optim.Optimizer = torch.optim.SGD(own.parameters(), lr=learning_rate)
     else:
@@ -148,7 +151,7 @@ def shape(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
             made = shaper.fresh() if recipe == "paper" else shaper.pooled()
-            loss = contrast(own, next(every).to(made.device), made)
+            loss = contrast(own, next(every).to(made.x.device), made)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -159,7 +162,7 @@ def shape(
             "started from; try a smaller step_size, another layer or more updates"
         )
     shaped = gan.replace(guide=Score(best[1], score.output), history=tuple(history))
-    shaped = shaped.observe(parts.fit)
+    shaped = shaped.observe(*parts.rows("fit"))
     shaped.setup_passes += shaper.passes
     return shaped.replace(proposal=mover)
 
@@ -178,16 +181,18 @@ class _Shaper:
         batch: int,
         replay: int,
     ) -> None:
-        self.gan, self.own, self.mover, self.parts, self.key = gan, own, mover, parts, key
+        self.own, self.mover, self.key = own, mover, key
+        self.gan = asked_alike(gan, parts.rows("fit"), "shape")
+        self.held_out = parts.rows("select")
         self.batch, self.replay = batch, max(replay, batch)
         self.width = width or (batch + 15) // 16 * 16
         self.drawn = 0
         self.passes = 0
-        self._buffer: Tensor | None = None
+        self._buffer: Rows | None = None
         self._filled = self._at = 0
         self._pick = key.fold("negatives").generator()
         self._pool = LanePool(
-            gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
+            self.gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
         )
 
     def _tickets(self, count: int) -> Tickets:
@@ -195,14 +200,14 @@ class _Shaper:
         self.drawn += count
         return Tickets(ids, torch.zeros_like(ids))
 
-    def pooled(self) -> Tensor:
+    def pooled(self) -> Rows:
         """Move the pool by one step; a batch of recently finished proposals."""
         self._advance()
         while self._filled < self.batch:
             self._advance()
         assert self._buffer is not None
         index = torch.randint(self._filled, (self.batch,), generator=self._pick)
-        return self._buffer[index.to(self._buffer.device)]
+        return take(self._buffer, index)
 
     def _advance(self) -> None:
         with self.gan.frozen():
@@ -211,33 +216,38 @@ class _Shaper:
         self.passes += self.mover.cost().step * self.width
         if done is None:
             return
+        sound = done.x.flatten(1).isfinite().all(1).nonzero().squeeze(1)[: self.replay]
+        made = take(Rows(done.x, self.gan.conditions(done.id)), sound)
         if self._buffer is None:
-            self._buffer = done.x.new_zeros(self.replay, *done.x.shape[1:])
-        x = done.x[done.x.flatten(1).isfinite().all(1)][: self.replay]
-        places = (torch.arange(len(x), device=x.device) + self._at) % self.replay
-        self._buffer[places] = x
-        self._at = (self._at + len(x)) % self.replay
-        self._filled = min(self._filled + len(x), self.replay)
+            self._buffer = made.map(lambda value: value.new_zeros(self.replay, *value.shape[1:]))
+        count = len(sound)
+        places = (torch.arange(count, device=sound.device) + self._at) % self.replay
+        for kept, new in zip(self._buffer, made, strict=True):
+            if kept is not None and new is not None:
+                kept[places] = new
+        self._at = (self._at + count) % self.replay
+        self._filled = min(self._filled + count, self.replay)
 
-    def fresh(self) -> Tensor:
+    def fresh(self) -> Rows:
         """A fresh batch, refined to its end: what the published loop does."""
         purpose = f"fresh {self.key.seed} {self.drawn}"
         self.drawn += 1
         drawn = draw_all(self.gan, self.mover, self.batch, purpose, width=self.width)
         self.passes += drawn.passes
-        return drawn.x
+        return drawn.rows
 
     def check(self, distance: Distance, count: int, step: int) -> dict[str, Any]:
         """Compare samples refined by the guide as it stands with held-out real data."""
         mover = replace(self.mover, defensive=0.0)
-        drawn = draw_all(self.gan, mover, count, "shape check", width=self.width)
+        gan = asked_alike(self.gan, self.held_out, "shape check")
+        drawn = draw_all(gan, mover, count, "shape check", width=self.width)
         self.passes += drawn.passes
-        real = self.parts.select[:count].to(drawn.x.device)
-        on_real, on_made = logits(self.own, real), logits(self.own, drawn.x)
+        real = next(self.held_out.split(count)).to(drawn.x.device)
+        on_real, on_made = logits(self.own, real), logits(self.own, drawn.rows)
         brier = 0.5 * (on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean())
         return {
             "update": step,
-            "distance": distance(drawn.x, real),
+            "distance": distance(drawn.x, real.x),
             "brier": float(brier),
             "logit_real": float(on_real.mean()),
             "logit_refined": float(on_made.mean()),

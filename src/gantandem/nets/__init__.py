@@ -13,7 +13,7 @@ from gantandem.errors import ConfigError
 from gantandem.nets.classifier import MNISTClassifier
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
-from gantandem.nets.ratio import ConvRatio
+from gantandem.nets.ratio import ConditionalRatio, ConvRatio
 from gantandem.nets.weights import load_weights, save_weights
 
 __all__ = ["NETS", "build", "load_weights", "save_weights"]
@@ -25,6 +25,7 @@ NETS: dict[str, type[nn.Module]] = {
     "infogan-discriminator": InfoGANDiscriminator,
     "mnist-classifier": MNISTClassifier,
     "conv-ratio": ConvRatio,
+    "conditional-ratio": ConditionalRatio,
 }
 
 

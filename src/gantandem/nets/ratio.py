@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from gantandem.nets.mlp import MLPDiscriminator
 
 
 class ConvRatio(nn.Module):
@@ -50,9 +54,73 @@ class ConvRatio(nn.Module):
         return self.main(x).squeeze(1)
 
 
-def ratio_spec(x_shape: tuple[int, ...]) -> dict[str, Any]:
-    """Describe a ratio network for a data shape: convolutions for (C, H, W), else an MLP."""
-    if len(x_shape) == 3 and min(x_shape[1:]) >= 4:
+class ConditionalRatio(nn.Module):
+    """A ratio network that sees the condition beside the data: logits (N,).
+
+    A label becomes a learnt vector. Vectors are appended to flat data, and to images as constant
+    channels; a condition that is itself an image of the same size is appended as channels.
+
+    Args:
+        x_shape: Of one sample.
+        classes: Number of labels, 0 to classes - 1; 0 where conditions are tensors.
+        cond_shape: Of one condition, where conditions are tensors.
+        features: Size of a label's vector.
+
+    Raises:
+        ValueError: If neither labels nor a shape of conditions are given, or both.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        classes: int = 0,
+        cond_shape: Sequence[int] = (),
+        features: int = 8,
+    ) -> None:
+        super().__init__()
+        if bool(classes) == bool(cond_shape):
+            raise ValueError("conditional-ratio takes either classes or cond_shape")
+        self.embedding = nn.Embedding(classes, features) if classes else None
+        shape, cond_shape = tuple(x_shape), tuple(cond_shape)
+        self.image = _is_image(shape)
+        aligned = self.image and len(cond_shape) == 3 and cond_shape[1:] == shape[1:]
+        size = features if classes else cond_shape[0] if aligned else math.prod(cond_shape)
+        self.aligned = aligned
+        joint = (shape[0] + size, *shape[1:]) if self.image else (math.prod(shape) + size,)
+        body = ratio_spec(joint)
+        kind = ConvRatio if body.pop("net") == "conv-ratio" else MLPDiscriminator
+        self.body = kind(**body)
+
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        """Return logits (N,) of samples (N, *x_shape) with conditions (N,) or (N, *cond_shape)."""
+        beside = cond.to(x.dtype) if self.embedding is None else self.embedding(cond)
+        if not self.image:
+            return self.body(torch.cat([x.flatten(1), beside.reshape(len(x), -1)], 1))
+        if not self.aligned:
+            beside = beside.reshape(len(x), -1)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.body(torch.cat([x, beside], 1))
+
+
+def _is_image(x_shape: tuple[int, ...]) -> bool:
+    return len(x_shape) == 3 and min(x_shape[1:]) >= 4
+
+
+def ratio_spec(
+    x_shape: tuple[int, ...], classes: int = 0, cond_shape: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """Describe a ratio network for a data shape: convolutions for (C, H, W), else an MLP.
+
+    Args:
+        x_shape: Of one sample.
+        classes: Number of labels of conditional data, or 0.
+        cond_shape: Of one condition that is a tensor, or empty.
+    """
+    if classes:
+        return {"net": "conditional-ratio", "x_shape": list(x_shape), "classes": classes}
+    if cond_shape:
+        spec = {"net": "conditional-ratio", "x_shape": list(x_shape)}
+        return {**spec, "cond_shape": list(cond_shape)}
+    if _is_image(x_shape):
         channels, height, width = x_shape
         return {"net": "conv-ratio", "channels": channels, "height": height, "width": width}
     return {"net": "mlp-discriminator", "data_dim": math.prod(x_shape), "width": 128, "layers": 4}
