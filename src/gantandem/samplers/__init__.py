@@ -8,7 +8,11 @@ from gantandem.samplers.base import Chain, Cost, Moved, Mover, Proposal, Selecto
 from gantandem.samplers.base import from_config as from_config
 from gantandem.samplers.base import to_config as to_config
 from gantandem.samplers.collaborative import collaborative
+from gantandem.samplers.dgflow import DGFlow
 from gantandem.samplers.direct import Direct
+from gantandem.samplers.dot import DOT
+from gantandem.samplers.langevin import MALA, ULA
+from gantandem.samplers.latent_opt import LatentOpt
 from gantandem.samplers.metropolis import Metropolis
 from gantandem.samplers.refine import Refine
 from gantandem.samplers.rejection import DRS, OBRS, Rejection
@@ -18,6 +22,11 @@ from gantandem.samplers.reweighted import LatentReweight
 SAMPLERS: dict[str, type[Any]] = {
     "direct": Direct,
     "refine": Refine,
+    "dgflow": DGFlow,
+    "dot": DOT,
+    "latent_opt": LatentOpt,
+    "ula": ULA,
+    "mala": MALA,
     "metropolis": Metropolis,
     "rejection": Rejection,
     "drs": DRS,
@@ -29,14 +38,19 @@ SAMPLERS: dict[str, type[Any]] = {
 """Built-in samplers by name; ``"module:Name"`` reaches anything else."""
 
 __all__ = [
+    "DOT",
     "DRS",
     "ISIR",
+    "MALA",
     "OBRS",
     "SAMPLERS",
     "SIR",
+    "ULA",
     "Chain",
     "Cost",
+    "DGFlow",
     "Direct",
+    "LatentOpt",
     "LatentReweight",
     "Metropolis",
     "Moved",
