@@ -11,6 +11,7 @@ from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.dgflow import DGFlow
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.dot import DOT
+from gantandem.samplers.ex2mcmc import Ex2MCMC
 from gantandem.samplers.langevin import MALA, ULA
 from gantandem.samplers.latent_opt import LatentOpt
 from gantandem.samplers.metropolis import Metropolis
@@ -27,6 +28,7 @@ SAMPLERS: dict[str, type[Any]] = {
     "latent_opt": LatentOpt,
     "ula": ULA,
     "mala": MALA,
+    "ex2mcmc": Ex2MCMC,
     "metropolis": Metropolis,
     "rejection": Rejection,
     "drs": DRS,
@@ -50,6 +52,7 @@ __all__ = [
     "Cost",
     "DGFlow",
     "Direct",
+    "Ex2MCMC",
     "LatentOpt",
     "LatentReweight",
     "Metropolis",
