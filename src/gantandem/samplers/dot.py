@@ -131,7 +131,7 @@ class DOT:
 
     def _steepest(self, gan: GAN, key: Key) -> float:
         """k_eff: the largest |difference of D| / ||difference|| over the pilot pairs."""
-        guide, top = gan.need_guide("dot"), 0.0
+        guide, slopes = gan.need_guide("dot"), []
         for ids in torch.arange(self.pairs, device=gan.device).split(256):
             cond = gan.conditions(ids)
             z1, z2 = (gan.latent.draw(key, ids, attempt) for attempt in (0, 1))
@@ -140,8 +140,8 @@ class DOT:
             change = (x1 - x2) if self.layer == "data" else (z1 - z2)
             run = change.double().flatten(1).square().sum(1).sqrt()
             # A generator that maps both to one point says nothing of the slope.
-            slope = torch.where(run > 0, rise / run, 0.0)
-            top = max(top, float(slope.max()))
+            slopes.append(torch.where(run > 0, rise / run, 0.0))
+        top = float(torch.cat(slopes).max())
         if not 0 < top < float("inf"):
             raise InputError(
                 f"dot lipschitz: the guide's largest slope over {self.pairs} pairs of pilot "
