@@ -136,7 +136,7 @@ def check_networks(
     kind = type(generator).__name__
     try:
         x = generator(z, *beside)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"generator {kind} does not take latents of shape {tuple(z.shape)}: {error}"
         ) from error
@@ -153,7 +153,7 @@ def check_networks(
         score(x, cond)
     except InputError:
         raise
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"discriminator {type(score.network).__name__} does not take the generator's output "
             f"of shape {tuple(x.shape)}: {error}"
