@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 from gantandem._version import __version__
 
 if TYPE_CHECKING:
+    from gantandem.chains import ChainReport, chain_report
     from gantandem.comparing import Compared, compare
     from gantandem.data.real import Real
     from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
     from gantandem.drop_in import SampledGenerator
     from gantandem.errors import GANtandemError
     from gantandem.gan import GAN
+    from gantandem.knobs import Sweep
     from gantandem.latent import Latent, Normal, Uniform
+    from gantandem.metrics.pareto import pareto_front
     from gantandem.reweighting import ReweightedLatent, fit_latent_reweight
     from gantandem.rng import Key
     from gantandem.runs import load_run, save_run
@@ -46,12 +49,17 @@ if TYPE_CHECKING:
     )
     from gantandem.samples import Samples
     from gantandem.sampling import prepare, sample, sample_iter
+    from gantandem.sweeping import sweep
 
 _WHERE = {
+    "chains": ("ChainReport", "chain_report"),
     "comparing": ("Compared", "compare"),
     "data.real": ("Real",),
     "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
     "sampling": ("prepare", "sample", "sample_iter"),
+    "metrics.pareto": ("pareto_front",),
+    "knobs": ("Sweep",),
+    "sweeping": ("sweep",),
     "drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
@@ -94,6 +102,7 @@ __all__ = [
     "SAMPLERS",
     "SIR",
     "ULA",
+    "ChainReport",
     "Compared",
     "DGFlow",
     "Diagnosis",
@@ -112,9 +121,11 @@ __all__ = [
     "ReweightedLatent",
     "SampledGenerator",
     "Samples",
+    "Sweep",
     "Uniform",
     "__version__",
     "calibrate",
+    "chain_report",
     "collaborative",
     "compare",
     "diagnose",
@@ -122,11 +133,13 @@ __all__ = [
     "fit_ratio",
     "from_config",
     "load_run",
+    "pareto_front",
     "prepare",
     "sample",
     "sample_iter",
     "save_run",
     "shape",
+    "sweep",
     "to_config",
 ]
 
