@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from gantandem import DRS, GAN, Key, Metropolis, Refine
+from gantandem import DRS, GAN, Direct, Key, Metropolis, Refine
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
 from gantandem.pool import LanePool
@@ -103,6 +103,18 @@ def keeps_what_it_emitted(patch: Patch) -> None:
         return block
 
     patch.setattr(Run, "_emit", emit)
+
+
+def keeps_the_condition_of_a_lane(patch: Patch) -> None:
+    whole = LanePool._refill
+
+    def refill(self, lanes, count):
+        before = None if self._state is None else self._state.cond.clone()
+        whole(self, lanes, count)
+        if before is not None:
+            self._state.cond.copy_(before)
+
+    patch.setattr(LanePool, "_refill", refill)
 
 
 LAST_SGD = {"stop": "last", "update": "sgd"}
@@ -249,5 +261,60 @@ MUTATIONS: dict[str, Mutation] = {
         "test_discriminator",
         "test_statistics_of_normalisation_layers_are_held",
         {"recipe": "pool"},
+    ),
+    # -- conditions --
+    "a proposal takes the condition of its attempt": Mutation(
+        edit(Direct, "init", "gan.conditions(ids)", "gan.conditions(attempts)"),
+        "test_conditional",
+        "test_chains_never_mix_conditions",
+        {"name": "metropolis"},
+    ),
+    "a proposal is judged under its neighbour's condition": Mutation(
+        edit(
+            Run,
+            "_score",
+            "self.ratio.log_ratio(rows.x, self.gan.conditions(rows.id))",
+            "self.ratio.log_ratio(rows.x, self.gan.conditions(rows.id + 1))",
+        ),
+        "test_conditional",
+        "test_chains_never_mix_conditions",
+        {"name": "metropolis"},
+    ),
+    "a shared guide's logit is calibrated without its label": Mutation(
+        edit(
+            Run,
+            "_score",
+            "self.ratio.from_logit(logit, self.gan.conditions(rows.id))",
+            "self.ratio.from_logit(logit, 0 * rows.id)",
+        ),
+        "test_conditional",
+        "test_a_shared_guide_is_calibrated_by_class",
+    ),
+    "a refilled lane keeps the condition it had": Mutation(
+        keeps_the_condition_of_a_lane,
+        "test_conditional",
+        "test_chains_never_mix_conditions",
+        {"name": "metropolis of refine"},
+    ),
+    "a fit sees one condition for all": Mutation(
+        edit(parts, "_column", "network(rows.x, rows.cond)", "network(rows.x, 0 * rows.cond)"),
+        "test_conditional",
+        "test_fit_ratio_recovers_the_ratio_given_the_label",
+    ),
+    "a fit takes the shares of labels for the ratio": Mutation(
+        edit(parts, "asked_alike", "part.cond is None", "True"),
+        "test_conditional",
+        "test_fit_ratio_recovers_the_ratio_given_the_label",
+    ),
+    "conditions are split apart from their samples": Mutation(
+        edit(parts, "split_real", "_cut(cond, seed)", "_cut(cond, seed + 1)"),
+        "test_conditional",
+        "test_pairs_are_split_together",
+    ),
+    "calibration per class uses the pooled map": Mutation(
+        edit(calibration.PerClass, "__call__", "single(logit)", "self.pooled(logit)"),
+        "test_conditional",
+        "test_calibration_per_class",
+        {"method": "platt"},
     ),
 }
