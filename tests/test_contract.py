@@ -12,15 +12,19 @@ import torch
 from torch import nn
 
 from gantandem import (
+    DOT,
     DRS,
     GAN,
     OBRS,
     SAMPLERS,
+    DGFlow,
     Direct,
+    LatentOpt,
     Metropolis,
     Normal,
     Refine,
     Rejection,
+    ReweightedLatent,
     collaborative,
     from_config,
     to_config,
@@ -38,16 +42,31 @@ MOVERS = {
     "threshold": Refine(steps=5, stop="threshold", layer="latent"),
     "defensive": Refine(steps=4, defensive=0.5, layer="1"),
     "unrefined": Refine(steps=4, stop="last", defensive=0.3, unrefined=0.25),
+    "reweighted": LatentReweight(),
+    "truncated": Direct(truncation=0.7),
+    "shrunk": Direct(truncation=0.7, how="shrink"),
+    "dgflow": DGFlow(steps=4),
+    "dgflow of a layer": DGFlow(steps=3, divergence="js", layer="1"),
+    "dot": DOT(),
+    "dot of data": DOT(steps=6, layer="data"),
+    "latent_opt": LatentOpt(),
 }
 SELECTORS = {
     "metropolis": Metropolis(proposals=4),
     "rejection": Rejection(pilot=100),
     "drs": DRS(pilot=100, percentile=70),
     "obrs": OBRS(pilot=100, expected=2),
+    "sir": SIR(proposals=3),
+    "isir": ISIR(points=3, rounds=2),
 }
 NESTED = {
     f"{selector} of {mover}": replace(SELECTORS[selector], proposal=MOVERS[mover])
-    for selector, mover in [("metropolis", "defensive"), ("obrs", "random"), ("obrs", "best")]
+    for selector, mover in [
+        ("metropolis", "defensive"),
+        ("obrs", "random"),
+        ("obrs", "best"),
+        ("metropolis", "dgflow"),
+    ]
 }
 EVERY = {
     **MOVERS,
@@ -59,7 +78,15 @@ EVERY = {
 
 @pytest.mark.parametrize("name", EVERY)
 def test_built_in_samplers_keep_the_contract(name):
-    check_sampler(EVERY[name])
+    check_sampler(EVERY[name], toy_reweighted() if name == "reweighted" else None)
+
+
+def toy_reweighted() -> GAN:
+    """The toy GAN with a w(z), untrained as the rest of it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    return toy_gan().replace(reweighted=ReweightedLatent(base=Normal(2), network=network))
 
 
 def test_every_built_in_sampler_is_checked():

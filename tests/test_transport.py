@@ -236,6 +236,9 @@ def test_a_uniform_latent_is_clipped_to_its_box():
 def test_passes(layer, start):
     out = sample(toy_gan(), DOT(layer=layer, steps=4), 100, width=16)
     assert out.manifest["passes"] == 100 * (start + 3 * 5)
+    assert out.manifest["setup_passes"] == 200  # the pilot pairs
+    given = sample(toy_gan(), DOT(layer=layer, steps=4, lipschitz=1.0), 10)
+    assert given.manifest["setup_passes"] == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

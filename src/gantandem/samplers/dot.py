@@ -117,6 +117,11 @@ class DOT:
                 f"dot clamp: got {self.clamp} with layer={self.layer!r}; it belongs to layer='data'"
             )
 
+    @property
+    def pilot_passes(self) -> int:
+        """Passes of the pilot pairs that ``prepare`` draws."""
+        return 2 * self.pairs if self.lipschitz is None else 0
+
     def prepare(self, gan: GAN, key: Key) -> DOT:
         """Resolve steps and update from the layer, and k_eff on pilot pairs."""
         gan.need_guide("dot")
