@@ -19,7 +19,9 @@ from gantandem.data.mixtures import Mixture, balanced_8, draw_real, grid_25, imb
 from gantandem.data.real import Real
 from gantandem.errors import ConfigError, WeightsError
 from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.manifold import manifold_metrics
 from gantandem.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.metrics.pareto import Axis, Pareto
 from gantandem.nets import build, load_weights
 from gantandem.training.gan import TrainConfig
 
@@ -39,6 +41,8 @@ class Task(ABC):
         layer: Where ``refine`` works by default: ``"data"`` or a module of the generator.
         sampler_defaults: Settings of samplers that suit this task, for example
             ``{"refine": {"step_size": .1}}``.
+        pareto: What ``compare --sweep`` weighs against each other: metrics of :meth:`metrics` or
+            :meth:`manifold`, each with the way it gets better.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Task(ABC):
     train: TrainConfig
     layer: str
     sampler_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pareto: Pareto
 
     def pretrained(self) -> tuple[nn.Module, nn.Module]:
         """Return the shipped (generator, discriminator), in eval mode.
@@ -85,6 +90,17 @@ class Task(ABC):
         """Return what n real samples score against real data."""
 
     @abstractmethod
+    def manifold(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return precision, recall, density and coverage of samples (N, *x_shape), N > 5.
+
+        Against as many real ones where there are so many; ``seed`` is of their draw.
+        """
+
+    @abstractmethod
+    def manifold_floor(self, n: int) -> Metrics:
+        """Return what n real samples score in :meth:`manifold`."""
+
+    @abstractmethod
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the distance of samples (N, *x_shape) to real ones, by which guides are chosen."""
 
@@ -100,6 +116,11 @@ class MixtureTask(Task):
 
     mixture: Mixture
     sizes: tuple[int, int, int, int] = (200_000, 20_000, 20_000, 10_000)
+    pareto: Pareto = Pareto(
+        quality=Axis("good", "high", "good"),
+        diversity=Axis("coverage", "high", "coverage"),
+        distance=Axis("js", "low", "JS"),
+    )
 
     def real(self, seed: int = 0, data: str | None = None) -> Real:
         """Return four parts of i.i.d. draws by seed; there is no data to be found elsewhere."""
@@ -114,6 +135,15 @@ class MixtureTask(Task):
     def floor(self, n: int) -> Metrics:
         """Return the mean metrics of 20 i.i.d. draws of n real points."""
         return dict(_mixture_floor(self, n))
+
+    def manifold(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return ``gantandem.metrics.manifold.manifold_metrics`` of points against a fresh draw."""
+        noise = torch.Generator().manual_seed(4_000_037 + seed)
+        return manifold_metrics(x.detach().float().cpu(), self.mixture.draw(len(x), noise))
+
+    def manifold_floor(self, n: int) -> Metrics:
+        """Return the metrics of one more fresh draw of n real points."""
+        return self.manifold(self.mixture.draw(n, torch.Generator().manual_seed(5_000_011)))
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the sliced Wasserstein-1 distance of (N, 2) and (M, 2) points."""
@@ -131,6 +161,11 @@ class DigitsTask(Task):
 
     hub: str
     sizes: tuple[int, int, int] = (50_000, 5_000, 5_000)
+    pareto: Pareto = Pareto(
+        quality=Axis("precision", "high", "precision"),
+        diversity=Axis("coverage", "high", "coverage"),
+        distance=Axis("frechet_distance", "low", "Fréchet distance"),
+    )
 
     def real(self, seed: int = 0, data: str | None = None) -> Real:
         """Return images (N, 1, 28, 28) in [-1, 1]; the split is the same for every seed."""
@@ -150,6 +185,20 @@ class DigitsTask(Task):
     def floor(self, n: int) -> Metrics:
         """Return the metrics of one random half of the test set, at most n, against the other."""
         return dict(_digits_floor(self, n))
+
+    def manifold(self, x: Tensor, seed: int = 0) -> Metrics:
+        """Return the metrics on classifier features against images of the test set.
+
+        Raises:
+            DataError: If the dataset cannot be found.
+        """
+        from gantandem.metrics.images import image_manifold
+
+        return image_manifold(x, _test_images(self), seed)
+
+    def manifold_floor(self, n: int) -> Metrics:
+        """Return the metrics of one random half of the test set, at most n, against the other."""
+        return dict(_digits_manifold_floor(self, n))
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the Frechet distance of classifier features of two sets of images."""
@@ -172,11 +221,23 @@ def _test_images(task: DigitsTask) -> Tensor:
 def _digits_floor(task: DigitsTask, n: int) -> Metrics:
     from gantandem.metrics.images import image_metrics
 
-    images = _test_images(task)
-    # MNIST's test set has two sources, one after the other: unshuffled halves are not alike.
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    half, other = images[order].chunk(2)
+    half, other = _halves(task)
     return image_metrics(half[:n], other)
+
+
+@functools.cache
+def _digits_manifold_floor(task: DigitsTask, n: int) -> Metrics:
+    from gantandem.metrics.images import image_manifold
+
+    half, other = _halves(task)
+    return image_manifold(half[:n], other)
+
+
+def _halves(task: DigitsTask) -> tuple[Tensor, ...]:
+    """Two halves of the test set, of which MNIST's unshuffled ones are of different sources."""
+    images = _test_images(task)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    return images[order].chunk(2)
 
 
 def _mlp(width: int) -> dict[str, dict[str, Any]]:

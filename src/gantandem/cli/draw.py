@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gantandem.cli.frame import Count, Overrides, Run, Seed, out
 from gantandem.cli.improve import split_names
@@ -23,7 +24,7 @@ class Format(str, Enum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sample)
-    app.command()(compare)
+    app.command(cls=SweepCommand)(compare)
     app.command()(report)
 
 
@@ -67,30 +68,79 @@ def sample(
     out.print(f"{manifest['returned']:,} samples in {cost}: {folder}", markup=False)
 
 
+class SweepCommand(TyperCommand):
+    """Lets ``--sweep`` stand without a value, wherever it stands: then it means the default."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Complete a bare ``--sweep`` before click reads the words."""
+        words: list[str] = []
+        for word, after in zip(args, [*args[1:], ""], strict=True):
+            words.append(word)
+            path = bool(after) and ("/" in after.partition("=")[0] or Path(after).is_dir())
+            if word == "--sweep" and (path or not after or after.startswith("-")):
+                words.append("default")
+        return super().parse_args(ctx, words)
+
+
 def compare(
     run: Run,
     overrides: Overrides = None,
     samplers: Annotated[
-        str, typer.Option("--samplers", help="Names, separated by commas.")
-    ] = "direct,drs,metropolis,refine,collaborative",
-    n: Count = 10_000,
+        str | None,
+        typer.Option(
+            "--samplers",
+            help="Names, separated by commas.",
+            show_default="direct,drs,metropolis,refine,collaborative",
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--n", help="Number of samples.", show_default="10000; sweep: 4000"),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", "-s", min=0, help="Default: the run's.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the numbers to this file.")
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            help="Vary a knob instead, for example `obrs.expected=2,4,8` (repeatable); by itself: "
+            "the usual knob of every sampler. Writes RUN/sweep.json and sweep.png.",
+            show_default=False,
+        ),
+    ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="With --sweep: fit the ratios that settings need.")
+    ] = False,
 ) -> None:
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
     from gantandem import pipeline
-    from gantandem.cli.show import comparison_table
+    from gantandem.cli.show import comparison_table, sweep_table
+    from gantandem.errors import ConfigError
 
+    if fit and not sweep:
+        raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
     work = pipeline.Workspace(run, overrides or ())
-    metrics = pipeline.compare_run(work, split_names(samplers), n, seed=seed)
+    names = None if samplers is None else split_names(samplers)
+    if sweep:
+        count = 4_000 if n is None else n
+        found = pipeline.sweep_run(work, sweep, names or (), count, seed=seed, fit=fit)
+        table = sweep_table(found)
+    else:
+        count = 10_000 if n is None else n
+        names = pipeline.DEFAULT_SAMPLERS if names is None else names
+        found = pipeline.compare_run(work, names, count, seed=seed)
+        table = comparison_table(found)
     if json_file is not None:
-        pipeline.write_json(json_file, metrics)
-    out.print(comparison_table(metrics))
-    out.print(f"next: gantandem report {run}", style="dim", markup=False)
+        pipeline.write_json(json_file, found)
+    out.print(table)
+    if sweep:
+        out.print(f"picture: {run / 'sweep.png'}", markup=False)
+    step = "report" if (run / "metrics.json").is_file() else "compare"
+    out.print(f"next: gantandem {step} {run}", style="dim", markup=False)
 
 
 def report(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from gantandem.report.pareto import show_axis, sweep_axes
 from gantandem.report.table import COST_COLUMNS, SCORES, best, metric_columns, show
 
 if TYPE_CHECKING:
@@ -34,6 +35,38 @@ def comparison_table(metrics: Mapping[str, Any]) -> Table:
             cells.append(Text(column.show(row["metrics"].get(column.key)), style))
         cells += [Text(column.show(row.get(column.key))) for column in costs]
         table.add_row(name, *cells)
+    return table
+
+
+def sweep_table(sweep: Mapping[str, Any]) -> Table:
+    """The points of ``sweep.json``; those on a front are marked."""
+    axes = sweep_axes(sweep)
+    names = [axis.title for axis in axes.values()]
+    table = _table("  setting", *names, "passes", "a second", "setup")
+    table.columns[0].no_wrap = False
+    table.add_row(
+        "  real data", *(show_axis(axis, sweep["floor"]) for axis in axes.values()), style="dim"
+    )
+    for point in sweep["points"]:
+        on = point["on_front"]
+        best = on["quality_diversity"]
+        label = Text(f"{'●' if best else ' '} {point['label']}", "bold green" if best else "")
+        cells = [
+            Text(show_axis(axis, point), "bold green" if on[f"{role}_passes"] else "")
+            for role, axis in axes.items()
+        ]
+        costs = [show(point[key]) for key in ("passes_per_sample", "samples_per_second")]
+        fitted = "fit " if point["fitted"] else ""
+        table.add_row(label, *cells, *costs, fitted + show(point["setup_passes"]))
+    caption = f"●: none is better in both {names[0]} and {names[1]}; green: nor at as few passes"
+    if sweep["skipped"]:
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for one in sweep["skipped"]:
+            group = (one["sampler"], one["label"].partition("=")[0])
+            grouped.setdefault(group, []).append(one["label"].partition("=")[2])
+        left_out = [f"{label}={', '.join(values)}" for (_, label), values in grouped.items()]
+        caption += f"\nskipped: {'; '.join(one.removesuffix('=') for one in left_out)}"
+    table.caption, table.caption_justify = caption, "left"
     return table
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantandem.errors import InputError, need
+from gantandem.metrics.manifold import manifold_metrics
 from gantandem.nets.classifier import MNISTClassifier
 
 HIT = 1e-3
@@ -75,6 +76,21 @@ def frechet_distance(x: Tensor, real_x: Tensor) -> float:
         MissingExtraError: If the ``images`` extra is not installed.
     """
     return _frechet(_look(x)[0], _real_features(real_x))
+
+
+def image_manifold(x: Tensor, real_x: Tensor, seed: int = 0) -> dict[str, float]:
+    """Return precision, recall, density and coverage on classifier features.
+
+    Of (N, 1, 28, 28) against N of the (M, 1, 28, 28) real images, chosen by ``seed``, or all if
+    there are fewer: see :func:`~gantandem.metrics.manifold.manifold_metrics`. The features are our
+    classifier's, so the values compare only with values on the same classifier.
+
+    Raises:
+        InputError: If either has fewer than 6 images or their shape is wrong.
+    """
+    features, real = _look(x)[0], _real_features(real_x)
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
+    return manifold_metrics(features, real[order[: len(features)].to(real.device)])
 
 
 def _classifier_score(logits: Tensor, seed: int) -> float:

@@ -15,6 +15,7 @@ from gantandem.pipeline.steps import (
     shape_run,
     train_run,
 )
+from gantandem.pipeline.sweeps import sweep_run
 from gantandem.pipeline.whole import demo, pretrained_run
 from gantandem.pipeline.workspace import DEFENSIVE, Workspace, task_of
 
@@ -30,6 +31,7 @@ __all__ = [
     "pretrained_run",
     "sample_run",
     "shape_run",
+    "sweep_run",
     "task_of",
     "train_run",
     "write_json",

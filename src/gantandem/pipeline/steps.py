@@ -210,7 +210,8 @@ def new_run(
     recipe: Recipe, task: Task, generator: nn.Module, discriminator: nn.Module, out: Path
 ) -> Workspace:
     """Save a baseline GAN; what was measured on other weights in that folder goes."""
-    kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", "metrics.json", "report.html")
+    measured = ("metrics.json", "sweep.json", "sweep.png", "report.html")
+    kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", *measured)
     for path in [path for pattern in kept for path in out.glob(pattern)]:
         path.unlink()
     gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=recipe.output)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gantandem.errors import DataError
 
 METRICS_FILE = "metrics.json"
+SWEEP_FILE = "sweep.json"
 SAMPLES = "samples"
 REAL_FILE = "evidence/real.npz"
 PAIRS_FILE = "evidence/pairs.npz"
@@ -42,6 +43,7 @@ class Evidence:
         pairs: ``before`` and ``after``, the same latents unrefined and refined; empty if none.
         shaping: The history of shaping, one entry a check.
         diagnosis: By name of the law: what ``diagnose`` found.
+        sweep: The content of ``sweep.json``, schema 1; empty if there is none.
     """
 
     run: Path
@@ -52,6 +54,7 @@ class Evidence:
     pairs: dict[str, Array] = field(default_factory=dict)
     shaping: list[dict[str, Any]] = field(default_factory=list)
     diagnosis: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -95,6 +98,7 @@ def read_evidence(run: str | Path) -> Evidence:
         pairs=_optional(run / PAIRS_FILE, ("before", "after")),
         shaping=_read_json(run / SHAPING_FILE, list) or [],
         diagnosis=_read_json(run / DIAGNOSIS_FILE, dict) or {},
+        sweep=read_sweep(run / SWEEP_FILE) or {},
     )
 
 
@@ -115,6 +119,18 @@ def read_metrics(path: Path) -> dict[str, Any]:
     if not isinstance(metrics.get("samplers"), dict) or not metrics["samplers"]:
         raise DataError(f"{path}: holds no samplers; run 'gantandem compare' again")
     return metrics
+
+
+def read_sweep(path: Path) -> dict[str, Any] | None:
+    """Read a ``sweep.json``; None if there is none.
+
+    Raises:
+        DataError: If it is damaged or of another schema.
+    """
+    sweep = _read_json(path, dict)
+    if sweep is not None and sweep.get("schema") != 1:
+        raise DataError(f"{path}: schema is {sweep.get('schema')!r}; this version reads 1")
+    return sweep
 
 
 def finite(value: Any) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gantandem.report.caution import cautions
 from gantandem.report.evidence import Evidence, finite, read_evidence
+from gantandem.report.pareto import pareto_section
 from gantandem.report.sections import pictorial_section, planar_section, trust_section
 from gantandem.report.table import (
     COST_COLUMNS,
@@ -76,6 +77,7 @@ def _sections(evidence: Evidence) -> Iterator[str]:
     elif evidence.pictorial:
         yield pictorial_section(evidence)
     yield f"<section><h2>Quality and cost</h2>{_table(evidence)}</section>"
+    yield pareto_section(evidence.sweep)
     yield trust_section(evidence)
 
 

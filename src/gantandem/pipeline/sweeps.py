@@ -1,0 +1,126 @@
+"""The sweep of a run: settings of samplers, measured and weighed against each other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from gantandem._version import __version__
+from gantandem.discriminator import fit_ratio
+from gantandem.errors import ConfigError, InputError
+from gantandem.gan import GAN
+from gantandem.knobs import Sweep, default_sweeps, parse_sweep
+from gantandem.pipeline.keep import write_json
+from gantandem.pipeline.steps import DEFAULT_SAMPLERS
+from gantandem.pipeline.workspace import Workspace
+from gantandem.report import evidence as files
+from gantandem.report.pareto import write_pareto
+from gantandem.samplers.base import Mover
+from gantandem.sweeping import Swept, sweep
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = "default"
+
+
+def sweep_run(
+    work: Workspace,
+    sweeps: Sequence[str] = (DEFAULT,),
+    samplers: Sequence[str] = (),
+    n: int = 4_000,
+    *,
+    seed: int | None = None,
+    fit: bool = False,
+) -> dict[str, Any]:
+    """Sweep samplers of a run and write ``sweep.json`` and ``sweep.png``.
+
+    Args:
+        work: The run.
+        sweeps: ``"SAMPLER.KNOB=VALUE,..."`` each, in place of the sampler's entry in ``SWEEPS``;
+            ``"default"`` takes that table for every sampler named.
+        samplers: Names, see :meth:`Workspace.sampler`; none means those in ``sweeps``, with
+            ``"default"`` those of ``compare`` as well. Those without a sweep are one point.
+        n: Samples of each setting.
+        seed: Of the samples; None for the recipe's.
+        fit: Fit and keep the ratios that are missing; otherwise settings that need one are skipped.
+
+    Returns:
+        The content of ``sweep.json``, see ``docs/report.md``.
+
+    Raises:
+        ConfigError: If a sampler, a knob or a value is not allowed.
+        InputError: If ``n`` is 5 or less, or every setting was skipped.
+        KeyboardInterrupt: On Ctrl-C; the settings that finished are kept.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 6:
+        raise InputError(f"n: got {n!r}, allowed is an integer of 6 or more with --sweep")
+    names, lines = _lines(sweeps, samplers)
+    built = {name: work.sampler(name) for name in names}
+    if DEFAULT in sweeps:
+        lines = {**default_sweeps(built), **lines}
+    seed = work.recipe.seed if seed is None else seed
+    content = _head(work, n, seed)
+
+    def metrics(x: Tensor) -> dict[str, Any]:
+        return {**work.task.metrics(x), **work.task.manifold(x)}
+
+    def fit_one(gan: GAN, mover: Mover) -> GAN:
+        logger.info("fitting a ratio on the law of %s", mover)
+        settings = work.recipe.fit_ratio.given()
+        work.save(fit_ratio(gan, work.real, proposal=mover, seed=work.recipe.seed, **settings))
+        return work.gan
+
+    def keep(swept: Swept) -> None:
+        content.update(points=swept.points, skipped=swept.skipped)
+        write_json(work.run / files.SWEEP_FILE, content)
+
+    sweep(
+        work.gan,
+        built,
+        metrics,
+        n,
+        sweeps=lines,
+        pareto=work.task.pareto,
+        fit=fit_one if fit else None,
+        seed=seed,
+        on_point=keep,
+    )
+    write_pareto(work.run)
+    return content
+
+
+def _lines(
+    sweeps: Sequence[str], samplers: Sequence[str]
+) -> tuple[list[str], dict[str, list[Sweep]]]:
+    """The names of all samplers in order, and the sweeps that were spelled out."""
+    lines: dict[str, list[Sweep]] = {}
+    for text in sweeps:
+        if text != DEFAULT:
+            name, line = parse_sweep(text)
+            lines.setdefault(name, []).append(line)
+    if not sweeps:
+        raise ConfigError(f"sweep: none given; wanted are SAMPLER.KNOB=VALUE,... or {DEFAULT!r}")
+    chosen = list(samplers) or list(DEFAULT_SAMPLERS if DEFAULT in sweeps else ())
+    return list(dict.fromkeys([*chosen, *lines])), lines
+
+
+def _head(work: Workspace, n: int, seed: int) -> dict[str, Any]:
+    logger.info("measuring real data against real data")
+    axes: Mapping[str, Any] = work.task.pareto._asdict()
+    return {
+        "schema": 1,
+        "version": __version__,
+        "task": work.task.name,
+        "seed": seed,
+        "n": n,
+        "floor": {**work.task.floor(n), **work.task.manifold_floor(n)},
+        "pareto": {
+            role: {"key": axis.key, "better": axis.better, "label": axis.title}
+            for role, axis in axes.items()
+        },
+        "points": [],
+        "skipped": [],
+    }
