@@ -145,7 +145,15 @@ class GAN:
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x, logit = forward(leaf, carry, cond)
-            (gradient,) = torch.autograd.grad(logit.sum(), leaf)
+        if not logit.requires_grad:  # step functions all the way, as of a discrete generator
+            self._say(
+                f"flat {layer}",
+                f"the score of {type(score.network).__name__} does not depend smoothly on "
+                f"{layer!r}: its gradient is taken to be 0. Refinement then moves nothing; chains "
+                "with an accept test stay exact, as random walks",
+            )
+            return x.detach(), logit.detach(), torch.zeros_like(leaf)
+        (gradient,) = torch.autograd.grad(logit.sum(), leaf)
         return x.detach(), logit.detach(), gradient
 
     def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, Tensor]]:
