@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class SampledGenerator(nn.Module):
     attempts start; what else a sampler draws (further attempts, noise, coins) is keyed by the
     seed and the bytes of z. So the result is a function of z alone, and if z follows the prior,
     it follows the sampler's law, independently from batch to batch. The sampler is prepared once.
+    A mover that starts from no latent of the prior (``Direct(truncation=...)`` by resampling)
+    takes z as a seed only.
 
     No gradient flows through ``forward``. The networks are in eval mode while sampling, whatever
     mode this module is in; ``to`` moves them, as it would the generator itself.
@@ -73,7 +76,8 @@ class SampledGenerator(nn.Module):
         super().__init__()
         self.gan, self.num_classes, self.transform = gan, num_classes, transform
         self.common_noise, self._key = common_noise, Key(seed).fold("generator")
-        self._most, self._fixed = check_width(width or default_width(gan)), width is not None
+        self._most = check_width(default_width(gan) if width is None else width)
+        self._fixed = width is not None
         self.sampler, _ = prepare(gan, sampler, width=self._most, strict=strict)
         judged = isinstance(self.sampler, Selector)
         mover = self.sampler.proposal if judged else self.sampler
@@ -110,11 +114,12 @@ class SampledGenerator(nn.Module):
         # Movers need gradients, which inference mode and its tensors do not allow.
         with torch.inference_mode(False), torch.no_grad():
             own = z.detach().to(self.gan.device, torch.float32, copy=True)
-            cond = None if condition is None else condition.detach().clone()
+            cond = None if condition is None else condition.detach().to(own.device, copy=True)
             key = self._noise(own)
+            first = self.gan.reweighted
             given = self.gan.replace(
                 latent=_start_from(self.gan.latent, own, key),
-                reweighted=_start_from(self.gan.reweighted, own, key),
+                reweighted=None if first is None else _start_from(first, own, key),
                 condition=cond,
                 _guides=self.gan._guides,
                 _pulled=self.gan._pulled,
@@ -175,35 +180,25 @@ class _OneForAll(Key):
         return super().bits(torch.zeros_like(ids), attempts, step, count)
 
 
-@dataclass(frozen=True, eq=False)
-class _Given:
-    """A prior whose first attempts are given: row i of z for id i; the others are its own."""
+def _start_from(latent: Any, z: Tensor, key: Key) -> Any:
+    """Copy a prior, with row i of z as what id i starts its first attempt from.
 
-    base: Latent
-    z: Tensor
-    key: Key
-
-    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
-        fresh = self.base.draw(key, ids, attempts)
-        if key != self.key:  # drawn for another purpose than to start from
-            return fresh
-        first = (torch.zeros_like(ids) + attempts) == 0
-        return torch.where(first.view(-1, *[1] * (fresh.dim() - 1)), self.z[ids], fresh)
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        return self.base.log_prob(z)
-
-    def config(self) -> dict[str, Any]:
-        return self.base.config()
-
-
-def _start_from(latent: Latent | None, z: Tensor, key: Key) -> Any:
-    """Put given latents first; in a reweighted prior they are candidates as any other."""
-    if latent is None:
-        return None
+    A copy keeps the type, which some movers ask for. In a reweighted prior the given latents are
+    candidates as any others.
+    """
     if isinstance(latent, ReweightedLatent):
         return replace(latent, base=_start_from(latent.base, z, key))
-    return _Given(latent, z, key.fold("latent"))
+
+    def draw(own: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
+        fresh = latent.draw(own, ids, attempts)
+        if own != key.fold("latent"):  # drawn for another purpose than to start from
+            return fresh
+        first = (torch.zeros_like(ids) + attempts) == 0
+        return torch.where(first.view(-1, *[1] * (fresh.dim() - 1)), z[ids], fresh)
+
+    given = copy.copy(latent)
+    object.__setattr__(given, "draw", draw)  # priors are frozen
+    return given
 
 
 def _networks(gan: GAN) -> list[nn.Module]:

@@ -103,7 +103,7 @@ class ReweightedLatent:
         return float(f"{float(torch.stack(means).mean()):.4g}")
 
     def _logit(self, z: Tensor) -> Tensor:
-        return self.network(z.flatten(1)).double()
+        return self.network(z.flatten(1).float()).double().reshape(len(z))
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
         """Draw one latent for each id, (N, *shape)."""

@@ -11,11 +11,14 @@ from gantandem.errors import InputError, LawMismatchError
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.rng import Key
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.direct import Direct, DirectState
+
+_DIRECT = Direct()
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentReweight(Direct):
+class LatentReweight:
     """x = G(z) with z rejected on a fitted w(z) before G or D ever runs.
 
     The law is biased: p_G reweighted by w, which is as near p_data as its fit and its cap allow.
@@ -31,6 +34,7 @@ class LatentReweight(Direct):
     """
 
     name: ClassVar[str] = "latent_reweight"
+    uses_guide: ClassVar[bool] = False
 
     weights: str | None = None
 
@@ -44,10 +48,18 @@ class LatentReweight(Direct):
             )
         return replace(self, weights=weights)
 
+    def cost(self) -> Cost:
+        """One generator pass, however many latents were rejected."""
+        return _DIRECT.cost()
+
     def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
         """Draw the latents that w lets pass."""
         z = _fitted(gan).draw(key.fold("latent"), ids, attempts)
         return DirectState(ids, attempts, z, gan.conditions(ids))
+
+    def step(self, gan: GAN, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
+        """Decode; every lane is done at once."""
+        return _DIRECT.step(gan, key, state)
 
 
 def _fitted(gan: GAN) -> Latent:
