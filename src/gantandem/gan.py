@@ -145,6 +145,7 @@ class GAN:
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x, logit = forward(leaf, carry, cond)
+            total = logit.sum()
         if not logit.requires_grad:  # step functions all the way, as of a discrete generator
             self._say(
                 f"flat {layer}",
@@ -153,7 +154,7 @@ class GAN:
                 "with an accept test stay exact, as random walks",
             )
             return x.detach(), logit.detach(), torch.zeros_like(leaf)
-        (gradient,) = torch.autograd.grad(logit.sum(), leaf)
+        (gradient,) = torch.autograd.grad(total, leaf)
         return x.detach(), logit.detach(), gradient
 
     def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, Tensor]]:
