@@ -38,24 +38,39 @@ def bench(
 
 def reproduce(
     figures: Annotated[
-        list[str] | None, typer.Argument(help="Figures; all by default.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="fig3, fig4, table1; all by default.", show_default=False),
     ] = None,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Runs and results.")] = Path(
         "runs/reproduce"
     ),
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of fig3, comma-separated.")] = (
-        "0,1,2,3,4"
-    ),
-    paper: Annotated[
-        str, typer.Option("--paper", help="Seeds to run the published recipe on too (slow).")
+    seeds: Annotated[
+        str,
+        typer.Option("--seeds", help="Seeds, comma-separated; by default 0 to 4 for fig3, else 0."),
     ] = "",
+    paper: Annotated[
+        str,
+        typer.Option("--paper", help="Seeds of fig3 to run the published recipe on too (slow)."),
+    ] = "",
+    stages: Annotated[
+        str, typer.Option("--stages", help="Iterations of the generator in fig4, or 'all' nine.")
+    ] = "1000,3000,5000,7000,9000",
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Samples of each sampler.")] = 10_000,
 ) -> None:
-    """Make the papers' figures again, ours beside the published values."""
-    from gantandem.reproduce import run_figures
+    """Make the papers' figures again, ours beside the published values.
+
+    What an earlier call with the same settings left in the folder is kept: only what is missing
+    runs.
+    """
+    from gantandem.reproduce import ALL_STAGES, run_figures
 
     for page in run_figures(
-        figures or [], folder, seeds=_numbers(seeds), paper_seeds=_numbers(paper), n=n
+        figures or [],
+        folder,
+        seeds=_numbers(seeds) or None,
+        paper_seeds=_numbers(paper),
+        stages=ALL_STAGES if stages == "all" else _numbers(stages),
+        n=n,
     ):
         console.print(f"written: {page}", markup=False)
 

@@ -1,7 +1,8 @@
-"""The papers' figures with our numbers beside the published ones.
+"""The papers' figures and tables with our numbers beside the published ones.
 
-``fig3``: Liu et al., AAAI 2020, Figure 3, on the imbalanced 8 Gaussians, generator stopped at 1k
-iterations.
+``fig3``, ``fig4``, ``table1``: Liu, Kothari and Alahi, Collaborative Sampling in Generative
+Adversarial Networks, AAAI 2020, on the imbalanced 8 Gaussians. Each is a call that gives what
+its JSON file holds, and a page and a picture of that.
 """
 
 from __future__ import annotations
@@ -12,26 +13,75 @@ from pathlib import Path
 
 from gantandem.errors import ConfigError
 from gantandem.reproduce.common import write_page
-from gantandem.reproduce.fig3 import _median, fig3, fig3_page, fig3_picture
+from gantandem.reproduce.fig3 import SEEDS as FIG3_SEEDS
+from gantandem.reproduce.fig3 import fig3_page, fig3_picture, fig3_result
+from gantandem.reproduce.fig4 import ALL_STAGES, STAGES, fig4_page, fig4_picture, fig4_result
+from gantandem.reproduce.fig4 import SEEDS as FIG4_SEEDS
+from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
+from gantandem.reproduce.table1 import table1_page, table1_picture, table1_result
 
-__all__ = ["_median", "fig3", "fig3_page", "fig3_picture", "run_figures"]
+__all__ = [
+    "ALL_STAGES",
+    "fig3_page",
+    "fig3_picture",
+    "fig3_result",
+    "fig4_page",
+    "fig4_picture",
+    "fig4_result",
+    "run_figures",
+    "table1_page",
+    "table1_picture",
+    "table1_result",
+]
 
 
 def run_figures(
-    names: Sequence[str], out: Path, *, seeds: Sequence[int], paper_seeds: Sequence[int], n: int
+    names: Sequence[str],
+    out: Path,
+    *,
+    seeds: Sequence[int] | None = None,
+    paper_seeds: Sequence[int] = (),
+    stages: Sequence[int] = STAGES,
+    n: int = 10_000,
 ) -> list[Path]:
     """Make figures by name (all when none or ``all`` is given); returns their pages.
 
+    Args:
+        names: Of ``fig3``, ``fig4``, ``table1``, ``all``.
+        out: Folder of the runs and results; finished rows found there are kept.
+        seeds: None takes each figure's own: five for fig3, the first for the others.
+        paper_seeds: Seeds of fig3 to run the published recipe on too.
+        stages: Iterations of the generator in fig4.
+        n: Samples of each sampler.
+
     Raises:
-        ConfigError: If a name is unknown.
+        ConfigError: If a name is unknown, or the folder holds results of other settings.
     """
+    if seeds is None:
+        of_fig3, of_fig4, of_table1 = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS
+    else:
+        of_fig3 = of_fig4 = of_table1 = seeds
 
     def make_fig3() -> Path:
-        result = fig3(out, seeds=seeds, paper_seeds=paper_seeds, n=n)
-        alt = "Ours beside the published values"
+        result = fig3_result(out, seeds=of_fig3, n=n, paper_seeds=paper_seeds)
+        alt = "Good, KL and JS of five samplers, ours beside the published values"
         return write_page(out, "fig3", result, fig3_page, fig3_picture, alt)
 
-    makers: dict[str, Callable[[], Path]] = {"fig3": make_fig3}
+    def make_fig4() -> Path:
+        result = fig4_result(out, seeds=of_fig4, stages=stages, n=n)
+        alt = "Good, KL and JS against the stage of the generator, with the published values"
+        return write_page(out, "fig4", result, fig4_page, fig4_picture, alt)
+
+    def make_table1() -> Path:
+        result = table1_result(out, seeds=of_table1, n=n)
+        alt = "Gain from rejection against each diagnostic, one point a stage of the discriminator"
+        return write_page(out, "table1", result, table1_page, table1_picture, alt)
+
+    makers: dict[str, Callable[[], Path]] = {
+        "fig3": make_fig3,
+        "fig4": make_fig4,
+        "table1": make_table1,
+    }
     wanted = list(makers) if not names or "all" in names else list(names)
     for name in wanted:
         if name not in makers:

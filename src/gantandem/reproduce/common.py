@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gantandem._version import __version__
+from gantandem.errors import ConfigError
 from gantandem.pipeline import write_json
 
 SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
@@ -15,9 +19,58 @@ TITLES = ("good", "KL", "JS", "modes", "spread", "sliced W1", "passes")
 _FORMATS = ("{:.4f}", "{:.4f}", "{:.4f}", "{:.0f}", "{:.3f}", "{:.3f}", "{:.0f}")
 
 
+def read_kept(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier call left in a result file, so that only what is missing is run.
+
+    Args:
+        path: The file; ``{}`` comes back when there is none.
+        settings: What decides a row, by the key it has in the file. The version counts too.
+
+    Raises:
+        ConfigError: If the file is not a result, or was made with other settings.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        different = {
+            key: (content.get(key), wanted)
+            for key, wanted in {**settings, "version": __version__}.items()
+            if content.get(key) != wanted
+        }
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}: not a result of reproduce ({error}); remove it") from None
+    if different:
+        what = "; ".join(
+            f"{key} {had!r}, asked for {want!r}" for key, (had, want) in different.items()
+        )
+        raise ConfigError(
+            f"{path} holds results of other settings ({what}), which would be mixed with new ones. "
+            "Use another --out, or remove the file"
+        )
+    return content
+
+
+def command(figure: str, options: Mapping[str, tuple[Iterable[Any], Sequence[Any]]]) -> str:
+    """The command that makes a result: options that differ from their defaults are spelt out.
+
+    Args:
+        figure: Its name.
+        options: By name, what the result holds and the default.
+    """
+    words = ["gantandem reproduce", figure]
+    for name, (given, default) in options.items():
+        texts = [str(value) for value in given]
+        if texts != [str(value) for value in default]:
+            words.append(f"--{name} {','.join(texts)}")
+    return " ".join(words)
+
+
 def number(value: Any) -> float:
-    """A metric as one number: a list (the two main modes) by its mean."""
-    return statistics.mean(value) if isinstance(value, list) else float(value)
+    """A metric as one number: a list (the two main modes) by its mean; undefined is NaN."""
+    if isinstance(value, list):
+        return statistics.fmean(number(one) for one in value)
+    return math.nan if value is None else float(value)
 
 
 def median(founds: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -31,12 +84,18 @@ def median(founds: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     for name in {name: None for found in founds for name in found["samplers"]}:
         rows = [found["samplers"][name] for found in founds if name in found["samplers"]]
         result[name] = {
-            key: statistics.median(number(row["metrics"][key]) for row in rows) for key in NUMBERS
+            key: _defined_median(number(row["metrics"][key]) for row in rows) for key in NUMBERS
         }
         result[name]["passes_per_sample"] = statistics.median(
             row["passes_per_sample"] for row in rows
         )
     return result
+
+
+def _defined_median(values: Iterable[float]) -> float:
+    """Median of the numbers that are defined; NaN has no place in an order."""
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.median(known) if known else math.nan
 
 
 def row_values(row: Mapping[str, Any]) -> list[float]:

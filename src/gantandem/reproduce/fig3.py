@@ -4,97 +4,159 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gantandem.comparing import compare
-from gantandem.config import load_recipe
+from gantandem.config import Recipe, load_recipe
 from gantandem.discriminator import shape
-from gantandem.pipeline import compare_run, fit_run, shape_run, train_run
+from gantandem.errors import ConfigError
+from gantandem.pipeline import compare_run, fit_run, shape_run, task_of, train_run, write_json
 from gantandem.report import write_report
-from gantandem.reproduce.common import NUMBERS, SAMPLERS, TITLES, line, median, number, row_values
+from gantandem.reproduce.common import (
+    NUMBERS,
+    SAMPLERS,
+    TITLES,
+    command,
+    line,
+    median,
+    number,
+    read_kept,
+    row_values,
+)
 from gantandem.reproduce.published import IMBALANCED_8
-from gantandem.samplers import Metropolis, Refine, collaborative
+from gantandem.samplers import Direct, Metropolis, Refine, collaborative
 from gantandem.score import Ratio
 
 logger = logging.getLogger(__name__)
 
 PUBLISHED = IMBALANCED_8[1_000]
+SEEDS = (0, 1, 2, 3, 4)
 PAPER_UPDATES = 5_000
+PAPER = ("refine, published recipe", "collaborative, published recipe")
 
 
-def fig3(
-    out: Path, *, seeds: Sequence[int] = range(5), n: int = 10_000, paper_seeds: Sequence[int] = ()
+def fig3_result(
+    out: Path,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    n: int = 10_000,
+    paper_seeds: Sequence[int] = (),
+    overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run the default recipe on every seed, and the published one where asked for.
 
+    What ``fig3.json`` in ``out`` holds already is kept, so that a second call adds only what is
+    missing, such as the published recipe on a seed; it is written after every seed.
+
     Args:
-        out: Folder of the runs.
+        out: Folder of the runs and of ``fig3.json``.
         seeds: Each trains its own generator.
         n: Samples of each sampler.
         paper_seeds: Seeds on which ``recipe="paper"`` (5,000 shaping updates, each on a fresh
-            batch refined for all 50 steps) runs too: some ten minutes each on two cores.
+            batch refined for all 50 steps) runs too: some ten minutes each on one core.
+        overrides: ``key=value`` texts on the recipe of every seed.
 
     Returns:
         What ``fig3.json`` holds: every seed's rows, and the median over seeds.
+
+    Raises:
+        ConfigError: If ``fig3.json`` was made with other settings, or, when the published recipe
+            is to be added to a seed, with another generator.
     """
-    rows: dict[str, dict[str, Any]] = {}
-    for seed in seeds:
-        recipe = load_recipe("imbalanced-8", [f"seed={seed}"])
-        work = train_run(recipe, out / f"seed-{seed}")
-        begin = time.perf_counter()
-        if not work.gan.shaped:
-            shape_run(work)
-            fit_run(work)
-        setup = {"shape and fit": {"seconds": round(time.perf_counter() - begin, 1)}}
-        found = compare_run(work, SAMPLERS, n, setup=setup)
-        write_report(work.run)
-        mh = collaborative(work.gan, accept="metropolis")
-        found["samplers"]["collaborative, MH 20"] = compare(
-            work.gan, {"mh": mh}, work.task.metrics, n, seed=seed
-        )["mh"].row
-        if seed in paper_seeds:
-            found["samplers"].update(_paper(work.gan, work, n, seed))
-        rows[str(seed)] = found
-    result = {
+    path = out / "fig3.json"
+    iterations = task_of(load_recipe("imbalanced-8", overrides)).train.iterations
+    settings = {
         "task": "imbalanced-8",
-        "iterations": 1_000,
+        "iterations": iterations,
         "n": n,
-        "command": "gantandem reproduce fig3",
-        "published": PUBLISHED,
-        "floor": rows[str(seeds[0])]["floor"],
-        "seeds": rows,
-        "median": median(rows.values()),
+        "overrides": list(overrides),
     }
-    return result
+    rows: dict[str, dict[str, Any]] = read_kept(path, settings).get("seeds", {})
+    for seed in dict.fromkeys([*seeds, *paper_seeds]):
+        recipe = load_recipe("imbalanced-8", [f"seed={seed}", *overrides])
+        if str(seed) in rows:
+            logger.info("fig3: seed %d is kept from %s", seed, path)
+        else:
+            rows[str(seed)] = _default(recipe, out / f"seed-{seed}", n)
+            write_json(path, _result(settings, rows))
+        samplers = rows[str(seed)]["samplers"]
+        if seed in paper_seeds and PAPER[0] not in samplers:
+            samplers.update(_paper(recipe, out / f"paper-{seed}", n, samplers["direct"]))
+            write_json(path, _result(settings, rows))
+    return _result(settings, rows)
 
 
-def _paper(gan: Any, work: Any, n: int, seed: int) -> dict[str, Any]:
-    """The published recipe, from the discriminator as it was trained."""
-    logger.info("published recipe, seed %d", seed)
-    fresh = train_run(work.recipe, work.run.parent / f"paper-{seed}").gan
+def _default(recipe: Recipe, run: Path, n: int) -> dict[str, Any]:
+    """The default recipe, and its chain of the published length."""
+    work = train_run(recipe, run)
+    begin = time.perf_counter()
+    shape_run(work)
+    fit_run(work)
+    setup = {"shape and fit": {"seconds": round(time.perf_counter() - begin, 1)}}
+    found = compare_run(work, SAMPLERS, n, setup=setup)
+    write_report(work.run)
+    chain = {"collaborative, MH 20": collaborative(work.gan, accept="metropolis")}
+    more = compare(work.gan, chain, work.task.metrics, n, seed=recipe.seed)
+    found["samplers"].update({name: one.row for name, one in more.items()})
+    return found
+
+
+def _paper(recipe: Recipe, run: Path, n: int, direct: Mapping[str, Any]) -> dict[str, Any]:
+    """The published recipe, from the discriminator as it was trained.
+
+    Args:
+        recipe: Of the seed.
+        run: Folder of the training.
+        n: Samples.
+        direct: The seed's row of the plain generator: what is trained here must be that one.
+    """
+    logger.info("published recipe, seed %d", recipe.seed)
+    work = train_run(recipe, run)
+    metrics, seed = work.task.metrics, recipe.seed
+    again = compare(work.gan, {"direct": Direct()}, metrics, n, seed=seed)["direct"].row
+    for key in ("good", "js"):
+        if again["metrics"][key] != direct["metrics"][key]:
+            raise ConfigError(
+                f"seed {seed} gives another generator than the one whose rows are kept ({key} "
+                f"{again['metrics'][key]:g}, kept {direct['metrics'][key]:g}): the number of "
+                "threads or the build of torch differs. Run all of it anew with another --out"
+            )
     refine = Refine(layer="data", steps=50, step_size=0.1, stop="last")
     begin = time.perf_counter()
     shaped = shape(
-        fresh, work.real, refine=refine, updates=PAPER_UPDATES, learning_rate=8e-3, batch=1_000,
+        work.gan, work.real, refine=refine, updates=PAPER_UPDATES, learning_rate=8e-3, batch=1_000,
         check_every=PAPER_UPDATES, recipe="paper", seed=seed,
     )  # fmt: skip
-    seconds = round(time.perf_counter() - begin, 1)
+    spent = {
+        "shaping_updates": PAPER_UPDATES,
+        "shaping_seconds": round(time.perf_counter() - begin, 1),
+        "shaping_threads": torch.get_num_threads(),
+    }
     # Published: the shaped network itself judges.
     assert shaped.proposal is not None and shaped.guide is not None
     judged = shaped.with_ratio(shaped.law(shaped.proposal), Ratio(shaped.guide))
-    samplers = {
-        "refine, published recipe": shaped.proposal,
-        "collaborative, published recipe": Metropolis(proposal=shaped.proposal, proposals=20),
+    samplers = (shaped.proposal, Metropolis(proposal=shaped.proposal, proposals=20))
+    found = compare(judged, dict(zip(PAPER, samplers, strict=True)), metrics, n, seed=seed)
+    return {name: {**one.row, **spent} for name, one in found.items()}
+
+
+def _result(settings: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    rows = dict(sorted(rows.items(), key=lambda item: int(item[0])))
+    first = next(iter(rows.values()))
+    with_paper = [seed for seed, found in rows.items() if PAPER[0] in found["samplers"]]
+    return {
+        **settings,
+        "version": first["version"],
+        "command": command("fig3", {"seeds": (rows, SEEDS), "paper": (with_paper, ())}),
+        "published": PUBLISHED,
+        "floor": first["floor"],
+        "seeds": rows,
+        "median": median(rows.values()),
     }
-    found = compare(judged, samplers, work.task.metrics, n, seed=seed)
-    return {name: {**one.row, "shaping_seconds": seconds} for name, one in found.items()}
-
-
-def _median(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Median over seeds."""
-    return median(rows.values())
 
 
 def fig3_page(result: dict[str, Any]) -> str:
@@ -107,8 +169,7 @@ def fig3_page(result: dict[str, Any]) -> str:
         "`fig3.json` beside this page. *spread*: standard deviation inside the two main modes over",
         "the true one. Published values are read off the figure (about +-.01); blank is unknown.",
         "",
-        f"Median over seeds {', '.join(result['seeds'])}, {result['n']:,} samples each",
-        "(a published recipe: over the seeds it ran on):",
+        f"Median over seeds {', '.join(result['seeds'])}, {result['n']:,} samples each:",
         "",
         "| sampler | " + " | ".join(TITLES) + " | published good / KL / JS |",
         "| --- |" + " ---: |" * (len(TITLES) + 1),
@@ -119,12 +180,33 @@ def fig3_page(result: dict[str, Any]) -> str:
         known = " / ".join(f"{v:g}" for v in given if v is not None)
         shown = known if "," not in name or "published" in name else ""
         lines.append(line(name, [values[k] for k in keys], shown))
-    lines += ["", "## Every seed", ""]
+    lines += [*_paper_note(result), "", "## Every seed", ""]
     lines += ["| seed | sampler | " + " | ".join(TITLES) + " |", "| ---: | --- |" + " ---: |" * 7]
     for seed, found in result["seeds"].items():
         for name, row in found["samplers"].items():
             lines.append(f"| {seed} " + line(name, row_values(row)))
     return "\n".join(lines) + "\n"
+
+
+def _paper_note(result: dict[str, Any]) -> list[str]:
+    """What the published recipe is and where it ran, if it did."""
+    ran = {
+        seed: found["samplers"][PAPER[0]]
+        for seed, found in result["seeds"].items()
+        if PAPER[0] in found["samplers"]
+    }
+    if not ran:
+        return []
+    row = max(ran.values(), key=lambda one: one["shaping_seconds"])
+    seeds = ("seed " if len(ran) == 1 else "the median of seeds ") + ", ".join(ran)
+    return [
+        "",
+        f'*Published recipe* (`recipe="paper"`) is {seeds} only: {row["shaping_updates"]:,}',
+        "shaping updates by SGD (8e-3), each on a fresh batch of 1,000 refined for all 50 steps of",
+        ".1; the last step is the sample, and the shaped discriminator itself, not refitted,",
+        "judges 20 proposals of Metropolis-Hastings. Shaping took "
+        f"{row['shaping_seconds'] / 60:.0f} minutes ({row['shaping_threads']} thread).",
+    ]
 
 
 def fig3_picture(result: dict[str, Any]) -> Any:
