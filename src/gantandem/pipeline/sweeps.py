@@ -12,7 +12,7 @@ from gantandem._version import __version__
 from gantandem.discriminator import fit_ratio
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
-from gantandem.knobs import Sweep, default_sweeps, parse_sweep
+from gantandem.knobs import Sweep, default_sweeps, parse_sweep, plan
 from gantandem.pipeline.keep import write_json
 from gantandem.pipeline.steps import DEFAULT_SAMPLERS
 from gantandem.pipeline.workspace import Workspace
@@ -61,6 +61,7 @@ def sweep_run(
     built = {name: work.sampler(name) for name in names}
     if DEFAULT in sweeps:
         lines = {**default_sweeps(built), **lines}
+    plan(built, lines)  # so that mistakes are told before anything is measured
     seed = work.recipe.seed if seed is None else seed
     content = _head(work, n, seed)
 
