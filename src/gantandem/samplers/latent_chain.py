@@ -81,9 +81,10 @@ def log_prior(latent: Latent, z: Tensor) -> tuple[Tensor, Tensor]:
     leaf = z.detach().requires_grad_()
     with torch.enable_grad():
         value = latent.log_prob(leaf)
+        total = value.sum()
     gradient = torch.zeros_like(z)
     if value.requires_grad:  # a uniform law has none
-        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        (gradient,) = torch.autograd.grad(total, leaf)
     return value.detach().double(), gradient
 
 

@@ -1,0 +1,436 @@
+"""Chains in the latent: exact where they say so, biased as they say where not, equal to their
+formulas, and honest in what they count."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from gantandem import (
+    GAN,
+    MALA,
+    OBRS,
+    ULA,
+    Direct,
+    Ex2MCMC,
+    Key,
+    Normal,
+    Uniform,
+    prepare,
+    sample,
+)
+from gantandem.discriminator.calibration import Platt
+from gantandem.errors import InputError, LawMismatchError, NonFiniteError, NotARatioError
+from gantandem.samplers import latent_chain
+from langevin_reference import SlowChain, box_log_prior, normal_log_prior
+from targets import DATA, PROPOSAL, TARGETS, Formula, chi_square, discrete, gaussian, skewed, waves
+from test_reference import Cast
+
+N, RARE = 3_000, 1e-4
+
+EXACT = {
+    "mala": MALA(steps=50),
+    "own noise": MALA(steps=50, step_size=0.02, noise=0.3, max_drift=None),
+    "ex2mcmc": Ex2MCMC(rounds=4, points=4, moves=3),
+}
+
+
+def accepted_share(out) -> float:
+    events = out.manifest["events"]
+    return events["moves_accepted"] / events["moves"]
+
+
+def identity(log_ratio, latent, output="logit") -> GAN:
+    return GAN(Formula(lambda z: z, torch.float32), Formula(log_ratio), latent, output=output)
+
+
+# -- exact chains -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("kind", EXACT)
+def test_exact_chains_follow_the_data(name, kind):
+    target = TARGETS[name]()
+    out = sample(target.gan, EXACT[kind], N, width=1024)
+    assert target.worst(out.x) > RARE, target.p_values(out.x.double().numpy())
+    assert out.manifest["events"]["divergent"] == 0
+
+
+@pytest.mark.parametrize("name", ["gaussian", "skewed", "waves"])
+def test_any_gradient_will_do(name, monkeypatch):
+    """Hastings: downhill proposals are slower and as exact, for both directions know of them."""
+    point = latent_chain._point
+    monkeypatch.setattr(
+        latent_chain, "_point", lambda gan, z, x, d, slope: point(gan, z, x, d, -slope)
+    )
+    target = TARGETS[name]()
+    mover = MALA(steps=80, step_size=0.3, max_drift=0.5)
+    out = sample(target.gan, mover, N, width=1024)
+    assert target.worst(out.x) > RARE, target.p_values(out.x.double().numpy())
+
+
+def forgets_the_way_back(here, there, tau, noise=None, limit=None):
+    return there.log_density - here.log_density
+
+
+def takes_another_step(here, there, tau, noise=None, limit=None):
+    return ACCEPT(here, there, 0.5 * tau, noise, limit)
+
+
+def leaves_out_the_bound(here, there, tau, noise=None, limit=None):
+    return ACCEPT(here, there, tau, noise, None)
+
+
+ACCEPT = latent_chain.log_accept
+
+
+@pytest.mark.parametrize("fault", [forgets_the_way_back, takes_another_step, leaves_out_the_bound])
+def test_every_part_of_the_correction_is_needed(fault, monkeypatch):
+    target = gaussian()
+    mover = MALA(steps=50, step_size=0.5, max_drift=0.3)
+    assert target.worst(sample(target.gan, mover, N, width=1024).x) > RARE
+    monkeypatch.setattr(latent_chain, "log_accept", fault)
+    assert target.worst(sample(target.gan, mover, N, width=1024).x) < 1e-8
+
+
+def test_reflecting_at_the_border_is_biased(monkeypatch):
+    """Why a move over the border is rejected: reflected, with the unfolded densities, it is not."""
+    propose = latent_chain.propose
+
+    def reflect(*arguments, **options):
+        z = propose(*arguments, **options)
+        return 1 - ((z + 1).remainder(4) - 2).abs()
+
+    assert torch.allclose(
+        reflect(point_at([0.5, 0.9]), 0.0, torch.tensor([[3.0], [3.0]]), 0.2),
+        torch.tensor([[0.9], [0.5]]),
+    )
+    target = waves()
+    mover = MALA(steps=50, step_size=0.5)
+    assert target.worst(sample(target.gan, mover, N, width=1024).x) > RARE
+    monkeypatch.setattr(latent_chain, "propose", reflect)
+    assert target.worst(sample(target.gan, mover, N, width=1024).x) < RARE
+
+
+def point_at(z):
+    z = torch.tensor(z)[:, None]
+    flat = torch.zeros(len(z)).double()
+    return latent_chain.Point(z, z, flat, flat, torch.zeros_like(z))
+
+
+@pytest.mark.parametrize("step_size", [0.1, "auto"])
+def test_the_published_toy(step_size):
+    """G the identity, D = 0: |z|^2 / 100 has mean 1.00 and standard deviation .14, and stays so.
+
+    WL-GAN as published gives 1.10 and .28.
+    """
+    gan = identity(lambda x: 0 * x[:, 0], Normal(100))
+    out = sample(gan, MALA(steps=40, step_size=step_size), 2_000, width=1024)
+    radius = out.z.double().square().mean(1).numpy()
+    assert stats.kstest(100 * radius, "chi2", args=(100,)).pvalue > RARE
+    assert radius.mean() == pytest.approx(1, abs=4 * 0.1414 / 2_000**0.5)
+    assert radius.std() == pytest.approx(0.1414, rel=0.07)
+
+
+def test_another_prior():
+    """Exponential prior, r = z: a Gamma(2) law, with a border at 0."""
+    prior = torch.distributions.Exponential(torch.ones(1))
+    gan = identity(lambda x: x[:, 0].abs().log(), prior)
+    z = sample(gan, MALA(steps=60), N, width=1024).z[:, 0].numpy()
+    assert z.min() > 0
+    assert stats.kstest(z, "gamma", args=(2,)).pvalue > RARE
+
+
+def test_a_calibrator_enters_acceptance_only():
+    """The law follows the calibrated ratio, though the gradient is of the logit as it is."""
+    gan = identity(lambda x: 2 * x[:, 0], Normal(1))
+    law, ratio = next(iter(gan.ratios.items()))
+    halved = gan.with_ratio(law, replace(ratio, calibrator=Platt(0.5, 0.0, 99.0, 0.0)))
+    for which, mean in ((gan, 2), (halved, 1)):
+        z = sample(which, MALA(steps=50), N, width=1024).z[:, 0].numpy()
+        assert stats.kstest(z, "norm", args=(mean, 1)).pvalue > RARE
+    assert gan.law(MALA(step_size=1)) != halved.law(MALA(step_size=1))
+
+
+def test_chains_keep_to_their_condition():
+    """Two labels, two targets N(-1, 1) and N(2, 1): each chain walks on its own."""
+
+    class Shifted(nn.Module):
+        def forward(self, x, label):
+            mean = torch.tensor([-1.0, 2.0]).double()[label]
+            return mean * x[:, 0].double() - mean**2 / 2
+
+    class Same(nn.Module):
+        def forward(self, z, label):
+            return z + 0 * label[:, None]
+
+    gan = GAN(Same(), Shifted(), Normal(1), condition=torch.tensor([0, 1]))
+    for sampler in (MALA(steps=40), Ex2MCMC(rounds=5, points=5)):
+        z = sample(gan, sampler, N, width=1024).z[:, 0].numpy()
+        assert stats.kstest(z[::2], "norm", args=(-1, 1)).pvalue > RARE
+        assert stats.kstest(z[1::2], "norm", args=(2, 1)).pvalue > RARE
+
+
+@pytest.mark.parametrize("points", [2, 3])
+def test_one_exploring_move_is_enumerated(points):
+    """From a proposal: one of N proposals with weights r, long before the law is the data's."""
+    target, n = discrete(), 20_000
+    still = Ex2MCMC(rounds=1, points=points, moves=1, step_size=1e-14)
+    r, law = DATA / PROPOSAL, np.zeros(len(DATA))
+    for states in product(range(len(DATA)), repeat=points):
+        index = list(states)
+        np.add.at(law, index, PROPOSAL[index].prod() * r[index] / r[index].sum())
+    x = sample(target.gan, still, n, width=1024).x
+    assert law.sum() == pytest.approx(1)
+    assert chi_square(x, law) > RARE
+    assert chi_square(x, DATA) < 1e-6
+
+
+# -- ULA ----------------------------------------------------------------------------------------
+
+MEAN, PRECISION = 0.7, 2.0
+
+
+def narrow(output="logit") -> GAN:
+    """L(z) is the log density of N(.7, 1/2), with a standard normal prior."""
+    linear, square = PRECISION * MEAN, (1 - PRECISION) / 2
+    return identity(lambda x: (square * x**2 + linear * x).sum(1), Normal(1), output)
+
+
+@pytest.mark.parametrize("output", ["logit", "critic"])
+@pytest.mark.parametrize("steps", [1, 3, 40])
+def test_ula_has_its_known_biased_law(output, steps):
+    """On a Gaussian it is an AR(1) chain: z' = a z + (1 - a) mean + sqrt(eps) xi."""
+    eps = 0.8
+    out = sample(narrow(output), ULA(steps=steps, step_size=eps), N, width=1024)
+    a = 1 - eps * PRECISION / 2
+    mean, variance = 0.0, 1.0
+    for _ in range(steps):
+        mean, variance = a * mean + (1 - a) * MEAN, a**2 * variance + eps
+    z = out.z[:, 0].double().numpy()
+    assert stats.kstest(z, "norm", args=(mean, variance**0.5)).pvalue > RARE
+    assert stats.kstest(z, "norm", args=(MEAN, PRECISION**-0.5)).pvalue < 1e-8
+    if steps == 40:
+        assert variance == pytest.approx(1 / PRECISION / (1 - eps * PRECISION / 4))
+
+
+def test_ula_tends_to_the_target_with_its_step():
+    z = sample(narrow(), ULA(steps=150, step_size=0.05), N, width=1024).z[:, 0].numpy()
+    assert stats.kstest(z, "norm", args=(MEAN, PRECISION**-0.5)).pvalue > RARE
+
+
+def test_ula_follows_the_guide_and_mala_the_ratio():
+    gan = narrow().with_guide(Formula(lambda x: 3 * x[:, 0]))
+    ula = sample(gan, ULA(steps=60, step_size=0.1), 1_000, width=1024)
+    mala = sample(gan, MALA(steps=60, step_size=0.5), 1_000, width=1024)
+    assert float(ula.z.mean()) == pytest.approx(3, abs=0.15)
+    assert float(mala.z.mean()) == pytest.approx(MEAN, abs=0.1)
+    assert torch.allclose(ula.log_ratio, 3 * ula.z[:, 0].double())
+
+
+@pytest.mark.parametrize("mover", [ULA(steps=30, step_size=0.5), MALA(steps=30, step_size=0.5)])
+def test_nothing_leaves_the_support(mover):
+    """On a flat target staying put at the border leaves the uniform law as it is."""
+    out = sample(identity(lambda x: 0 * x[:, 0], Uniform(2)), mover, N, width=1024)
+    assert float(out.z.abs().max()) <= 1
+    assert 0.2 < accepted_share(out) < 0.8
+    assert out.manifest["events"]["divergent"] == 0
+    for column in out.z.numpy().T:
+        assert stats.kstest(column, "uniform", args=(-1, 2)).pvalue > RARE
+
+
+# -- against the formulas -----------------------------------------------------------------------
+
+
+def networks(latent) -> GAN:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        generator = nn.Sequential(Cast(torch.float64), nn.Linear(2, 12), nn.Tanh())
+        generator.append(nn.Linear(12, 3))
+        score = nn.Sequential(nn.Linear(3, 12), nn.Tanh(), nn.Linear(12, 1))
+    with torch.no_grad():
+        score[2].weight *= 4  # log ratios of a few nats
+    return GAN(generator.double(), score.double(), latent)
+
+
+PRIORS = {"normal": (Normal(2), normal_log_prior), "uniform": (Uniform(2), box_log_prior)}
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize(
+    "mover",
+    [
+        MALA(steps=12, step_size=1.5, max_drift=None),
+        MALA(steps=12, step_size=1.5, max_drift=0.2),
+        MALA(steps=12, step_size=0.5, noise=1.2, max_drift=None),
+    ],
+    ids=["published", "bounded", "own noise"],
+)
+def test_mala_is_its_formula(prior, mover):
+    latent, log_prior = PRIORS[prior]
+    gan, n = networks(latent), 8
+    law, ratio = next(iter(gan.ratios.items()))
+    gan = gan.with_ratio(law, replace(ratio, calibrator=Platt(0.7, 0.3, 99.0, 0.1)))
+    out = sample(gan, mover, n, seed=5, width=16)
+    longest = (mover.max_drift or math.inf) * math.sqrt(2 * mover.step_size)
+    accepted = 0
+    for i in range(n):
+        slow = SlowChain(gan, Key(5), i, log_prior=log_prior, calibrate=lambda d: 0.7 * d + 0.2)
+        for _ in range(mover.steps):
+            slow.mala(mover.step_size, mover.noise or math.sqrt(mover.step_size), longest)
+        assert torch.allclose(out.z[i], torch.tensor(slow.z), rtol=1e-5, atol=1e-6)
+        assert float(out.log_ratio[i]) == pytest.approx(slow.log_ratio(slow.z), abs=1e-5)
+        accepted += slow.accepted
+    assert out.manifest["events"]["moves_accepted"] == accepted
+    assert 0.05 < accepted / (n * mover.steps) < 0.95
+
+
+def test_ex2mcmc_is_its_formula():
+    gan, n = networks(Normal(2)), 8
+    mover = Ex2MCMC(rounds=4, points=5, moves=2, step_size=1.0, max_drift=None)
+    out = sample(gan, mover, n, seed=5, width=16)
+    accepted = 0
+    for i in range(n):
+        slow = SlowChain(gan, Key(5), i, log_prior=normal_log_prior)
+        for _ in range(mover.rounds):
+            slow.isir(mover.points)
+            for _ in range(mover.moves):
+                slow.mala(mover.step_size, math.sqrt(mover.step_size))
+        assert torch.allclose(out.z[i], torch.tensor(slow.z), rtol=1e-5, atol=1e-6)
+        accepted += slow.accepted
+    assert out.manifest["events"]["moves_accepted"] == accepted
+    assert bool((out.steps == mover.rounds * 3).all())
+
+
+# -- steps, passes, faults ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, aim", [*((name, 0.57) for name in TARGETS), ("waves", 0.8)])
+def test_the_tuned_step_reaches_its_acceptance(name, aim):
+    target = TARGETS[name]()
+    sampler = MALA(steps=40, target_acceptance=aim)
+    out = sample(target.gan, sampler, 1_024, width=1024)
+    assert accepted_share(out) == pytest.approx(aim, abs=0.06)
+    tuned = out.manifest["sampler"]["step_size"]
+    assert tuned == float(f"{tuned:.3g}")
+    assert out.manifest["setup_passes"] == sampler.pilot_passes > 0
+    again = sample(target.gan, replace(sampler, step_size=tuned), 1_024, width=1024)
+    assert torch.equal(again.z, out.z) and again.manifest["setup_passes"] == 0
+
+
+def test_the_drift_is_bounded_for_the_sake_of_the_first_moves():
+    """Without the bound a chain that starts in a steep tail stays there (as published)."""
+    target = skewed()
+    start = sample(target.gan, Direct(), N).z
+    assert float(start.min()) < -3
+    bounded = sample(target.gan, MALA(steps=40, step_size=1.2), N, width=1024)
+    free = sample(target.gan, MALA(steps=40, step_size=1.2, max_drift=None), N, width=1024)
+    assert float(bounded.z.min()) > -1 and float(free.z.min()) < -3
+
+
+class Counted(nn.Module):
+    """Counts rows, and those of them whose gradient is wanted."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = self.with_gradient = 0
+
+    def forward(self, z):
+        self.rows += len(z)
+        self.with_gradient += len(z) * z.requires_grad
+        return z * 1.0
+
+
+@pytest.mark.parametrize(
+    "mover",
+    [
+        ULA(steps=5),
+        MALA(steps=5, step_size=0.1),
+        Ex2MCMC(rounds=2, points=4, moves=3, step_size=0.1),
+    ],
+    ids=lambda mover: mover.name,
+)
+def test_passes_are_what_the_networks_ran(mover):
+    counted, n = Counted(), 64
+    gan = GAN(counted, Formula(lambda x: 0.1 * x[:, 0]), Normal(1))
+    mover, _ = prepare(gan, mover)
+    sample(gan, mover, n, width=64)
+    gan.split("latent")  # probes of the networks are behind us
+    counted.rows = counted.with_gradient = 0
+    out = sample(gan, mover, n, width=64)
+    assert out.manifest["passes"] == counted.rows + 2 * counted.with_gradient
+
+
+def broken_beyond(edge) -> GAN:
+    def generator(z):
+        return torch.where(z.abs() > edge, torch.nan, z)
+
+    return GAN(Formula(generator, torch.float32), Formula(lambda x: 0 * x[:, 0]), Normal(1))
+
+
+@pytest.mark.parametrize(
+    "mover",
+    [
+        MALA(steps=30, step_size=9.0),
+        ULA(steps=30, step_size=3.0),
+        Ex2MCMC(rounds=8, points=3, step_size=9.0),
+    ],
+    ids=lambda mover: mover.name,
+)
+def test_moves_that_are_not_finite_are_rejected_and_counted(mover):
+    """The generator is NaN beyond 5.5 standard deviations; long steps get there."""
+    out = sample(broken_beyond(5.5), mover, N, width=1024)
+    divergent = out.manifest["events"]["divergent"]
+    assert 0 < divergent < 0.5 * out.manifest["events"]["moves"]
+    assert bool(out.x.isfinite().all()) and bool(out.accepted.all())
+    if mover.name != "ula":
+        assert stats.kstest(out.x[:, 0].numpy(), "norm").pvalue > RARE
+
+
+@pytest.mark.parametrize("mover", [ULA(), MALA(step_size=0.1), Ex2MCMC(step_size=0.1)])
+def test_a_start_that_is_not_finite_is_an_error(mover):
+    with pytest.raises(NonFiniteError, match=rf"{mover.name}, step 0: .*ids \d+"):
+        sample(broken_beyond(1.0), mover, 100, width=64)
+
+
+@pytest.mark.parametrize("mover", [MALA(), Ex2MCMC()])
+def test_a_critic_is_no_ratio(mover):
+    with pytest.raises(NotARatioError, match=mover.name):
+        sample(narrow("critic"), mover, 10, width=16)
+
+
+def test_a_selector_wants_a_ratio_of_the_chains_own_law():
+    with pytest.raises(LawMismatchError, match="fit_ratio"):
+        sample(narrow(), OBRS(proposal=MALA(steps=2, step_size=0.1), pilot=64), 10, width=16)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: ULA(steps=0), "ula steps"),
+        (lambda: ULA(step_size="auto"), "ula step_size"),  # type: ignore
+        (lambda: MALA(step_size=-0.1), "mala step_size"),
+        (lambda: MALA(target_acceptance=1.0), "target_acceptance"),
+        (lambda: MALA(noise=0.1), "noise"),
+        (lambda: MALA(max_drift=0.0), "max_drift"),
+        (lambda: Ex2MCMC(points=1), "2 or more"),
+        (lambda: Ex2MCMC(moves=0), "ex2mcmc moves"),
+    ],
+)
+def test_settings_out_of_range(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_an_unprepared_chain_says_so():
+    gan, ids = narrow(), torch.arange(16)
+    with gan.frozen(), pytest.raises(InputError, match="not resolved"):
+        state = MALA().init(gan, Key(0), ids, ids)
+        MALA().step(gan, Key(0), state)
