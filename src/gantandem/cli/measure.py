@@ -59,8 +59,7 @@ def reproduce(
 ) -> None:
     """Make the papers' figures again, ours beside the published values.
 
-    What an earlier call with the same settings left in the folder is kept: only what is missing
-    runs.
+    Only what is missing runs: what an earlier call left in the folder is kept.
     """
     from gantandem.reproduce import ALL_STAGES, run_figures
 

@@ -55,8 +55,13 @@ def run_figures(
         n: Samples of each sampler.
 
     Raises:
-        ConfigError: If a name is unknown, or the folder holds results of other settings.
+        ConfigError: If a name is unknown, no seed or stage is given, or the folder holds results
+            of other settings.
     """
+    if seeds is not None and not seeds:
+        raise ConfigError("seeds: got none; allowed are one or more, or None for the usual ones")
+    if not stages or min(stages) < 1:
+        raise ConfigError(f"stages: got {list(stages)}; allowed are iterations of 1 or more")
     if seeds is None:
         of_fig3, of_fig4, of_table1 = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS
     else:

@@ -98,6 +98,12 @@ def _defined_median(values: Iterable[float]) -> float:
     return statistics.median(known) if known else math.nan
 
 
+def over(seeds: Iterable[str]) -> str:
+    """Over which seeds a number is: "seed 0" or "median over seeds 0, 1"."""
+    names = list(seeds)
+    return f"seed {names[0]}" if len(names) == 1 else f"median over seeds {', '.join(names)}"
+
+
 def row_values(row: Mapping[str, Any]) -> list[float]:
     """The numbers of a sampler's row, in the order of ``TITLES``."""
     return [number(row["metrics"][key]) for key in NUMBERS] + [row["passes_per_sample"]]

@@ -24,6 +24,7 @@ from gantandem.reproduce.common import (
     line,
     median,
     number,
+    over,
     read_kept,
     row_values,
 )
@@ -169,7 +170,7 @@ def fig3_page(result: dict[str, Any]) -> str:
         "`fig3.json` beside this page. *spread*: standard deviation inside the two main modes over",
         "the true one. Published values are read off the figure (about +-.01); blank is unknown.",
         "",
-        f"Median over seeds {', '.join(result['seeds'])}, {result['n']:,} samples each:",
+        f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each:",
         "",
         "| sampler | " + " | ".join(TITLES) + " | published good / KL / JS |",
         "| --- |" + " ---: |" * (len(TITLES) + 1),
@@ -198,10 +199,9 @@ def _paper_note(result: dict[str, Any]) -> list[str]:
     if not ran:
         return []
     row = max(ran.values(), key=lambda one: one["shaping_seconds"])
-    seeds = ("seed " if len(ran) == 1 else "the median of seeds ") + ", ".join(ran)
     return [
         "",
-        f'*Published recipe* (`recipe="paper"`) is {seeds} only: {row["shaping_updates"]:,}',
+        f'*Published recipe* (`recipe="paper"`) is {over(ran)} only: {row["shaping_updates"]:,}',
         "shaping updates by SGD (8e-3), each on a fresh batch of 1,000 refined for all 50 steps of",
         ".1; the last step is the sample, and the shaped discriminator itself, not refitted,",
         "judges 20 proposals of Metropolis-Hastings. Shaping took "
@@ -219,7 +219,7 @@ def fig3_picture(result: dict[str, Any]) -> Any:
         axes.bar(
             [i - 0.2 for i in range(len(names))],
             [result["median"][n][key] for n in names],
-            width=0.36, color="#3b6fb6", label="ours, median of seeds",
+            width=0.36, color="#3b6fb6", label=f"ours, {over(result['seeds'])}",
         )  # fmt: skip
         axes.bar(
             [i + 0.2 for i in range(len(names))],

@@ -24,6 +24,7 @@ from gantandem.reproduce.common import (
     line,
     median,
     number,
+    over,
     read_kept,
     row_values,
 )
@@ -44,6 +45,7 @@ COLOURS = {
     "refine": "#d9822b",
     "collaborative": "#2f6fde",
 }
+SHIFT = 110
 
 
 def fig4_result(
@@ -139,7 +141,7 @@ def fig4_page(result: dict[str, Any]) -> str:
         "every number is in `fig4.json` beside this page. At each stage the discriminator is",
         "shaped and the ratios are fitted anew. *real data* is what as many real samples score.",
         "",
-        f"Median over seeds {', '.join(result['seeds'])}, {result['n']:,} samples each; in",
+        f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each; in",
         "brackets the published value, read off the figure (about +-.01), where it is known:",
         "",
         "| generator at | metric | " + " | ".join(names) + " | *real data* |",
@@ -175,14 +177,17 @@ def _cell(ours: float, known: float | None) -> str:
 
 
 def fig4_picture(result: dict[str, Any]) -> Any:
-    """Good, KL and JS against the stage: ours as lines (seeds thin), published as rings."""
+    """Good, KL and JS against the stage: ours as lines (seeds thin), published as rings.
+
+    Rings of one stage stand side by side, since many of their values coincide.
+    """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     figure.suptitle("Samplers over the training of the generator, imbalanced 8 Gaussians")
     for axes, (key, title) in zip(figure.subplots(1, 3), METRICS.items(), strict=True):
-        for name in SAMPLERS:
+        for at, name in enumerate(SAMPLERS):
             style = {"color": COLOURS[name], "zorder": 3 if name == "collaborative" else 2}
             for of_seed in result["seeds"].values() if len(result["seeds"]) > 1 else ():
                 points = [(int(s), f["samplers"][name]["metrics"][key]) for s, f in of_seed.items()]
@@ -191,20 +196,21 @@ def fig4_picture(result: dict[str, Any]) -> Any:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, linewidth=1.8, **style)
             for stage, values in result["published"].items():
                 axes.plot(
-                    int(stage), values[key][name], marker="o", markersize=9, fillstyle="none",
-                    markeredgewidth=1.6, **style,
+                    int(stage) + SHIFT * (at - 2), values[key][name], marker="o", markersize=9,
+                    fillstyle="none", markeredgewidth=1.6, **style,
                 )  # fmt: skip
         axes.axhline(number(result["floor"][key]), color="black", linewidth=1, linestyle=":")
         if key != "good":
             axes.set_yscale("log")
+        axes.set_xticks([int(stage) for stage in result["median"]])
         axes.set_title(title, fontsize=11)
         axes.set_xlabel("iterations of the generator")
         axes.spines[["top", "right"]].set_visible(False)
-    grey = "#555555"
+    grey, ours = "#555555", f"ours, {over(result['seeds'])}"
     figure.legend(
         handles=[
             *(Line2D([], [], color=COLOURS[name], lw=2, label=name) for name in SAMPLERS),
-            Line2D([], [], color=grey, marker="o", markersize=4, label="ours, median"),
+            Line2D([], [], color=grey, marker="o", markersize=4, label=ours),
             Line2D(
                 [], [], color=grey, lw=0, marker="o", markersize=9, fillstyle="none",
                 label="published",
