@@ -19,11 +19,22 @@ from typing import Any
 import pytest
 import torch
 
-from gantandem import DRS, GAN, Direct, Key, Metropolis, Refine
+from gantandem import (
+    DRS,
+    GAN,
+    ISIR,
+    Direct,
+    Key,
+    Metropolis,
+    Refine,
+    ReweightedLatent,
+    drop_in,
+)
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
 from gantandem.pool import LanePool
 from gantandem.samplers import refine as refining
+from gantandem.samplers import reservoir
 from gantandem.score import Ratio
 
 Patch = pytest.MonkeyPatch
@@ -316,5 +327,65 @@ MUTATIONS: dict[str, Mutation] = {
         "test_conditional",
         "test_calibration_per_class",
         {"method": "platt"},
+    ),
+    # -- reservoirs, reweighted latents, drop-in generators --
+    "a reservoir weighs against the one it holds instead of all": Mutation(
+        edit(reservoir, "_choose", "< log_weight - log_total", "< log_weight - chain.log_ratio"),
+        "test_reservoir",
+        "test_law_of_sir",
+        {"m": 3},
+    ),
+    "a round of i-SIR goes on with the total of the last": Mutation(
+        edit(
+            ISIR,
+            "judge",
+            "torch.where(begins, chain.log_ratio, chain.log_total)",
+            "chain.log_total",
+        ),
+        "test_reservoir",
+        "test_law_after_some_rounds",
+        {"points": 3, "rounds": 2},
+    ),
+    "an infinite ratio fills a reservoir": Mutation(
+        edit(
+            reservoir,
+            "_choose",
+            "torch.where(new.log_ratio.isfinite(), new.log_ratio, -torch.inf)",
+            "new.log_ratio",
+        ),
+        "test_reservoir",
+        "test_what_is_not_finite_is_never_chosen",
+        {"sampler": reservoir.SIR(proposals=3), "bad": math.inf},
+    ),
+    "candidates of a latent share their coin": Mutation(
+        edit(ReweightedLatent, "draw", "log_uniform(ids, tries)", "log_uniform(ids, 0 * tries)"),
+        "test_reweighting",
+        "test_known_weights_give_their_law",
+    ),
+    "the density of a reweighted latent is not normalised": Mutation(
+        edit(ReweightedLatent, "log_prob", "(1 - last) / self._rate", "(1 - last)"),
+        "test_reweighting",
+        "test_the_density_is_that_of_what_is_drawn_missed_budgets_included",
+        {"budget": 64},
+    ),
+    "every attempt starts from the given latent": Mutation(
+        edit(drop_in, "_start_from", "+ attempts) == 0", "+ attempts) >= 0"),
+        "test_drop_in",
+        "test_the_given_latents_are_the_first_attempts",
+    ),
+    "batches share their noise": Mutation(
+        edit(
+            drop_in.SampledGenerator,
+            "_noise",
+            "self._key.fold(hashlib.blake2b(raw).hexdigest())",
+            "self._key",
+        ),
+        "test_drop_in",
+        "test_batches_are_independent",
+    ),
+    "a drop-in generator samples in inference mode": Mutation(
+        edit(drop_in.SampledGenerator, "forward", "torch.inference_mode(False)", "torch.no_grad()"),
+        "test_drop_in",
+        "test_modes_gradients_and_inference",
     ),
 }

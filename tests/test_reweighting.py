@@ -26,14 +26,18 @@ from gantandem import (
     fit_latent_reweight,
     fit_ratio,
     from_config,
+    load_run,
     prepare,
     sample,
+    save_run,
     to_config,
 )
-from gantandem.errors import InputError, LawMismatchError, NotARatioError
+from gantandem.errors import ConfigError, InputError, LawMismatchError, NotARatioError
 from gantandem.latent import Distribution, as_latent
+from gantandem.nets import build, save_weights
 from gantandem.testing import check_sampler, toy_gan
 from targets import Formula, skewed, waves
+from test_cli import LEVEL, TINY, fails, run
 from test_contract import toy_reweighted
 
 N, RARE = 20_000, 1e-4
@@ -331,3 +335,54 @@ def test_an_id_keeps_its_condition():
     gan = gan.replace(reweighted=ReweightedLatent(base=Normal(1), network=nn.Linear(1, 1)))
     out = sample(gan, LatentReweight(), 50, width=16)
     assert torch.equal(((out.x - out.z) / 100).round().long()[:, 0], out.ids % 7)
+
+
+# -- in a run folder ----------------------------------------------------------------------------
+
+
+def described() -> GAN:
+    specs = {
+        "generator": {"net": "mlp-generator", "width": 16, "layers": 3},
+        "guide": {"net": "mlp-discriminator", "width": 16, "layers": 3},
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        gan = GAN(build(specs["generator"]), build(specs["guide"]), Normal(2))
+    gan.specs = specs
+    return gan
+
+
+def test_it_is_saved_and_loaded_with_its_law(tmp_path):
+    options = {"pool": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64, "hidden": 16}
+    gan = fit_latent_reweight(described(), budget=99, **options)
+    save_run(gan, tmp_path)
+    back, _ = load_run(tmp_path)
+    assert back.reweighted.config() == gan.reweighted.config()
+    a, b = (sample(g, LatentReweight(), 50, width=64) for g in (gan, back))
+    assert torch.equal(a.x, b.x) and a.manifest["law"] == b.manifest["law"]
+    save_run(back, tmp_path)  # its description came back, too
+    save_run(described(), tmp_path)
+    assert load_run(tmp_path)[0].reweighted is None, "another GAN's w does not stay behind"
+
+
+def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
+    save_run(described(), tmp_path)
+    save_weights(nn.Linear(2, 1), tmp_path / "reweighting.safetensors")
+    with pytest.raises(ConfigError, match="not a file written by save_run"):
+        load_run(tmp_path)
+
+
+def test_by_name_on_the_command_line(tmp_path):
+    """Fitted by name, sampled by name, judged by name, and compared with others."""
+    folder = tmp_path / "run"
+    run("-q", "train", "imbalanced-8", "-o", folder, *TINY, *LEVEL)
+    words = fails("sample", folder, "--sampler", "latent_reweight", wanted=["fit-ratio RUN"])
+    assert "Traceback" not in words
+    thrifty = "samplers.thrifty={name: obrs, expected: 2, proposal: latent_reweight}"
+    run("-q", "fit-ratio", folder, "--samplers", "direct,latent_reweight", thrifty)
+    run("-q", "sample", folder, "--sampler", "latent_reweight", "-n", 40, "--out", tmp_path / "a")
+    run("-q", "compare", folder, "--samplers", "direct,latent_reweight,thrifty,sir,isir", "-n", 500)
+    rows = json.loads((folder / "metrics.json").read_text())["samplers"]
+    assert rows["latent_reweight"]["passes_per_sample"] == rows["direct"]["passes_per_sample"] == 1
+    assert rows["sir"]["passes_per_sample"] == 10 and rows["isir"]["passes_per_sample"] == 91
+    assert rows["thrifty"]["sampler"]["proposal"]["name"] == "latent_reweight"

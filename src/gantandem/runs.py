@@ -1,7 +1,7 @@
 """A RUN: the folder that holds a GAN with everything known of it.
 
-``run.yaml`` (what it is), ``generator.safetensors``, ``guide.safetensors`` and
-``ratios/<law>.safetensors``. Weights are never pickled.
+``run.yaml`` (what it is), ``generator.safetensors``, ``guide.safetensors``,
+``reweighting.safetensors`` and ``ratios/<law>.safetensors``. Weights are never pickled.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import read_tensors, write_tensors
+from gantandem.reweighting import ReweightedLatent
 from gantandem.samplers.base import from_config, to_config
 from gantandem.samples import write_atomic
 from gantandem.score import Ratio, Score
 
 RUN_FILE = "run.yaml"
 CONDITION_FILE = "condition.safetensors"
+REWEIGHTING_FILE = "reweighting.safetensors"
 
 
 def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -> Path:
@@ -74,6 +76,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
         }
         path = folder / "ratios" / f"{law}.safetensors"
         save_weights(ratio.score.network, path, {"gantandem": json.dumps(notes)})
+    _save_reweighting(gan, folder / REWEIGHTING_FILE)
     text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
     write_atomic(folder / RUN_FILE, lambda file: file.write(text))
     return folder
@@ -86,6 +89,28 @@ def _check_describable(gan: GAN) -> None:
             "save_run: no file can hold a condition that is a function; give the conditions as a "
             "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
         )
+
+
+def _save_reweighting(gan: GAN, path: Path) -> None:
+    latent = gan.reweighted
+    if not isinstance(latent, ReweightedLatent):
+        path.unlink(missing_ok=True)  # of weights that this GAN does not hold
+        return
+    spec = _spec(gan, "reweighted", latent.network)
+    notes = {"spec": spec, "budget": latent.budget, "acceptance": latent.acceptance}
+    save_weights(latent.network, path, {"gantandem": json.dumps(notes)})
+
+
+def _read_reweighting(gan: GAN, path: Path) -> None:
+    _, metadata = read_tensors(path)
+    try:
+        notes = json.loads(metadata["gantandem"])
+        gan.specs["reweighted"] = notes["spec"]
+        network, options = _build(notes["spec"]), {k: notes[k] for k in ("budget", "acceptance")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
+    load_weights(network, path)
+    gan.reweighted = ReweightedLatent(base=gan.latent, network=network, **options)
 
 
 def _spec(gan: GAN, name: str, network: nn.Module) -> dict[str, Any]:
@@ -156,6 +181,8 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     gan.setup_passes = int(state.get("setup_passes", 0))
     gan.history = tuple(state.get("history", ()))
     gan.proposal = from_config(state["proposal"]) if state.get("proposal") else None
+    if (folder / REWEIGHTING_FILE).is_file():
+        _read_reweighting(gan, folder / REWEIGHTING_FILE)
     return gan, meta
 
 

@@ -28,8 +28,9 @@ from gantandem.pipeline.keep import (
 from gantandem.pipeline.workspace import Workspace, proposal_of, task_of
 from gantandem.progress import track
 from gantandem.report import evidence as files
+from gantandem.reweighting import fit_latent_reweight
 from gantandem.runs import save_run
-from gantandem.samplers import Direct
+from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 from gantandem.sampling import prepare, sample_iter
 from gantandem.tasks import Task
@@ -88,11 +89,16 @@ def shape_run(work: Workspace) -> GAN:
 def fit_run(
     work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
 ) -> dict[str, Diagnosis]:
-    """Fit a ratio on the law of each sampler's proposals and diagnose it on test data."""
+    """Fit a ratio on the law of each sampler's proposals and diagnose it on test data.
+
+    ``latent_reweight`` has its w(z) fitted first, to the ratio of the plain generator as it is.
+    """
     found = {}
     for name in samplers:
         proposal = proposal_of(work.sampler(name))
         settings = work.recipe.fit_ratio.given()
+        if isinstance(proposal, LatentReweight):
+            work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **settings))
         gan = fit_ratio(work.gan, work.real, proposal=proposal, seed=work.recipe.seed, **settings)
         work.save(gan)
         found[name] = diagnose_run(work, name, f"{name}, refitted")
