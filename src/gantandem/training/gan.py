@@ -22,6 +22,8 @@ from gantandem.training.losses import discriminator_loss, generator_loss
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+LOST = 0.01
+"""Nats: a discriminator below this loss has nothing more to teach."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +240,14 @@ def _report(state: TrainState, info: TrainInfo) -> None:
             "is kept: try smaller learning rates"
         )
     logger.info("iteration %d: loss of D %.4f, of G %.4f", state.iteration, *losses)
+    if losses[0] < LOST:
+        logger.warning(
+            "iteration %d: the discriminator tells every sample apart (loss %.4f), and the "
+            "generator learns nothing from it any more: look at its samples, and try another "
+            "seed or a smaller discriminator_rate",
+            state.iteration,
+            losses[0],
+        )
 
 
 def _stream(seed: int, purpose: int, index: int = 0) -> torch.Generator:
