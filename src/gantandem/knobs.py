@@ -48,13 +48,13 @@ SWEEPS: dict[str, Sweep] = {
     "dgflow": Sweep("steps", (5, 10, 25, 50)),
     "dot": Sweep("steps", (5, 10, 30, 100)),
     "latent_opt": Sweep("steps", (1, 3, 10, 30)),
-    "ula": Sweep("steps", (10, 30, 100, 300)),
-    "mala": Sweep("steps", (10, 30, 100, 300)),
-    "ex2mcmc": Sweep("rounds", (1, 3, 10, 30)),
+    "ula": Sweep("steps", (5, 20, 50, 100)),
+    "mala": Sweep("steps", (5, 20, 50, 100)),
+    "ex2mcmc": Sweep("rounds", (1, 3, 5, 10)),
     "metropolis": Sweep("proposals", (2, 5, 10, 20, 50)),
     "rejection": Sweep("log_max", (0.69, 1.61, 2.3, 3.0, 3.91)),  # M = 2, 5, 10, 20, 50
     "drs": Sweep("percentile", (50.0, 80.0, 90.0, 95.0, 99.0)),
-    "obrs": Sweep("expected", (2.0, 4.0, 8.0, 16.0, 32.0)),
+    "obrs": Sweep("expected", (1.5, 2.0, 4.0, 8.0, 16.0)),
     "sir": Sweep("proposals", (2, 5, 10, 20, 50)),
     "isir": Sweep("rounds", (1, 2, 5, 10, 20)),
 }
