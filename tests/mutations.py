@@ -20,11 +20,14 @@ import pytest
 import torch
 
 from gantandem import (
+    DOT,
     DRS,
     GAN,
     ISIR,
+    DGFlow,
     Direct,
     Key,
+    LatentOpt,
     Metropolis,
     Refine,
     ReweightedLatent,
@@ -33,6 +36,7 @@ from gantandem import (
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
 from gantandem.pool import LanePool
+from gantandem.samplers import direct as directly
 from gantandem.samplers import refine as refining
 from gantandem.samplers import reservoir
 from gantandem.score import Ratio
@@ -242,6 +246,50 @@ MUTATIONS: dict[str, Mutation] = {
         "test_reference",
         "test_stop_rules",
         {"stop": "best"},
+    ),
+    "the gradient flow climbs down": Mutation(
+        edit(DGFlow, "step", "s.h + self.step_size * drift", "s.h - self.step_size * drift"),
+        "test_flows",
+        "test_dgflow_descends_its_divergence_as_a_gradient_flow",
+        {"divergence": "kl"},
+    ),
+    "the flow of JS has the weight of log D": Mutation(
+        edit(DGFlow, "_weight", "return torch.sigmoid(d)", "return torch.sigmoid(-d)"),
+        "test_flows",
+        "test_dgflow_descends_its_divergence_as_a_gradient_flow",
+        {"divergence": "js"},
+    ),
+    "the noise of the gradient flow misses its factor 2": Mutation(
+        edit(DGFlow, "step", "math.sqrt(2 * self", "math.sqrt(self"),
+        "test_flows",
+        "test_dgflow_on_a_linear_logit_drifts_and_diffuses_by_the_closed_form",
+    ),
+    "latent optimisation divides by the norm": Mutation(
+        edit(LatentOpt, "step", "g.square().flatten(1).sum(1)", "g.flatten(1).norm(dim=1)"),
+        "test_flows",
+        "test_latent_opt_is_its_formula",
+    ),
+    "transport flees the data": Mutation(
+        edit(DOT, "step", "- gradient.to(away)", "+ gradient.to(away)"),
+        "test_transport",
+        "test_mass_goes_to_a_single_point_by_the_closed_form",
+    ),
+    "transport projects as the published code": Mutation(
+        edit(DOT, "step", "/ _dot(z, z), z)", "/ _dot(z, z).sqrt(), z)"),
+        "test_transport",
+        "test_a_normal_latent_turns_about_the_origin",
+    ),
+    "the Lipschitz constant is a mean": Mutation(
+        edit(DOT, "_steepest", "cat(slopes).max()", "cat(slopes).mean()"),
+        "test_transport",
+        "test_the_constant_is_the_largest_slope_over_pairs",
+        {"layer": "data", "pairs": 10},
+    ),
+    "a truncated normal keeps its tails": Mutation(
+        edit(directly, "truncated_normal", "math.erf(psi / math.sqrt(2))", "1.0"),
+        "test_truncation",
+        "test_resampling_gives_the_truncated_normal",
+        {"psi": 1.0},
     ),
     # -- discriminator --
     "calibration forgets the two counts": Mutation(
