@@ -36,9 +36,9 @@ from gantandem import (
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
 from gantandem.pool import LanePool
+from gantandem.samplers import Ex2MCMC, langevin, latent_chain, reservoir
 from gantandem.samplers import direct as directly
 from gantandem.samplers import refine as refining
-from gantandem.samplers import reservoir
 from gantandem.score import Ratio
 
 Patch = pytest.MonkeyPatch
@@ -246,6 +246,43 @@ MUTATIONS: dict[str, Mutation] = {
         "test_reference",
         "test_stop_rules",
         {"stop": "best"},
+    ),
+    # -- chains in the latent --
+    "a Langevin move forgets the way back": Mutation(
+        edit(latent_chain, "log_accept", "0.5 * (forth - back) / variance", "0.0 * tau"),
+        "test_langevin",
+        "test_exact_chains_follow_the_data",
+        {"name": "gaussian", "kind": "mala"},
+    ),
+    "the gradient of the ratio has the wrong sign": Mutation(
+        edit(latent_chain, "_point", "slope + pull", "pull - slope"),
+        "test_langevin",
+        "test_ula_has_its_known_biased_law",
+        {"steps": 3, "output": "logit"},
+    ),
+    "moves over the border are made": Mutation(
+        edit(langevin.ULA, "step", "there.log_prior > -torch.inf", "there.log_prior < torch.inf"),
+        "test_langevin",
+        "test_nothing_leaves_the_support",
+        {"mover": langevin.ULA(steps=30, step_size=0.5)},
+    ),
+    "moves that are not finite go uncounted": Mutation(
+        edit(latent_chain, "proceed", "[accept, ~finite]", "[accept, accept & ~finite]"),
+        "test_langevin",
+        "test_moves_that_are_not_finite_are_rejected_and_counted",
+        {"mover": langevin.ULA(steps=30, step_size=3.0)},
+    ),
+    "fresh points of a chain are all the same": Mutation(
+        edit(Ex2MCMC, "_isir", 'key.fold("fresh"), s.id, draw)', 'key.fold("fresh"), s.id, 0)'),
+        "test_langevin",
+        "test_exact_chains_follow_the_data",
+        {"name": "discrete", "kind": "ex2mcmc"},
+    ),
+    "the reservoir forgets the current point": Mutation(
+        edit(Ex2MCMC, "_isir", "s.here.z, s.here.log_ratio", "s.here.z, s.here.log_ratio - 99"),
+        "test_langevin",
+        "test_one_exploring_move_is_enumerated",
+        {"points": 2},
     ),
     "the gradient flow climbs down": Mutation(
         edit(DGFlow, "step", "s.h + self.step_size * drift", "s.h - self.step_size * drift"),

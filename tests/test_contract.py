@@ -16,11 +16,14 @@ from gantandem import (
     DRS,
     GAN,
     ISIR,
+    MALA,
     OBRS,
     SAMPLERS,
     SIR,
+    ULA,
     DGFlow,
     Direct,
+    Ex2MCMC,
     LatentOpt,
     LatentReweight,
     Metropolis,
@@ -28,6 +31,7 @@ from gantandem import (
     Refine,
     Rejection,
     ReweightedLatent,
+    WangLandau,
     collaborative,
     from_config,
     to_config,
@@ -53,6 +57,13 @@ MOVERS = {
     "dot": DOT(),
     "dot of data": DOT(steps=6, layer="data"),
     "latent_opt": LatentOpt(),
+    "ula": ULA(steps=4),
+    "mala": MALA(steps=4),
+    "mala with its own noise": MALA(steps=4, step_size=0.3, noise=0.4, max_drift=None),
+    "ex2mcmc": Ex2MCMC(rounds=2, points=4, moves=2),
+    "wlgan": WangLandau(steps=8, bins=6, pilots=16, warm_up=20),
+    "wlgan, flat": WangLandau(steps=4, bins=6, pilots=16, warm_up=20, reweight=False),
+    "wlgan, online": WangLandau(steps=35, bins=6, pilots=16, warm_up=20, online=True),
 }
 SELECTORS = {
     "metropolis": Metropolis(proposals=4),
@@ -69,6 +80,7 @@ NESTED = {
         ("obrs", "random"),
         ("obrs", "best"),
         ("metropolis", "dgflow"),
+        ("metropolis", "mala"),
     ]
 }
 EVERY = {
@@ -102,9 +114,9 @@ def test_every_built_in_sampler_is_checked():
     }
 
 
-@pytest.mark.parametrize("name", ["metropolis", "obrs"])
+@pytest.mark.parametrize("name", ["metropolis", "obrs", "mala", "ex2mcmc"])
 def test_contract_on_a_closed_form_gan(name):
-    check_sampler(SELECTORS[name], waves().gan)
+    check_sampler(EVERY[name], waves().gan)
 
 
 class Images(nn.Module):
