@@ -19,6 +19,7 @@ from gantandem.samplers.refine import Refine
 from gantandem.samplers.rejection import DRS, OBRS, Rejection
 from gantandem.samplers.reservoir import ISIR, SIR
 from gantandem.samplers.reweighted import LatentReweight
+from gantandem.samplers.wanglandau import WangLandau
 
 SAMPLERS: dict[str, type[Any]] = {
     "direct": Direct,
@@ -29,6 +30,7 @@ SAMPLERS: dict[str, type[Any]] = {
     "ula": ULA,
     "mala": MALA,
     "ex2mcmc": Ex2MCMC,
+    "wlgan": WangLandau,
     "metropolis": Metropolis,
     "rejection": Rejection,
     "drs": DRS,
@@ -62,6 +64,7 @@ __all__ = [
     "Refine",
     "Rejection",
     "Selector",
+    "WangLandau",
     "collaborative",
     "from_config",
     "to_config",

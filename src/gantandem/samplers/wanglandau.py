@@ -1,0 +1,395 @@
+"""Wang-Landau chains in the latent (WL-GAN): MALA on a density that is flat over the energy.
+
+The energy is E(z) = -L(z), L(z) = log p0(z) + d(G(z)), d the calibrated log p_data / p_G. Its range
+is cut into bins, and the chain walks on L(z) - theta[bin(E(z))]. Where theta[i] is the logarithm of
+the mass of bin i every bin is visited equally often, so that a chain climbs out of the modes it
+would else be kept in. Keeping a state with weight exp(theta[bin]) undoes the tilt.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantandem.errors import InputError
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.latent_chain import (
+    PILOT_PASSES,
+    ChainState,
+    Point,
+    check_step,
+    log_accept,
+    look,
+    normal_noise,
+    proceed,
+    propose,
+    resolved,
+    rows,
+    start,
+    tune_step,
+)
+
+logger = logging.getLogger(__name__)
+
+BAND = (0.35, 0.45)
+"""``online``: a lane's step size is left alone while its acceptance lies in this band."""
+CHECK_EVERY = 30
+GROW = 1.5
+"""``online``: outside the band tau is multiplied, or divided, by this."""
+
+
+class Reservoir(NamedTuple):
+    """The state of the chain that is kept, one a row, and the log of the weights seen so far."""
+
+    x: Tensor
+    z: Tensor
+    log_ratio: Tensor
+    log_total: Tensor
+
+
+class Own(NamedTuple):
+    """What a lane adapts by itself (``online``): theta (W, bins), tau (W,) float64.
+
+    ``mark`` (W,) is how many moves had been accepted at the last check of the step size.
+    """
+
+    theta: Tensor
+    tau: Tensor
+    mark: Tensor
+
+
+class WangLandauState(NamedTuple):
+    """One chain a lane, with its reservoir, or with weights and a step size of its own."""
+
+    chain: ChainState
+    kept: Reservoir | None
+    own: Own | None
+
+    @property
+    def id(self) -> Tensor:
+        """(W,) ids."""
+        return self.chain.id
+
+    @property
+    def attempt(self) -> Tensor:
+        """(W,) attempts."""
+        return self.chain.attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class WangLandau:
+    """MALA on L(z) - theta[bin(E(z))], its energy histogram flat (WL-GAN).
+
+    Three laws, by setting:
+
+    * ``reweight=True``: exact. After ``burn_in`` moves one of the states that the chain visits is
+      kept, with probability proportional to exp(theta[bin]). As ``steps`` grows its law tends to
+      p_data, if the calibrated ratio is exact, whatever the frozen theta is: a poor one costs
+      efficiency only.
+    * ``reweight=False``: biased. The last state, whose law is p_data with every energy bin brought
+      to the same mass, as published.
+    * ``online=True``: biased. As published, each lane learns weights (from 0) and a step size (from
+      ``step_size``) of its own along its chain, and the last state is returned; ``reweight`` does
+      not apply. A chain that adapts has no invariant law, and does not settle in a few hundred
+      moves.
+
+    WL-GAN: Learning where to sample in generative latent space, after its authors' code
+    (collaborative-learn); theta by the stochastic approximation of Liang, Liu and Carroll, JASA
+    2007: theta[i] += gamma_t (1[bin = i] - 1 / bins), gamma_t = t0 / max(t0, t). The tilt is
+    constant within a bin and has no gradient: it enters the accept test only.
+
+    Departures from the authors' code: weights are learned in ``prepare``, by pilot chains that
+    share them, and frozen; the accept test uses the very step size that made the move (theirs
+    adapts the noise and keeps the first eta in the test, which breaks detailed balance); online,
+    tau is multiplied or divided by 1.5, for drift and noise alike, and so stays positive (theirs
+    adds .6 to the noise or takes .2 away); energies are binned over a fitted range (theirs is a
+    constant of one model); networks are in eval mode.
+
+    Args:
+        steps: Moves of a chain.
+        burn_in: Moves before the first state that may be kept; None takes an eighth of ``steps``.
+        step_size: tau, a variance: the noise has standard deviation sqrt(tau) (.1 as published).
+            ``"auto"`` tunes it on the pilot chains, tilted as they are, and freezes it.
+        target_acceptance: Share of moves accepted at the tuned step, between 0 and 1 (the middle
+            of the published band).
+        max_drift: Longest drift, in units of sqrt(tau d), as in ``mala``; None bounds nothing, as
+            published.
+        bins: Energy bins of equal width; the two outer ones are open-ended.
+        t0: Moves of the warm-up (online: of the chain) before the gain decreases.
+        quantiles: The range of the bins: these quantiles of the energy where pilot chains settle.
+        reach: The range goes up at least to this quantile of the energy of draws from the prior:
+            what lies between the modes of p_data is what a draw from p_G meets. A wider range
+            joins more modes, and spends more moves on states of little weight.
+        pilots: Pilot chains, a multiple of 16, sharing one theta.
+        warm_up: Moves of the pilot chains that learn theta; half as many before that fit the range.
+        reweight: Undo the tilt.
+        online: Adapt along each chain, as published.
+        energy_range: Lower edge of the second bin and upper edge of the last but one, in nats; None
+            fits it.
+        log_weights: theta, one number a bin; None learns it.
+
+    Raises:
+        InputError: If a setting is out of range.
+        LawMismatchError: If no ratio was fitted on p_G.
+        NotARatioError: If only a critic is at hand.
+        NonFiniteError: If a fresh sample of the generator has no finite score.
+    """
+
+    name: ClassVar[str] = "wlgan"
+    uses_guide: ClassVar[bool] = False
+    uses_ratio: ClassVar[bool] = True
+
+    steps: int = 640
+    burn_in: int | None = None
+    step_size: float | Literal["auto"] = "auto"
+    target_acceptance: float = 0.4
+    max_drift: float | None = 1.0
+    bins: int = 50
+    t0: int = 400
+    quantiles: tuple[float, float] = (0.01, 0.99)
+    reach: float = 0.75
+    pilots: int = 128
+    warm_up: int = 1000
+    reweight: bool = True
+    online: bool = False
+    energy_range: tuple[float, float] | None = None
+    log_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("steps", "t0", "warm_up"):
+            check_positive(f"wlgan {name}", getattr(self, name), integer=True)
+        check_step("wlgan", self.step_size, self.target_acceptance, self.max_drift)
+        if self.burn_in is not None and not 0 <= self.burn_in < self.steps:
+            raise InputError(
+                f"wlgan burn_in: got {self.burn_in}, allowed is 0 to steps - 1 = {self.steps - 1}"
+            )
+        if not isinstance(self.bins, int) or self.bins < 3:
+            raise InputError(f"wlgan bins: got {self.bins!r}, allowed is an integer of 3 or more")
+        if not isinstance(self.pilots, int) or self.pilots < 16 or self.pilots % 16:
+            raise InputError(f"wlgan pilots: got {self.pilots!r}, allowed are multiples of 16")
+        low, high = self.quantiles
+        if not 0 <= low < high <= 1:
+            raise InputError(
+                f"wlgan quantiles: got {self.quantiles}, allowed is 0 <= low < high <= 1"
+            )
+        if not 0 <= self.reach <= 1:
+            raise InputError(f"wlgan reach: got {self.reach}, allowed is a quantile from 0 to 1")
+        if self.energy_range is not None and not self.energy_range[0] < self.energy_range[1]:
+            raise InputError(f"wlgan energy_range: got {self.energy_range}; low must be below high")
+        if self.log_weights is not None:
+            self._check_weights(self.log_weights)
+
+    def _check_weights(self, theta: tuple[float, ...]) -> None:
+        if self.energy_range is None:
+            raise InputError("wlgan log_weights: they need the energy_range their bins lie in")
+        if len(theta) != self.bins or not all(map(math.isfinite, theta)):
+            raise InputError(
+                f"wlgan log_weights: got {len(theta)}, allowed are {self.bins} finite numbers "
+                "(one a bin)"
+            )
+
+    # -- what is fixed before sampling ------------------------------------------------------------
+
+    @property
+    def burned_in(self) -> int:
+        """Moves before the first state that may be kept."""
+        return self.steps // 8 if self.burn_in is None else self.burn_in
+
+    @property
+    def pilot_passes(self) -> int:
+        """Passes that ``prepare`` will spend."""
+        tuning = PILOT_PASSES if self.step_size == "auto" else 0
+        return tuning + 3 * self.pilots * (1 + self._ranging + self._learning) * (
+            self._ranging + self._learning > 0
+        )
+
+    @property
+    def _ranging(self) -> int:
+        return 0 if self.energy_range is not None else max(1, self.warm_up // 2)
+
+    @property
+    def _learning(self) -> int:
+        return 0 if self.online or self.log_weights is not None else self.warm_up
+
+    def prepare(self, gan: GAN, key: Key) -> WangLandau:
+        """Fit the range of energies, then learn theta and the step size, on pilot chains."""
+        gan.need_pulled_ratio("wlgan")
+        new = self
+        if self.step_size == "auto":
+            target = self.target_acceptance
+            tau = tune_step(gan, key.fold("tune"), target, "wlgan", self.max_drift)
+            new = replace(new, step_size=tau)
+        if self._ranging or self._learning:
+            key, ids = key.fold("warm-up"), torch.arange(self.pilots, device=gan.device)
+            chain = start(gan, key, ids, torch.zeros_like(ids), "wlgan")
+            if self._ranging:
+                chain, span = new._fit_range(gan, key, chain)
+                new = replace(new, energy_range=span)
+            if self._learning:
+                theta, tau = new._learn(gan, key, chain, tune=self.step_size == "auto")
+                new = replace(new, log_weights=theta, step_size=tau)
+        return new
+
+    def _fit_range(
+        self, gan: GAN, key: Key, chain: ChainState
+    ) -> tuple[ChainState, tuple[float, float]]:
+        """Quantiles of the energy where untilted pilot chains settle, and of their starts."""
+        starts, seen, tau = -chain.here.log_density, [], resolved("wlgan", self.step_size)
+        for move in range(self._ranging):
+            chain = self._move(gan, key, chain, tau)
+            if 2 * move >= self._ranging - 1:
+                seen.append(-chain.here.log_density)
+        settled = torch.cat(seen)
+        low, high = (_quantile(settled, share) for share in self.quantiles)
+        high = max(high, _quantile(starts, self.reach))
+        if not high - low > 0.01:
+            low, high = low - 1, high + 1  # one energy only: nothing to tilt
+        return chain, (round(low, 2), round(high, 2))
+
+    def _learn(
+        self, gan: GAN, key: Key, chain: ChainState, *, tune: bool
+    ) -> tuple[tuple[float, ...], float]:
+        """Stochastic approximation: all pilots walk on, and update, one theta.
+
+        With ``tune`` the step size follows, as in ``tune_step``, so that the tilted chain has the
+        acceptance asked for: over a flattened landscape steps may be longer.
+        """
+        first = resolved("wlgan", self.step_size)
+        log_tau = math.log(first)
+        theta = torch.zeros(self.bins, dtype=torch.float64, device=gan.device)
+        visits, history = torch.zeros_like(theta), []
+        for t in range(1, self.warm_up + 1):
+            before = chain.tally
+            chain = self._move(gan, key, chain, math.exp(log_tau), theta)
+            share = torch.bincount(self.bin(chain.here), minlength=self.bins) / self.pilots
+            theta = theta + self.t0 / max(self.t0, t) * (share - 1 / self.bins)
+            visits += share
+            history.append(log_tau)
+            if tune:
+                accepted = float((chain.tally - before)[:, 0].double().mean())
+                log_tau += 4 * t**-0.6 * (accepted - self.target_acceptance)
+        late = history[self.warm_up // 2 :]
+        tau = float(f"{math.exp(sum(late) / len(late)):.3g}")
+        return _settled(theta.cpu(), visits.cpu() > 0), tau if tune else first
+
+    # -- the chain --------------------------------------------------------------------------------
+
+    def bin(self, here: Point) -> Tensor:
+        """Index of the energy bin of each point, (W,) int64 from 0 to bins - 1."""
+        low, high = _known(self.energy_range)
+        inner = torch.arange(1, self.bins, dtype=torch.float64, device=here.log_ratio.device)
+        return torch.bucketize(-here.log_density, low + (high - low) / self.bins * inner)
+
+    def _frozen_theta(self, device: torch.device) -> Tensor:
+        return torch.tensor(_known(self.log_weights), dtype=torch.float64, device=device)
+
+    def _move(
+        self,
+        gan: GAN,
+        key: Key,
+        chain: ChainState,
+        tau: float | Tensor,
+        theta: Tensor | None = None,
+    ) -> ChainState:
+        """One MALA move of every lane on L - theta[bin]; theta is (bins,), (W, bins) or None."""
+        z = propose(chain.here, tau, normal_noise(key, chain), limit=self.max_drift)
+        there = look(gan, z, chain.cond)
+        log_alpha = log_accept(chain.here, there, tau, limit=self.max_drift)
+        if theta is not None:
+            log_alpha = log_alpha + _at(theta, self.bin(chain.here)) - _at(theta, self.bin(there))
+        log_u = key.fold("accept").log_uniform(chain.id, chain.attempt, chain.step)
+        return proceed(chain, there, log_u < log_alpha)
+
+    def cost(self) -> Cost:
+        """The ratio of p_G and its gradient at the start and after each move."""
+        return Cost(start=3, step=3, scores=False)
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> WangLandauState:
+        """Begin at draws from the prior, with nothing kept and nothing learned."""
+        chain = start(gan, key, ids, attempts, "wlgan")
+        here, kept, own = chain.here, None, None
+        if self.online:
+            tau = torch.full_like(here.log_ratio, resolved("wlgan", self.step_size))
+            own = Own(tau.new_zeros(len(ids), self.bins), tau, torch.zeros_like(ids))
+        elif self.reweight:
+            nothing = torch.full_like(here.log_ratio, -torch.inf)
+            kept = Reservoir(here.x, here.z, here.log_ratio, nothing)
+        return WangLandauState(chain, kept, own)
+
+    def step(self, gan: GAN, key: Key, state: WangLandauState) -> tuple[WangLandauState, Moved]:
+        """Move every chain once; then keep its state by its weight, or let the lane adapt."""
+        chain, kept, own = state
+        if own is not None:
+            chain = self._move(gan, key, chain, own.tau, own.theta)
+            own = self._adapt(chain, own)
+        else:
+            tau, theta = resolved("wlgan", self.step_size), self._frozen_theta(gan.device)
+            chain = self._move(gan, key, chain, tau, theta)
+            if kept is not None:
+                kept = self._keep(key, chain, kept, theta)
+        moved = chain.report(chain.step >= self.steps)
+        if kept is not None:
+            moved = moved._replace(x=kept.x, z=kept.z, logit=kept.log_ratio)
+        return WangLandauState(chain, kept, own), moved
+
+    def _keep(self, key: Key, chain: ChainState, kept: Reservoir, theta: Tensor) -> Reservoir:
+        """A reservoir over the chain: hold its state with probability weight / running total."""
+        here, open_ = chain.here, chain.step > self.burned_in
+        log_weight = torch.where(open_, _at(theta, self.bin(here)), -torch.inf)
+        log_total = torch.logaddexp(kept.log_total, log_weight)
+        log_u = key.fold("keep").log_uniform(chain.id, chain.attempt, chain.step)
+        hold = open_ & (log_u < log_weight - log_total)
+        return Reservoir(
+            torch.where(rows(hold, here.x), here.x, kept.x),
+            torch.where(rows(hold, here.z), here.z, kept.z),
+            torch.where(hold, here.log_ratio, kept.log_ratio),
+            log_total,
+        )
+
+    def _adapt(self, chain: ChainState, own: Own) -> Own:
+        """Each lane's own weights after every move, and its step size every 30 moves."""
+        gain = self.t0 / chain.step.clamp(min=self.t0).double()
+        theta = own.theta - gain[:, None] / self.bins
+        theta.scatter_add_(1, self.bin(chain.here)[:, None], gain[:, None])
+        accepted, check = chain.tally[:, 0], chain.step % CHECK_EVERY == 0
+        share = (accepted - own.mark) / CHECK_EVERY
+        tau = torch.where(check & (share > BAND[1]), own.tau * GROW, own.tau)
+        tau = torch.where(check & (share < BAND[0]), own.tau / GROW, tau)
+        return Own(theta, tau, torch.where(check, accepted, own.mark))
+
+
+def _known(value: tuple[float, ...] | None) -> tuple[float, ...]:
+    if value is None:
+        raise InputError("wlgan was not prepared; sample() does it, or call prepare")
+    return value
+
+
+def _at(theta: Tensor, index: Tensor) -> Tensor:
+    """The weight of each lane's bin, (W,); theta is (bins,) or (W, bins)."""
+    return theta[index] if theta.dim() == 1 else theta.gather(1, index[:, None]).squeeze(1)
+
+
+def _quantile(values: Tensor, share: float) -> float:
+    """The nearest value of (N,) at a share of the order; no limit on N as in torch.quantile."""
+    return float(values.sort().values[round(share * (len(values) - 1))])
+
+
+def _settled(theta: Tensor, visited: Tensor) -> tuple[float, ...]:
+    """Learned weights as settings, log masses of the bins (with the unit mass in all).
+
+    A bin that no pilot chain entered only ever sank, which would draw a chain in and hold it
+    there; nothing is known of it, so it takes the weight of the nearest bin that was entered.
+    """
+    known = visited.nonzero().squeeze(1)
+    nearest = (torch.arange(len(theta))[:, None] - known).abs().argmin(1)
+    theta = theta[known[nearest]]
+    theta = theta - theta[known].logsumexp(0)
+    return tuple(round(value, 3) for value in theta.tolist())
