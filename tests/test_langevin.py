@@ -38,7 +38,7 @@ N, RARE = 3_000, 1e-4
 EXACT = {
     "mala": MALA(steps=50),
     "own noise": MALA(steps=50, step_size=0.02, noise=0.3, max_drift=None),
-    "ex2mcmc": Ex2MCMC(rounds=4, points=4, moves=3),
+    "ex2mcmc": Ex2MCMC(rounds=4, points=4, moves=3, step_size=0.1),
 }
 
 
@@ -71,7 +71,7 @@ def test_any_gradient_will_do(name, monkeypatch):
         latent_chain, "_point", lambda gan, z, x, d, slope: point(gan, z, x, d, -slope)
     )
     target = TARGETS[name]()
-    mover = MALA(steps=80, step_size=0.3, max_drift=0.5)
+    mover = MALA(steps=60, step_size=0.3, max_drift=0.5)
     out = sample(target.gan, mover, N, width=1024)
     assert target.worst(out.x) > RARE, target.p_values(out.x.double().numpy())
 
@@ -143,7 +143,7 @@ def test_another_prior():
     """Exponential prior, r = z: a Gamma(2) law, with a border at 0."""
     prior = torch.distributions.Exponential(torch.ones(1))
     gan = identity(lambda x: x[:, 0].abs().log(), prior)
-    z = sample(gan, MALA(steps=60), N, width=1024).z[:, 0].numpy()
+    z = sample(gan, MALA(steps=40, step_size=1.0), N, width=1024).z[:, 0].numpy()
     assert z.min() > 0
     assert stats.kstest(z, "gamma", args=(2,)).pvalue > RARE
 
@@ -154,7 +154,7 @@ def test_a_calibrator_enters_acceptance_only():
     law, ratio = next(iter(gan.ratios.items()))
     halved = gan.with_ratio(law, replace(ratio, calibrator=Platt(0.5, 0.0, 99.0, 0.0)))
     for which, mean in ((gan, 2), (halved, 1)):
-        z = sample(which, MALA(steps=50), N, width=1024).z[:, 0].numpy()
+        z = sample(which, MALA(steps=25, step_size=1.0), N, width=1024).z[:, 0].numpy()
         assert stats.kstest(z, "norm", args=(mean, 1)).pvalue > RARE
     assert gan.law(MALA(step_size=1)) != halved.law(MALA(step_size=1))
 
@@ -172,7 +172,7 @@ def test_chains_keep_to_their_condition():
             return z + 0 * label[:, None]
 
     gan = GAN(Same(), Shifted(), Normal(1), condition=torch.tensor([0, 1]))
-    for sampler in (MALA(steps=40), Ex2MCMC(rounds=5, points=5)):
+    for sampler in (MALA(steps=25, step_size=1.0), Ex2MCMC(rounds=4, points=5, step_size=1.0)):
         z = sample(gan, sampler, N, width=1024).z[:, 0].numpy()
         assert stats.kstest(z[::2], "norm", args=(-1, 1)).pvalue > RARE
         assert stats.kstest(z[1::2], "norm", args=(2, 1)).pvalue > RARE
@@ -222,7 +222,7 @@ def test_ula_has_its_known_biased_law(output, steps):
 
 
 def test_ula_tends_to_the_target_with_its_step():
-    z = sample(narrow(), ULA(steps=150, step_size=0.05), N, width=1024).z[:, 0].numpy()
+    z = sample(narrow(), ULA(steps=80, step_size=0.05), N, width=1024).z[:, 0].numpy()
     assert stats.kstest(z, "norm", args=(MEAN, PRECISION**-0.5)).pvalue > RARE
 
 
@@ -267,9 +267,9 @@ PRIORS = {"normal": (Normal(2), normal_log_prior), "uniform": (Uniform(2), box_l
 @pytest.mark.parametrize(
     "mover",
     [
-        MALA(steps=12, step_size=1.5, max_drift=None),
-        MALA(steps=12, step_size=1.5, max_drift=0.2),
-        MALA(steps=12, step_size=0.5, noise=1.2, max_drift=None),
+        MALA(steps=8, step_size=1.5, max_drift=None),
+        MALA(steps=8, step_size=1.5, max_drift=0.2),
+        MALA(steps=8, step_size=0.5, noise=1.2, max_drift=None),
     ],
     ids=["published", "bounded", "own noise"],
 )
