@@ -99,10 +99,11 @@ def draw_data(n, shares=(0.25, 0.25, 0.25, 0.25), seed=0):
 def small(kind):
     """A built-in sampler with few steps, proposals and pilots."""
     sampler = kind()
+    given = {f.name: getattr(sampler, f.name) for f in dataclasses.fields(sampler)}
     sizes = {
-        f.name: 100 if getattr(sampler, f.name) > 100 else min(getattr(sampler, f.name), 4)
-        for f in dataclasses.fields(sampler)
-        if type(getattr(sampler, f.name)) is int
+        name: 8 if name == "steps" else 96 if value > 96 else min(value, 4)
+        for name, value in given.items()
+        if type(value) is int
     }
     return replace(sampler, **sizes)
 
