@@ -41,6 +41,10 @@ class Task(ABC):
         layer: Where ``refine`` works by default: ``"data"`` or a module of the generator.
         sampler_defaults: Settings of samplers that suit this task, for example
             ``{"refine": {"step_size": .1}}``.
+        ratio: Network that ratios and the guide to shape start from, for ``gantandem.nets.build``;
+            None where the shipped discriminator serves.
+        shape_defaults: Settings of :func:`gantandem.shape` that suit this task.
+        fit_defaults: Settings of :func:`gantandem.fit_ratio` that suit it.
         pareto: What ``compare --sweep`` weighs against each other: metrics of :meth:`metrics` or
             :meth:`manifold`, each with the way it gets better.
     """
@@ -52,6 +56,9 @@ class Task(ABC):
     train: TrainConfig
     layer: str
     sampler_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ratio: Mapping[str, Any] | None = None
+    shape_defaults: Mapping[str, Any] = field(default_factory=dict)
+    fit_defaults: Mapping[str, Any] = field(default_factory=dict)
     pareto: Pareto
 
     def pretrained(self) -> tuple[nn.Module, nn.Module]:
@@ -312,6 +319,21 @@ TASKS: dict[str, Task] = {
                 checkpoint_every=200,
             ),
             layer="maps",
+            sampler_defaults={"refine": {"steps": 8, "step_size": 0.03, "defensive": 0.0}},
+            ratio={"net": "feature-ratio"},
+            shape_defaults={
+                "updates": 300,
+                "learning_rate": 3e-4,
+                "batch": 256,
+                "width": 128,
+                "check_every": 75,
+            },
+            fit_defaults={
+                "pool": 20_000,
+                "schedule": ((400, 1e-3), (200, 1e-4)),
+                "batch": 512,
+                "weight_decay": 0.01,
+            },
             hub="ylecun/mnist",
         ),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +28,7 @@ from gantandem.discriminator.parts import (
 )
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.nets.features import FeatureRatio
 from gantandem.progress import track
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector, check_positive
@@ -37,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY = 100
 HELD_OUT = 0.1
+EMBEDDED = 500
+"""Images that go through a backbone at a time."""
 
 
 def fit_ratio(
@@ -106,9 +111,17 @@ def fit_ratio(
     made = drawn.rows.map(lambda value: value[held:])
     if network is None:
         network, spec = _start(gan, parts, drawn.rows, seed)
-    fitted = _fit(
-        trainable(network), parts, made, out_made, schedule, batch, weight_decay, seed, progress
-    )
+    own = trainable(network)
+    options = (schedule, batch, weight_decay, seed, progress)
+    if isinstance(own, FeatureRatio):
+        # Its backbone does not learn: images go through it once, and the head is fitted alone.
+        embed = functools.partial(_embed, own)
+        seen = dataclasses.replace(parts, fit=embed(parts.fit), select=embed(parts.select))
+        made, out_made = (rows._replace(x=embed(rows.x)) for rows in (made, out_made))
+        own.head.load_state_dict(_fit(own.head, seen, made, out_made, *options).state_dict())
+        fitted = frozen_copy(own)
+    else:
+        fitted = _fit(own, parts, made, out_made, *options)
     ratio = Ratio(Score(fitted), origin="fitted", spec=dict(spec or {}))
     new = gan.with_ratio(law, ratio)
     new.setup_passes += drawn.passes
@@ -118,6 +131,12 @@ def fit_ratio(
         new = new.replace(guide=ratio.score, specs=specs)
         new = new.observe(*parts.rows("fit"))
     return new
+
+
+def _embed(network: FeatureRatio, x: Tensor) -> Tensor:
+    device = next(network.head.parameters()).device
+    with torch.no_grad():
+        return torch.cat([network.embed(part.to(device)) for part in x.split(EMBEDDED)])
 
 
 def _mover(gan: GAN, proposal: Mover | Selector | None) -> Mover:

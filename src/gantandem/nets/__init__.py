@@ -11,6 +11,7 @@ from torch import nn
 
 from gantandem.errors import ConfigError
 from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio
@@ -26,6 +27,7 @@ NETS: dict[str, type[nn.Module]] = {
     "mnist-classifier": MNISTClassifier,
     "conv-ratio": ConvRatio,
     "conditional-ratio": ConditionalRatio,
+    "feature-ratio": FeatureRatio,
 }
 
 

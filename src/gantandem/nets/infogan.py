@@ -70,8 +70,10 @@ class InfoGANDiscriminator(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw weights from N(0, .02^2), biases 0 (Radford et al. 2016): with torch's own, wider
-    start the discriminator won within an epoch on both seeds tried, and the generator collapsed.
+    """Draw weights from N(0, .02^2), biases 0 (Radford et al. 2016).
+
+    With torch's own, wider start the discriminator won within an epoch on both seeds tried, and
+    the generator collapsed.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)

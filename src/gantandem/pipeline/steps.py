@@ -15,9 +15,11 @@ from gantandem._version import __version__
 from gantandem.comparing import compare
 from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+from gantandem.discriminator.parts import seeded
 from gantandem.errors import GANtandemError, InputError, OutputError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
+from gantandem.nets import build
 from gantandem.pipeline.keep import (
     PICTURES,
     write_arrays,
@@ -29,6 +31,7 @@ from gantandem.pipeline.workspace import Workspace, proposal_of, task_of
 from gantandem.progress import track
 from gantandem.report import evidence as files
 from gantandem.reweighting import fit_latent_reweight
+from gantandem.rng import Key
 from gantandem.runs import save_run
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
@@ -69,8 +72,9 @@ def shape_run(work: Workspace) -> GAN:
     """Shape the guide of a run for its refinement; keeps the landscape before and after."""
     refine = work.refinement()
     assert isinstance(refine, Refine)
-    before = work.gan
-    settings = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
+    before = _with_task_guide(work)
+    given = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
+    settings = {**work.task.shape_defaults, **given}
     shaped = shape(
         before,
         work.real,
@@ -86,6 +90,24 @@ def shape_run(work: Workspace) -> GAN:
     return shaped
 
 
+def _with_task_guide(work: Workspace) -> GAN:
+    """The GAN, following the task's own ratio network where it has one, fitted on p_G."""
+    if work.task.ratio is None or work.gan.specs.get("guide") == dict(work.task.ratio):
+        return work.gan
+    return fit_ratio(work.gan, work.real, proposal=Direct(), as_guide=True, **_fit_settings(work))
+
+
+def _fit_settings(work: Workspace) -> dict[str, Any]:
+    """Settings of fit_ratio: the task's under the recipe's, with the task's network if any."""
+    seed = work.recipe.seed
+    settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), "seed": seed}
+    if work.task.ratio is not None:
+        with seeded(Key(seed).fold("ratio network"), work.gan.device):
+            settings["network"] = build(work.task.ratio).to(work.gan.device)
+        settings["spec"] = dict(work.task.ratio)
+    return settings
+
+
 def fit_run(
     work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
 ) -> dict[str, Diagnosis]:
@@ -96,10 +118,10 @@ def fit_run(
     found = {}
     for name in samplers:
         proposal = proposal_of(work.sampler(name))
-        settings = work.recipe.fit_ratio.given()
         if isinstance(proposal, LatentReweight):
-            work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **settings))
-        gan = fit_ratio(work.gan, work.real, proposal=proposal, seed=work.recipe.seed, **settings)
+            given = work.recipe.fit_ratio.given()
+            work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **given))
+        gan = fit_ratio(work.gan, work.real, proposal=proposal, **_fit_settings(work))
         work.save(gan)
         found[name] = diagnose_run(work, name, f"{name}, refitted")
     return found

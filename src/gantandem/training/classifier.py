@@ -1,4 +1,4 @@
-"""Training of the shipped digit classifier: ``python -m gantandem.training.classifier``."""
+"""Training of the shipped digit classifiers: ``python -m gantandem.training.classifier``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gantandem.data.images import Images, load_split, locate, to_range
 from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.features import DigitBackbone
 from gantandem.nets.weights import write_tensors
 
 logger = logging.getLogger(__name__)
@@ -19,31 +20,40 @@ BATCH = 128
 RATE = 3e-3
 
 
-def train_classifier(data: Images, *, epochs: int = 6, seed: int = 0) -> MNISTClassifier:
+NETWORKS: dict[str, type[MNISTClassifier] | type[DigitBackbone]] = {
+    "classifier": MNISTClassifier,
+    "backbone": DigitBackbone,
+}
+
+
+def train_classifier(
+    data: Images, *, network: str = "classifier", epochs: int = 6, seed: int = 0
+) -> nn.Module:
     """Train a digit classifier and return it in eval mode; deterministic by seed.
 
     Args:
         data: Images to fit on, with labels 0..9.
+        network: ``"classifier"`` measures images, ``"backbone"`` is what ratios look through.
         epochs: Times every image is seen. Default 6.
         seed: Of initialisation, order and dropout.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = MNISTClassifier().train()
-        optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+        model = NETWORKS[network]().train()
+        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
         steps = len(data.labels) // BATCH
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, epochs * steps)
         for epoch in range(epochs):
             for rows in torch.randperm(len(data.labels))[: steps * BATCH].split(BATCH):
                 # Digits have a margin of 4 pixels, so that rolling by 2 only moves them.
                 moved = data.pixels[rows].roll(torch.randint(-2, 3, (2,)).tolist(), (2, 3))
-                loss = nn.functional.cross_entropy(network(to_range(moved)), data.labels[rows])
+                loss = nn.functional.cross_entropy(model(to_range(moved)), data.labels[rows])
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 schedule.step()
             logger.info("epoch %d of %d", epoch + 1, epochs)
-    return network.eval()
+    return model.eval()
 
 
 @torch.no_grad()
@@ -66,17 +76,20 @@ def main() -> None:
     """Train on the fit part of MNIST, score on its test set and write the weights."""
     parser = argparse.ArgumentParser(prog="python -m gantandem.training.classifier")
     parser.add_argument("--data", help="folder or hub name of MNIST; default: its usual places")
-    parser.add_argument("--out", type=Path, default="mnist-classifier.safetensors")
+    parser.add_argument("--network", choices=list(NETWORKS), default="classifier")
+    parser.add_argument("--out", type=Path, help="default: mnist-NETWORK.safetensors")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parts = load_split(locate("mnist", "ylecun/mnist", given.data), (50_000, 5_000, 5_000))
-    network = train_classifier(parts.fit, epochs=given.epochs, seed=given.seed)
-    command = f"python -m gantandem.training.classifier --epochs {given.epochs} --seed {given.seed}"
+    out = given.out or Path(f"mnist-{given.network}.safetensors")
+    settings = {"network": given.network, "epochs": given.epochs, "seed": given.seed}
+    network = train_classifier(parts.fit, **settings)
+    given_as = " ".join(f"--{name} {value}" for name, value in settings.items())
     score = accuracy(network, parts.test)
-    save_half(network, given.out, command, score)
-    logger.info("%s: test accuracy %.4f", given.out, score)
+    save_half(network, out, f"python -m gantandem.training.classifier {given_as}", score)
+    logger.info("%s: test accuracy %.4f", out, score)
 
 
 if __name__ == "__main__":
