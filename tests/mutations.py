@@ -36,7 +36,7 @@ from gantandem import (
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
 from gantandem.pool import LanePool
-from gantandem.samplers import Ex2MCMC, langevin, latent_chain, reservoir
+from gantandem.samplers import Ex2MCMC, WangLandau, langevin, latent_chain, reservoir
 from gantandem.samplers import direct as directly
 from gantandem.samplers import refine as refining
 from gantandem.score import Ratio
@@ -472,5 +472,35 @@ MUTATIONS: dict[str, Mutation] = {
         edit(drop_in.SampledGenerator, "forward", "torch.inference_mode(False)", "torch.no_grad()"),
         "test_drop_in",
         "test_modes_gradients_and_inference",
+    ),
+    "a flattened chain's reservoir forgets its weights": Mutation(
+        edit(WangLandau, "_keep", "_at(theta, self.bin(here)), -", "0 * here.log_ratio, -"),
+        "test_wanglandau",
+        "test_any_weights_are_undone",
+    ),
+    "the tilt has the wrong sign": Mutation(
+        edit(
+            WangLandau,
+            "_move",
+            "_at(theta, self.bin(chain.here)) - _at(theta, self.bin(there))",
+            "_at(theta, self.bin(there)) - _at(theta, self.bin(chain.here))",
+        ),
+        "test_wanglandau",
+        "test_any_weights_are_undone",
+    ),
+    "the test of a tilted move takes another step size": Mutation(
+        edit(
+            WangLandau,
+            "_move",
+            "log_accept(chain.here, there, tau",
+            "log_accept(chain.here, there, 0.6 * tau",
+        ),
+        "test_wanglandau",
+        "test_any_weights_are_undone",
+    ),
+    "a lane's step size is subtracted from": Mutation(
+        edit(WangLandau, "_adapt", "own.tau / GROW", "own.tau - 4e3"),
+        "test_wanglandau",
+        "test_an_adapted_step_size_stays_positive",
     ),
 }
