@@ -243,7 +243,9 @@ def _result(settings: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, A
 
 def table1_page(result: dict[str, Any]) -> str:
     """The result as a Markdown page: correlations beside the published ones, choices, points."""
-    seeds = ", ".join(result["seeds"])
+    count = len(result["seeds"])
+    whose = f"{'generator of seed' if count == 1 else 'generators of seeds'} "
+    whose += ", ".join(result["seeds"])
     heads = [f"{name} {what}" for name in NAMES.values() for what in ("Pearson", "Spearman")]
     lines = [
         "# Table 1: diagnostics of the discriminator and the gain from rejection",
@@ -259,7 +261,7 @@ def table1_page(result: dict[str, Any]) -> str:
         lines += [
             "",
             f"From {title}" if group != "all" else "Over all points",
-            f"({first['points']} points, generators of seeds {seeds}):",
+            f"({first['points']} points, {whose}):",
             "",
             "| diagnostic | published | " + " | ".join(heads) + " |",
             "| --- | ---: |" + " ---: |" * len(heads),
