@@ -51,6 +51,7 @@ SWEEPS: dict[str, Sweep] = {
     "ula": Sweep("steps", (5, 20, 50, 100)),
     "mala": Sweep("steps", (5, 20, 50, 100)),
     "ex2mcmc": Sweep("rounds", (1, 3, 5, 10)),
+    "wlgan": Sweep("steps", (20, 50, 100, 200)),
     "metropolis": Sweep("proposals", (2, 5, 10, 20, 50)),
     "rejection": Sweep("log_max", (0.69, 1.61, 2.3, 3.0, 3.91)),  # M = 2, 5, 10, 20, 50
     "drs": Sweep("percentile", (50.0, 80.0, 90.0, 95.0, 99.0)),

@@ -107,7 +107,7 @@ def sweep(
             if result.samples.manifest["interrupted"]:
                 raise KeyboardInterrupt(f"measured: {len(swept.points)} settings")
             law, settings = result.samples.manifest["law"], result.row["sampler"]
-            row = {**result.row, **names, "settings": settings, "law": law}
+            row = {**names, **result.row, "sampler": one.name, "settings": settings, "law": law}
             row["fitted"] = any(law in spent for law in laws)
             row["setup_passes"] += setup
             swept.points.append(row)

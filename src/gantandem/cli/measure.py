@@ -39,7 +39,7 @@ def bench(
 def reproduce(
     figures: Annotated[
         list[str] | None,
-        typer.Argument(help="fig3, fig4, table1; all by default.", show_default=False),
+        typer.Argument(help="fig3, fig4, table1, mnist; all by default.", show_default=False),
     ] = None,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Runs and results.")] = Path(
         "runs/reproduce"
@@ -53,8 +53,11 @@ def reproduce(
         typer.Option("--paper", help="Seeds of fig3 to run the published recipe on too (slow)."),
     ] = "",
     stages: Annotated[
-        str, typer.Option("--stages", help="Iterations of the generator in fig4, or 'all' nine.")
-    ] = "1000,3000,5000,7000,9000",
+        str,
+        typer.Option(
+            "--stages", help="Iterations of the generator in fig4 (or 'all' nine) and mnist."
+        ),
+    ] = "",
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Samples of each sampler.")] = 10_000,
 ) -> None:
     """Make the papers' figures again, ours beside the published values.
@@ -68,7 +71,7 @@ def reproduce(
         folder,
         seeds=_numbers(seeds) or None,
         paper_seeds=_numbers(paper),
-        stages=ALL_STAGES if stages == "all" else _numbers(stages),
+        stages=ALL_STAGES if stages == "all" else _numbers(stages) or None,
         n=n,
     ):
         console.print(f"written: {page}", markup=False)

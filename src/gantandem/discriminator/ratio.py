@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantandem.condition import is_labels
 from gantandem.data.real import PARTS, Real, RealData, Rows
@@ -134,9 +135,18 @@ def fit_ratio(
 
 
 def _embed(network: FeatureRatio, x: Tensor) -> Tensor:
-    device = next(network.head.parameters()).device
-    with torch.no_grad():
-        return torch.cat([network.embed(part.to(device)) for part in x.split(EMBEDDED)])
+    """Features of a set, kept as long as that very tensor lives unchanged."""
+    key = (network.backbone, x._version)
+    kept = _seen.get(x)
+    if kept is None or kept[0] != key:
+        device = next(network.head.parameters()).device
+        with torch.no_grad():
+            features = [network.embed(part.to(device)) for part in x.split(EMBEDDED)]
+        kept = _seen[x] = key, torch.cat(features)
+    return kept[1]
+
+
+_seen: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
 
 def _mover(gan: GAN, proposal: Mover | Selector | None) -> Mover:

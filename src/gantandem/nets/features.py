@@ -82,6 +82,7 @@ class FeatureRatio(nn.Module):
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"backbone {backbone!r}: allowed are {', '.join(BACKBONES)}")
+        self.backbone = backbone
         network = BACKBONES[backbone]()
         load_weights(network, Path(str(files("gantandem") / "assets" / f"{backbone}.safetensors")))
         self.body = network.body.eval()

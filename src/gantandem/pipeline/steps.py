@@ -94,10 +94,10 @@ def _with_task_guide(work: Workspace) -> GAN:
     """The GAN, following the task's own ratio network where it has one, fitted on p_G."""
     if work.task.ratio is None or work.gan.specs.get("guide") == dict(work.task.ratio):
         return work.gan
-    return fit_ratio(work.gan, work.real, proposal=Direct(), as_guide=True, **_fit_settings(work))
+    return fit_ratio(work.gan, work.real, proposal=Direct(), as_guide=True, **fit_settings(work))
 
 
-def _fit_settings(work: Workspace) -> dict[str, Any]:
+def fit_settings(work: Workspace) -> dict[str, Any]:
     """Settings of fit_ratio: the task's under the recipe's, with the task's network if any."""
     seed = work.recipe.seed
     settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), "seed": seed}
@@ -121,7 +121,7 @@ def fit_run(
         if isinstance(proposal, LatentReweight):
             given = work.recipe.fit_ratio.given()
             work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **given))
-        gan = fit_ratio(work.gan, work.real, proposal=proposal, **_fit_settings(work))
+        gan = fit_ratio(work.gan, work.real, proposal=proposal, **fit_settings(work))
         work.save(gan)
         found[name] = diagnose_run(work, name, f"{name}, refitted")
     return found

@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -24,7 +24,12 @@ from gantandem.samples import write_atomic
 
 PICTURE_FILE = "sweep.png"
 _INK = "#24292f"
-_MARKERS = "osD^vP*Xp<>h"
+_MARKERS = "osD^vP*Xp<>h8"
+_COLOURS = (
+    "#1f77b4", "#d9620f", "#2c8a2c", "#d62728", "#8259b8", "#8c564b", "#c83fa0", "#6b7280",
+    "#8a8400", "#0d8fa0", "#4050c8", "#b07a10", "#10756a", "#a8324e", "#5d8030", "#7a3f8c",
+)  # fmt: skip
+"""Dark enough to be read as text on white, light enough on a dark page."""
 _LABEL = 7
 """Size of the knobs' values beside the points."""
 
@@ -121,15 +126,16 @@ def pareto_figure(sweep: Mapping[str, Any], *, opaque: bool = False) -> Figure:
         _panel(panel, points, styles, name, x, y, sweep.get("floor", {}), ink)
         drawn.append((panel, name, x, y))
     fig.canvas.draw()
+    halo = [withStroke(linewidth=1.6, foreground="white")] if opaque else []
     for panel, name, x, y in drawn:
-        _write_values(panel, points, styles, name, x, y)
+        _write_values(panel, points, styles, name, x, y, halo)
     return fig
 
 
 def _panel(
     panel: Axes,
     points: Sequence[Row],
-    styles: Mapping[str, tuple[Any, str]],
+    styles: Mapping[str, tuple[str, str]],
     name: str,
     x: Axis,
     y: Axis,
@@ -207,12 +213,11 @@ def _front(panel: Axes, points: Sequence[Row], name: str, x: Axis, y: Axis) -> N
     panel.set_ylim(bottom, top)
 
 
-def _styles(points: Sequence[Row]) -> dict[str, tuple[Any, str]]:
+def _styles(points: Sequence[Row]) -> dict[str, tuple[str, str]]:
     names = list(dict.fromkeys(point["sampler"] for point in points))
-    colours = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
-    order = [*colours[0::2], *colours[1::2]]
     return {
-        name: (order[i % len(order)], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(names)
+        name: (_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)])
+        for index, name in enumerate(names)
     }
 
 
@@ -224,7 +229,7 @@ def _lines(points: Sequence[Row]) -> dict[tuple[str, str | None], list[Row]]:
 
 
 def _legend(
-    fig: Figure, points: Sequence[Row], styles: Mapping[str, tuple[Any, str]], ink: str
+    fig: Figure, points: Sequence[Row], styles: Mapping[str, tuple[str, str]], ink: str
 ) -> int:
     """What the marks mean, above the panels; returns how many lines that takes."""
     knobs: dict[str, list[str]] = {}
@@ -241,7 +246,7 @@ def _legend(
         Line2D([], [], color=MUTED, linewidth=3, alpha=0.35, label="Pareto front (full marks)"),
         Line2D([], [], color=REAL, linewidth=0.9, linestyle=(0, (4, 3)), label="real data"),
     ]
-    columns = min(4, len(handles))
+    columns = min(5, len(handles))
     fig.legend(
         handles=handles, loc="upper center", ncols=columns, frameon=False, fontsize=8,
         labelcolor=ink, bbox_to_anchor=(0.5, 0.995),
@@ -252,10 +257,11 @@ def _legend(
 def _write_values(
     panel: Axes,
     points: Sequence[Row],
-    styles: Mapping[str, tuple[Any, str]],
+    styles: Mapping[str, tuple[str, str]],
     name: str,
     x: Axis,
     y: Axis,
+    halo: list[Any],
 ) -> None:
     """Write each knob's value where there is room: points of the front first, never on another."""
     places = [
@@ -274,7 +280,7 @@ def _write_values(
         for dx, dy, ha, va in _AROUND:
             text = panel.annotate(
                 _value(point["value"]), place, (dx, dy), textcoords="offset points", ha=ha, va=va,
-                fontsize=_LABEL, color=colour, zorder=5,
+                fontsize=_LABEL, color=colour, zorder=5, path_effects=halo,
             )  # fmt: skip
             box = text.get_window_extent(renderer)
             if not any(box.overlaps(other) for other in taken):

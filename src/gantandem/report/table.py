@@ -65,6 +65,10 @@ COLUMNS = (
     Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 2),
     Column("confidence", "confidence", None, "mean largest class probability", 3, brief=False),
     Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
+    Column("precision", "precision", "high", "share of the samples among the real ones", 3),
+    Column("recall", "recall", "high", "share of the real samples among the generated ones", 3),
+    Column("density", "density", None, "how many real neighbourhoods hold a sample, over k", 3),
+    Column("coverage", "coverage", "high", "share of the real samples with one of ours near", 3),
 )
 
 COST_COLUMNS = (

@@ -17,6 +17,8 @@ from gantandem.reproduce.fig3 import SEEDS as FIG3_SEEDS
 from gantandem.reproduce.fig3 import fig3_page, fig3_picture, fig3_result
 from gantandem.reproduce.fig4 import ALL_STAGES, STAGES, fig4_page, fig4_picture, fig4_result
 from gantandem.reproduce.fig4 import SEEDS as FIG4_SEEDS
+from gantandem.reproduce.mnist import STAGES as MNIST_STAGES
+from gantandem.reproduce.mnist import mnist_page, mnist_picture, mnist_result
 from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
 from gantandem.reproduce.table1 import table1_page, table1_picture, table1_result
 
@@ -28,6 +30,9 @@ __all__ = [
     "fig4_page",
     "fig4_picture",
     "fig4_result",
+    "mnist_page",
+    "mnist_picture",
+    "mnist_result",
     "run_figures",
     "table1_page",
     "table1_picture",
@@ -41,17 +46,17 @@ def run_figures(
     *,
     seeds: Sequence[int] | None = None,
     paper_seeds: Sequence[int] = (),
-    stages: Sequence[int] = STAGES,
+    stages: Sequence[int] | None = None,
     n: int = 10_000,
 ) -> list[Path]:
     """Make figures by name (all when none or ``all`` is given); returns their pages.
 
     Args:
-        names: Of ``fig3``, ``fig4``, ``table1``, ``all``.
+        names: Of ``fig3``, ``fig4``, ``table1``, ``mnist`` (which needs MNIST), ``all``.
         out: Folder of the runs and results; finished rows found there are kept.
         seeds: None takes each figure's own: five for fig3, the first for the others.
         paper_seeds: Seeds of fig3 to run the published recipe on too.
-        stages: Iterations of the generator in fig4.
+        stages: Iterations of the generator in fig4 and mnist; None takes each one's own.
         n: Samples of each sampler.
 
     Raises:
@@ -60,12 +65,12 @@ def run_figures(
     """
     if seeds is not None and not seeds:
         raise ConfigError("seeds: got none; allowed are one or more, or None for the usual ones")
-    if not stages or min(stages) < 1:
+    if stages is not None and (not stages or min(stages) < 1):
         raise ConfigError(f"stages: got {list(stages)}; allowed are iterations of 1 or more")
     if seeds is None:
-        of_fig3, of_fig4, of_table1 = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS
+        of_fig3, of_fig4, of_table1, of_mnist = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS, (0,)
     else:
-        of_fig3 = of_fig4 = of_table1 = seeds
+        of_fig3 = of_fig4 = of_table1 = of_mnist = seeds
 
     def make_fig3() -> Path:
         result = fig3_result(out, seeds=of_fig3, n=n, paper_seeds=paper_seeds)
@@ -73,7 +78,7 @@ def run_figures(
         return write_page(out, "fig3", result, fig3_page, fig3_picture, alt)
 
     def make_fig4() -> Path:
-        result = fig4_result(out, seeds=of_fig4, stages=stages, n=n)
+        result = fig4_result(out, seeds=of_fig4, stages=stages or STAGES, n=n)
         alt = "Good, KL and JS against the stage of the generator, with the published values"
         return write_page(out, "fig4", result, fig4_page, fig4_picture, alt)
 
@@ -82,10 +87,16 @@ def run_figures(
         alt = "Gain from rejection against each diagnostic, one point a stage of the discriminator"
         return write_page(out, "table1", result, table1_page, table1_picture, alt)
 
+    def make_mnist() -> Path:
+        result = mnist_result(out, seeds=of_mnist, stages=stages or MNIST_STAGES, n=n)
+        alt = "Frechet distance against passes a sample, at one and at five epochs"
+        return write_page(out, "mnist", result, mnist_page, mnist_picture, alt)
+
     makers: dict[str, Callable[[], Path]] = {
         "fig3": make_fig3,
         "fig4": make_fig4,
         "table1": make_table1,
+        "mnist": make_mnist,
     }
     wanted = list(makers) if not names or "all" in names else list(names)
     for name in wanted:

@@ -1,0 +1,209 @@
+"""Does a flat energy histogram help a chain to cover the modes? WL-GAN against MALA.
+
+Not a figure of a paper: chains of equal length on the shipped pair of a 2D task, walking on a
+ratio of p_G that is fitted first.
+
+    python -m gantandem.reproduce.wlgan docs/results imbalanced-8
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gantandem._version import __version__
+from gantandem.comparing import compare
+from gantandem.config import load_recipe
+from gantandem.discriminator import fit_ratio
+from gantandem.errors import InputError
+from gantandem.gan import GAN
+from gantandem.metrics.mixture import mode_counts
+from gantandem.pipeline import pretrained_run
+from gantandem.reproduce.common import TITLES, line, number, row_values, write_page
+from gantandem.samplers import MALA, Direct, WangLandau
+from gantandem.samples import Samples
+from gantandem.sampling import prepare
+from gantandem.tasks import MixtureTask
+
+TASKS = ("imbalanced-8",)
+TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
+
+
+def wlgan_result(tasks: Sequence[str] = TASKS, *, n: int = 2_048, seed: int = 0) -> dict[str, Any]:
+    """Run every task; returns what ``wlgan.json`` holds.
+
+    Args:
+        tasks: Mixture tasks whose pair ships with the package.
+        n: Samples of each sampler.
+        seed: Of the fit and of the samples.
+
+    Raises:
+        InputError: If a task is no mixture.
+        WeightsError: If no pair of a task ships with this version.
+    """
+    words = ["python -m gantandem.reproduce.wlgan docs/results", *tasks]
+    words += [f"--n {n}"] * (n != 2_048) + [f"--seed {seed}"] * (seed != 0)
+    return {
+        "version": __version__,
+        "command": " ".join(words),
+        "n": n,
+        "seed": seed,
+        "tasks": {name: _study(name, n, seed) for name in tasks},
+    }
+
+
+def _study(name: str, n: int, seed: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        work = pretrained_run(load_recipe(name, [f"seed={seed}"]), Path(folder) / name)
+        task, real = work.task, work.real
+    if not isinstance(task, MixtureTask):
+        raise InputError(f"wlgan study: {name} is no mixture, so its modes cannot be counted")
+    gan = fit_ratio(work.gan, real, proposal=Direct(), seed=seed)
+    tilted, setup = prepare(gan, WangLandau())
+    chains = {
+        PLAIN: MALA(steps=tilted.steps),
+        TWIN: MALA(steps=tilted.steps, step_size=tilted.step_size),
+        "wlgan": tilted,
+        TILTED: replace(tilted, reweight=False),
+        "wlgan, online=True": replace(tilted, online=True),
+    }
+    found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=seed)
+    return {
+        "modes": task.mixture.weights.tolist(),
+        "floor": task.floor(n),
+        "wlgan_setup_passes": setup,
+        "energy_range": tilted.energy_range,
+        "log_weights": tilted.log_weights,
+        "samplers": {
+            label: {
+                **one.row,
+                "mode_shares": (mode_counts(one.samples.x, task.mixture) / n).tolist(),
+                "energies": _histogram(gan, tilted, one.samples) if label in chains else None,
+            }
+            for label, one in found.items()
+        },
+    }
+
+
+def _histogram(gan: GAN, mover: WangLandau, samples: Samples) -> list[float]:
+    """Share of the samples in each energy bin, the outer ones open-ended."""
+    assert mover.energy_range is not None  # prepared
+    energy = -(gan.latent.log_prob(samples.z.double()) + samples.log_ratio)
+    edges = torch.linspace(*mover.energy_range, mover.bins + 1, dtype=torch.float64)
+    index = torch.bucketize(energy.cpu(), edges[1:-1])
+    return (torch.bincount(index, minlength=mover.bins) / len(samples)).tolist()
+
+
+def wlgan_page(result: Mapping[str, Any]) -> str:
+    """The result as a Markdown page."""
+    lines = [
+        "# WL-GAN: chains over a flat energy histogram",
+        "",
+        f"Made by `{result['command']}`; every number is in `wlgan.json` beside this page. Chains",
+        f"of equal length on the shipped pair, {result['n']:,} samples each, on a ratio of p_G",
+        "fitted first. *accepted*: share of moves; *uneven*: distance (total variation) of the",
+        "energy histogram of the samples from a flat one over the bins of `wlgan`.",
+    ]
+    for name, found in result["tasks"].items():
+        low, high = found["energy_range"]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"Energies {low:g} to {high:g} nats in {len(found['log_weights'])} bins; preparing",
+            f"`wlgan` took {found['wlgan_setup_passes']:,} passes.",
+            "",
+            "| sampler | " + " | ".join(TITLES) + " | step | accepted | uneven |",
+            "| --- |" + " ---: |" * (len(TITLES) + 3),
+            line("*real data*", [number(found["floor"][key]) for key in _KEYS]) + " |  |  |",
+        ]
+        for label, row in found["samplers"].items():
+            lines.append(line(label, row_values(row)) + _chain_cells(row))
+        lines += ["", "Share of all samples that is good, by mode:", ""]
+        lines.append("| sampler |" + "".join(f" {i} |" for i in range(len(found["modes"]))))
+        lines.append("| --- |" + " ---: |" * len(found["modes"]))
+        shares = {"*truth*": found["modes"]}
+        shares |= {label: row["mode_shares"] for label, row in found["samplers"].items()}
+        for label, values in shares.items():
+            lines.append(f"| {label} |" + "".join(f" {value:.4f} |" for value in values))
+    return "\n".join(lines) + "\n"
+
+
+_KEYS = ("good", "kl", "js", "modes", "within_mode_std_main", "sliced_w1")
+
+
+def _chain_cells(row: Mapping[str, Any]) -> str:
+    if row["energies"] is None:
+        return "  |  |  |"
+    events, flat = row["events"], 1 / len(row["energies"])
+    uneven = sum(abs(share - flat) for share in row["energies"]) / 2
+    accepted = events["moves_accepted"] / events["moves"]
+    return f" {row['sampler']['step_size']:g} | {accepted:.2f} | {uneven:.2f} |"
+
+
+def wlgan_picture(result: Mapping[str, Any]) -> Any:
+    """For each task the share of every mode over its true one, and the energies of the samples."""
+    from matplotlib.figure import Figure
+
+    tasks = result["tasks"]
+    figure = Figure(figsize=(12, 4.2 * len(tasks)), layout="constrained")
+    colours = {PLAIN: "#7d8590", TWIN: "#1a1d21", "wlgan": "#2f6fde", TILTED: "#d9822b"}
+    marks = dict(zip(colours, "sD^o", strict=True))
+    for (name, found), (left, right) in zip(
+        tasks.items(), figure.subplots(len(tasks), 2, squeeze=False), strict=True
+    ):
+        count, rows = len(found["modes"]), found["samplers"]
+        left.axhline(1, color="#999999", linewidth=0.8)
+        for place, (label, colour) in enumerate(colours.items()):
+            if label == TILTED:
+                continue
+            heights = [
+                s / w for s, w in zip(rows[label]["mode_shares"], found["modes"], strict=True)
+            ]
+            where = [i + 0.2 * (place - 1) for i in range(count)]
+            left.plot(where, heights, marks[label], color=colour, markersize=6, label=label)
+        left.set_xticks(range(count), [f"{i}\n{w:.3f}" for i, w in enumerate(found["modes"])])
+        left.set_xlabel("mode, and its true share")
+        left.set_ylabel("share of good samples / true share")
+        left.set_title(f"{name}: coverage of the modes (1 is right)")
+        left.set_ylim(bottom=0)
+        low, high = found["energy_range"]
+        bins = len(found["log_weights"])
+        edges = [low + (high - low) * i / bins for i in range(bins + 1)]
+        for label, colour in colours.items():
+            if label != PLAIN:
+                right.stairs(
+                    rows[label]["energies"], edges, color=colour, linewidth=1.6, label=label
+                )
+        right.axhline(1 / bins, color="#999999", linewidth=0.8, linestyle="--", label="flat")
+        right.set_yscale("log")
+        right.set_xlabel("energy -log p0(z) - log ratio, nats (the outer bins are open-ended)")
+        right.set_ylabel("share of samples")
+        right.set_title("energies with and without the tilt, undone and not")
+        for axes in (left, right):
+            axes.legend(frameon=False)
+            axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def write_wlgan(out: Path, tasks: Sequence[str] = TASKS, *, n: int = 2_048, seed: int = 0) -> Path:
+    """Write ``wlgan.json``, ``wlgan.png`` and ``wlgan.md``; returns the page's path."""
+    result = wlgan_result(tasks, n=n, seed=seed)
+    alt = "Share of every mode, and energy histograms, of MALA and WL-GAN chains"
+    return write_page(out, "wlgan", result, wlgan_page, wlgan_picture, alt)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m gantandem.reproduce.wlgan")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--n", type=int, default=2_048)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    write_wlgan(given.out, given.tasks, n=given.n, seed=given.seed)
