@@ -32,9 +32,11 @@ from gantandem import (
     Refine,
     ReweightedLatent,
     drop_in,
+    sweeping,
 )
 from gantandem.discriminator import calibration, parts, shaping
 from gantandem.engine import Run
+from gantandem.metrics import manifold, pareto
 from gantandem.pool import LanePool
 from gantandem.samplers import Ex2MCMC, WangLandau, langevin, latent_chain, reservoir
 from gantandem.samplers import direct as directly
@@ -502,5 +504,26 @@ MUTATIONS: dict[str, Mutation] = {
         edit(WangLandau, "_adapt", "own.tau / GROW", "own.tau - 4e3"),
         "test_wanglandau",
         "test_an_adapted_step_size_stays_positive",
+    ),
+    "a point is its own nearest neighbour": Mutation(
+        edit(manifold, "_radii", "own] = torch.inf", "own] += 0"),
+        "test_manifold",
+        "test_the_metrics_are_their_definitions",
+        {"dim": 2, "k": 1, "sizes": (45, 70)},
+    ),
+    "a NaN stands on the front": Mutation(
+        edit(pareto, "pareto_front", "known & ~", "~"),
+        "test_manifold",
+        "test_nan_and_missing_numbers_are_never_on_the_front_and_beat_nobody",
+    ),
+    "a sweep fits no ratio where another law has one": Mutation(
+        edit(
+            sweeping,
+            "_fitted",
+            "if law not in gan.ratios:\n        if fit is None",
+            "if not gan.ratios:\n        if fit is None",
+        ),
+        "test_sweep",
+        "test_a_missing_ratio_is_fitted_once_and_its_passes_are_told_of_every_point_that_needs_it",
     ),
 }

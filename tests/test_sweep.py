@@ -199,18 +199,18 @@ def pair(output="logit"):
         return GAN(nn.Linear(2, 2), Line(0.5), 2, output=output)
 
 
-def fit_line(gan, mover):
-    """Fits nothing, but says what it was asked for."""
-    ready, _ = gantandem.prepare(gan, mover)
-    fitted = gan.with_ratio(gan.law(ready), Ratio(Score(Line(len(gan.ratios) + 1.0))))
-    fitted.setup_passes += 1000
-    fit_line.asked.append(mover)  # type: ignore[attr-defined]
-    return fitted
+class Fitter:
+    """Fits nothing, but gives a ratio of its own to each law and says what it was asked for."""
 
+    def __init__(self) -> None:
+        self.asked = []
 
-@pytest.fixture(autouse=True)
-def nothing_asked():
-    fit_line.asked = []  # type: ignore[attr-defined]
+    def __call__(self, gan, mover):
+        self.asked.append(mover)
+        ready, _ = gantandem.prepare(gan, mover)
+        fitted = gan.with_ratio(gan.law(ready), Ratio(Score(Line(len(gan.ratios) + 1.0))))
+        fitted.setup_passes += 1000
+        return fitted
 
 
 REFINE = Refine(steps=2, step_size=0.1)
@@ -230,7 +230,7 @@ def test_a_law_without_a_ratio_is_skipped_and_never_judged(caplog):
 
 
 def test_a_knob_inside_the_proposal_changes_the_law():
-    gan = fit_line(pair(), REFINE)
+    gan = Fitter()(pair(), REFINE)
     accept = OBRS(proposal=REFINE, pilot=64)
     found = run_sweep(gan, {"a": accept}, sweeps={"a": [Sweep("proposal.steps", (2, 3))]})
     assert [row["value"] for row in found.points] == [2]
@@ -238,14 +238,14 @@ def test_a_knob_inside_the_proposal_changes_the_law():
 
 
 def test_a_missing_ratio_is_fitted_once_and_its_passes_are_told_of_every_point_that_needs_it():
-    gan = pair()
+    gan, fitter = pair(), Fitter()
     samplers = {"accept": OBRS(proposal=REFINE, pilot=64), "plain": OBRS(pilot=64)}
     lines = {
         "accept": [Sweep("expected", (2, 4)), Sweep("proposal.steps", (3,))],
         "plain": [Sweep("expected", (2,))],
     }
-    found = run_sweep(gan, samplers, sweeps=lines, fit=fit_line)
-    assert fit_line.asked == [REFINE, dataclasses.replace(REFINE, steps=3)]  # type: ignore
+    found = run_sweep(gan, samplers, sweeps=lines, fit=fitter)
+    assert fitter.asked == [REFINE, dataclasses.replace(REFINE, steps=3)]
     rows = {row["label"]: row for row in found.points}
     assert [row["fitted"] for row in found.points] == [True, True, True, False]
     assert rows["plain expected=2"]["setup_passes"] == 64
@@ -268,11 +268,12 @@ def test_a_fit_that_brings_no_ratio_of_that_law_is_not_taken():
 
 def test_chains_in_latent_space_need_the_ratio_of_the_plain_generator():
     """A critic is no ratio: without a fit the chain is skipped, with one it walks on it."""
-    gan, mala = pair(output="critic"), MALA(steps=2, step_size=0.1)
+    gan, fitter = pair(output="critic"), Fitter()
+    mala = MALA(steps=2, step_size=0.1)
     samplers = {"mala": mala, "direct": Direct()}
     assert [row["label"] for row in run_sweep(gan, samplers, sweeps={}).points] == ["direct"]
-    found = run_sweep(gan, samplers, sweeps={}, fit=fit_line)
-    assert fit_line.asked == [Direct()]  # type: ignore[attr-defined]
+    found = run_sweep(gan, samplers, sweeps={}, fit=fitter)
+    assert fitter.asked == [Direct()]
     assert [(row["label"], row["fitted"]) for row in found.points] == [
         ("mala", True), ("direct", False),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.knobs import Sweep, default_sweeps, parse_sweep, plan
 from gantandem.pipeline.keep import write_json
-from gantandem.pipeline.steps import DEFAULT_SAMPLERS
+from gantandem.pipeline.steps import DEFAULT_SAMPLERS, fit_settings
 from gantandem.pipeline.workspace import Workspace
 from gantandem.report import evidence as files
 from gantandem.report.pareto import write_pareto
@@ -70,8 +70,7 @@ def sweep_run(
 
     def fit_one(gan: GAN, mover: Mover) -> GAN:
         logger.info("fitting a ratio on the law of %s", mover)
-        settings = work.recipe.fit_ratio.given()
-        work.save(fit_ratio(gan, work.real, proposal=mover, seed=work.recipe.seed, **settings))
+        work.save(fit_ratio(gan, work.real, proposal=mover, **fit_settings(work)))
         return work.gan
 
     def keep(swept: Swept) -> None:
