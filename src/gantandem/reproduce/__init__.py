@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gantandem.errors import ConfigError
+from gantandem.reproduce.agreement import agreement_page, agreement_picture, agreement_result
+from gantandem.reproduce.budget import SEEDS as BUDGET_SEEDS
+from gantandem.reproduce.budget import budget_page, budget_picture, budget_result
 from gantandem.reproduce.common import write_page
 from gantandem.reproduce.fig3 import SEEDS as FIG3_SEEDS
 from gantandem.reproduce.fig3 import fig3_page, fig3_picture, fig3_result
@@ -24,6 +27,12 @@ from gantandem.reproduce.table1 import table1_page, table1_picture, table1_resul
 
 __all__ = [
     "ALL_STAGES",
+    "agreement_page",
+    "agreement_picture",
+    "agreement_result",
+    "budget_page",
+    "budget_picture",
+    "budget_result",
     "fig3_page",
     "fig3_picture",
     "fig3_result",
@@ -52,7 +61,8 @@ def run_figures(
     """Make figures by name (all when none or ``all`` is given); returns their pages.
 
     Args:
-        names: Of ``fig3``, ``fig4``, ``table1``, ``mnist`` (which needs MNIST), ``all``.
+        names: Of ``fig3``, ``fig4``, ``table1``, ``agreement``, ``budget``, ``mnist`` (needs
+            MNIST), ``all``.
         out: Folder of the runs and results; finished rows found there are kept.
         seeds: None takes each figure's own: five for fig3, the first for the others.
         paper_seeds: Seeds of fig3 to run the published recipe on too.
@@ -69,8 +79,9 @@ def run_figures(
         raise ConfigError(f"stages: got {list(stages)}; allowed are iterations of 1 or more")
     if seeds is None:
         of_fig3, of_fig4, of_table1, of_mnist = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS, (0,)
+        of_budget = BUDGET_SEEDS
     else:
-        of_fig3 = of_fig4 = of_table1 = of_mnist = seeds
+        of_fig3 = of_fig4 = of_table1 = of_mnist = of_budget = seeds
 
     def make_fig3() -> Path:
         result = fig3_result(out, seeds=of_fig3, n=n, paper_seeds=paper_seeds)
@@ -87,6 +98,16 @@ def run_figures(
         alt = "Gain from rejection against each diagnostic, one point a stage of the discriminator"
         return write_page(out, "table1", result, table1_page, table1_picture, alt)
 
+    def make_agreement() -> Path:
+        result = agreement_result(out, n=n)
+        alt = "Good and JS of every sampler on one trained GAN; the exact ones agree"
+        return write_page(out, "agreement", result, agreement_page, agreement_picture, alt)
+
+    def make_budget() -> Path:
+        result = budget_result(out, seeds=of_budget, n=n)
+        alt = "JS against passes a sample with few refinement steps, every seed a dot"
+        return write_page(out, "budget", result, budget_page, budget_picture, alt)
+
     def make_mnist() -> Path:
         result = mnist_result(out, seeds=of_mnist, stages=stages or MNIST_STAGES, n=n)
         alt = "Frechet distance against passes a sample, at one and at five epochs"
@@ -96,6 +117,8 @@ def run_figures(
         "fig3": make_fig3,
         "fig4": make_fig4,
         "table1": make_table1,
+        "agreement": make_agreement,
+        "budget": make_budget,
         "mnist": make_mnist,
     }
     wanted = list(makers) if not names or "all" in names else list(names)

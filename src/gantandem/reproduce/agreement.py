@@ -1,0 +1,198 @@
+"""Do all exact samplers say the same of one trained GAN? The 25 Gaussians, one ratio for all.
+
+Exact samplers draw from p_G times the ratio they are given. With one ratio, fitted on p_G, they
+must agree with each other within Monte Carlo error, whatever the ratio is; how near they come to
+the data is then the ratio's merit. Biased samplers on the same GAN are shown as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gantandem._version import __version__
+from gantandem.comparing import compare
+from gantandem.config import load_recipe
+from gantandem.pipeline import fit_run, pretrained_run, write_json
+from gantandem.reproduce.common import command, line, number, read_kept
+from gantandem.samplers import (
+    DOT,
+    ISIR,
+    MALA,
+    OBRS,
+    SIR,
+    ULA,
+    DGFlow,
+    Direct,
+    Ex2MCMC,
+    LatentOpt,
+    Metropolis,
+    Rejection,
+    WangLandau,
+)
+
+logger = logging.getLogger(__name__)
+
+EXACT = ("rejection", "obrs", "metropolis", "isir", "mala", "ex2mcmc", "wlgan")
+TITLES = ("good", "KL", "JS", "modes", "spread", "sliced W1", "passes")
+KEYS = ("good", "kl", "js", "modes", "within_mode_std", "sliced_w1")
+
+
+def samplers(max_ratio: float) -> dict[str, Any]:
+    """Every sampler of the comparison; chains are long enough to have forgotten their start.
+
+    Args:
+        max_ratio: Of a pilot: OBRS is exact from K = max r on.
+    """
+    return {
+        "direct": Direct(),
+        "rejection": Rejection(),
+        "obrs": OBRS(expected=max(1.0, max_ratio)),
+        "metropolis": Metropolis(proposals=100),
+        "isir": ISIR(points=10, rounds=20),
+        "mala": MALA(steps=400),
+        "ex2mcmc": Ex2MCMC(rounds=20),
+        "wlgan": WangLandau(steps=400),
+        "sir": SIR(proposals=10),
+        "ula": ULA(steps=100),
+        "dgflow": DGFlow(),
+        "dot": DOT(),
+        "latent_opt": LatentOpt(),
+    }
+
+
+def agreement_result(
+    out: Path, *, n: int = 10_000, task: str = "grid-25", overrides: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Fit one ratio on the shipped pair and run every sampler; finished rows are kept.
+
+    Args:
+        out: Folder of the run and of ``agreement.json``.
+        n: Samples of each sampler.
+        task: With shipped weights.
+        overrides: ``key=value`` texts on the recipe.
+
+    Returns:
+        What ``agreement.json`` holds.
+
+    Raises:
+        ConfigError: If ``agreement.json`` was made with other settings.
+    """
+    path = out / "agreement.json"
+    settings = {"task": task, "n": n, "overrides": list(overrides)}
+    kept = read_kept(path, settings)
+    rows: dict[str, Any] = kept.get("samplers", {})
+    work = pretrained_run(load_recipe(task, list(overrides)), out / "agreement")
+    fit_run(work, ["direct"])
+    real = work.real.fit[:20_000]
+    ratio = work.gan.ratio(Direct(), quiet=True)
+    with work.gan.frozen(), torch.no_grad():
+        made = work.gan.decode(work.gan.latent.draw(_key(), torch.arange(len(real))))
+        top = math.exp(float(ratio.log_ratio(made).max()))
+    # Guides of the biased movers: the fitted ratio's own network, so that all follow the same.
+    gan = work.gan.replace(guide=ratio.score)
+    gan = gan.observe(real)
+    for name, sampler in samplers(top).items():
+        if name in rows:
+            logger.info("agreement: %s is kept from %s", name, path)
+            continue
+        logger.info("agreement: %s", name)
+        rows[name] = compare(gan, {name: sampler}, work.task.metrics, n, strict=False)[name].row
+        floor = kept.get("floor") or work.task.floor(n)
+        write_json(path, _result(settings, top, floor, rows))
+    return _result(settings, top, work.task.floor(n), rows)
+
+
+def _key() -> Any:
+    from gantandem.rng import Key
+
+    return Key(0).fold("agreement pilot")
+
+
+def _result(
+    settings: Mapping[str, Any], top: float, floor: Mapping[str, Any], rows: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        **settings,
+        "command": command("agreement", {}),
+        "max_ratio": top,
+        "floor": dict(floor),
+        "spread": spread(rows, settings["n"]),
+        "samplers": dict(rows),
+    }
+
+
+def spread(rows: Mapping[str, Any], n: int) -> dict[str, float]:
+    """How far the exact samplers are apart, in standard errors of their difference.
+
+    For the share of good samples two exact samplers differ by chance by
+    sqrt(2 p (1 - p) / n); the largest difference of all pairs is given in those units.
+    """
+    good = [rows[name]["metrics"]["good"] for name in EXACT if name in rows]
+    js = [rows[name]["metrics"]["js"] for name in EXACT if name in rows]
+    if not good:
+        return {}
+    mean = sum(good) / len(good)
+    error = math.sqrt(max(2 * mean * (1 - mean) / n, 1e-12))
+    return {
+        "good_range": max(good) - min(good),
+        "good_range_in_standard_errors": (max(good) - min(good)) / error,
+        "js_range": max(js) - min(js),
+    }
+
+
+def agreement_page(result: dict[str, Any]) -> str:
+    """The result as a Markdown page: exact samplers, then the others."""
+    rows, apart = result["samplers"], result["spread"]
+    floor = result["floor"]
+    lines = [
+        f"# Cross-sampler agreement on {result['task']}",
+        "",
+        "One trained GAN (the shipped pair), one ratio fitted on p_G (largest of a pilot:",
+        f"{result['max_ratio']:.1f}), {result['n']:,} samples of each sampler. Made by",
+        f"`{result['command']}`; every number is in `agreement.json` beside this page.",
+        "*spread*: mean standard deviation inside the modes over the true one.",
+        "",
+        f"Among the exact samplers the share of good samples differs by {apart['good_range']:.4f}",
+        f"at most, {apart['good_range_in_standard_errors']:.1f} standard errors of a difference of"
+        f" two (the largest of {len(EXACT) * (len(EXACT) - 1) // 2}",
+        f"pairs), and JS by {apart['js_range']:.4f}.",
+        "",
+        "| sampler | " + " | ".join(TITLES) + " | W1 over floor | law |",
+        "| --- |" + " ---: |" * 8 + " --- |",
+        line("*real data*", [number(floor[key]) for key in KEYS]) + " 1.0 | |",
+    ]
+    for name in (*EXACT, *(name for name in rows if name not in EXACT)):
+        row = rows[name]
+        values = [number(row["metrics"][key]) for key in KEYS] + [row["passes_per_sample"]]
+        times = number(row["metrics"]["sliced_w1"]) / number(floor["sliced_w1"])
+        law = "exact" if name in EXACT else "p_G" if name == "direct" else "biased"
+        lines.append(line(name, values) + f" {times:.1f} | {law} |")
+    return "\n".join(lines) + "\n"
+
+
+def agreement_picture(result: dict[str, Any]) -> Any:
+    """Good and JS of every sampler, exact ones in colour, with twice the standard error."""
+    from matplotlib.figure import Figure
+
+    rows, n = result["samplers"], result["n"]
+    names = [*EXACT, *(name for name in rows if name not in EXACT)]
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    for axes, key in zip(figure.subplots(1, 2), ("good", "js"), strict=True):
+        for place, name in enumerate(names):
+            value = rows[name]["metrics"][key]
+            error = 2 * math.sqrt(value * (1 - value) / n) if key == "good" else None
+            colour = "#2f6fde" if name in EXACT else "#9aa2ab"
+            axes.errorbar(place, value, yerr=error, fmt="o", color=colour, markersize=5)
+        axes.axhline(number(result["floor"][key]), color="#2a9d8f", linewidth=1)
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axes.set_title("good (higher)" if key == "good" else "JS, nats (lower)", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("exact samplers in blue, two standard errors; line: real data", fontsize=9)
+    return figure
