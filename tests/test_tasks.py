@@ -80,8 +80,8 @@ def test_shipped_generator_is_stopped_early_as_in_the_paper() -> None:
     metrics = task.metrics(x)
     assert 0.1 < metrics["good"] < 0.4  # published: .20
     assert 0.3 < metrics["js"] < 0.5  # published: .44
-    with pytest.raises(WeightsError, match="no weights of grid-25 ship"):
-        get_task("grid-25").pretrained()
+    with pytest.raises(WeightsError, match="no weights of balanced-8 ship"):
+        get_task("balanced-8").pretrained()
 
 
 def test_distance_of_points_tells_a_shift_from_none() -> None:
