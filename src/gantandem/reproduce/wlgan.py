@@ -23,15 +23,17 @@ from gantandem.config import load_recipe
 from gantandem.discriminator import fit_ratio
 from gantandem.errors import InputError
 from gantandem.gan import GAN
-from gantandem.metrics.mixture import mode_counts
+from gantandem.metrics.mixture import GOOD, mode_counts, nearest
 from gantandem.pipeline import pretrained_run
-from gantandem.reproduce.common import TITLES, line, number, row_values, write_page
+from gantandem.reproduce.common import NUMBERS, TITLES, line, number, row_values, write_page
 from gantandem.samplers import MALA, Direct, WangLandau
 from gantandem.samples import Samples
-from gantandem.sampling import prepare
+from gantandem.sampling import prepare, sample
 from gantandem.tasks import MixtureTask
 
 TASKS = ("imbalanced-8",)
+LAW = 200_000
+"""Weighted samples of p_G behind the mode shares of the ratio's own law."""
 TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
 
 
@@ -76,6 +78,7 @@ def _study(name: str, n: int, seed: int) -> dict[str, Any]:
     found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=seed)
     return {
         "modes": task.mixture.weights.tolist(),
+        "law": _law(gan, task, seed),
         "floor": task.floor(n),
         "wlgan_setup_passes": setup,
         "energy_range": tilted.energy_range,
@@ -89,6 +92,18 @@ def _study(name: str, n: int, seed: int) -> dict[str, Any]:
             for label, one in found.items()
         },
     }
+
+
+def _law(gan: GAN, task: MixtureTask, seed: int) -> list[float]:
+    """Share of every mode in the law that exact chains tend to: p_G weighted by the ratio."""
+    out = sample(gan, Direct(), LAW, seed=seed + 1, width=4_096)
+    with gan.frozen():
+        ratio = gan.ratio(Direct())
+        weight = torch.cat([ratio.log_ratio(x) for x in out.x.split(4_096)]).exp().cpu()
+    distance, mode = nearest(out.x.cpu(), task.mixture)
+    good = distance <= GOOD * task.mixture.std
+    count = len(task.mixture.means)
+    return (torch.bincount(mode[good], weight[good], minlength=count) / weight.sum()).tolist()
 
 
 def _histogram(gan: GAN, mover: WangLandau, samples: Samples) -> list[float]:
@@ -105,13 +120,16 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
     lines = [
         "# WL-GAN: chains over a flat energy histogram",
         "",
-        f"Made by `{result['command']}`; every number is in `wlgan.json` beside this page. Chains",
-        f"of equal length on the shipped pair, {result['n']:,} samples each, on a ratio of p_G",
-        "fitted first. *accepted*: share of moves; *uneven*: distance (total variation) of the",
-        "energy histogram of the samples from a flat one over the bins of `wlgan`.",
+        f"Made by `{result['command']}`;",
+        "every number is in `wlgan.json` beside this page. Chains of equal length on the shipped",
+        f"pair, {result['n']:,} samples each, on a ratio of p_G fitted first. Distances are total",
+        "variations. *from law*: of the shares of the modes from those of the ratio's own law, to",
+        "which exact chains tend (p_G weighted by the ratio); *uneven*: of the energy histogram",
+        "from a flat one over the bins of `wlgan`. *accepted*: share of moves.",
     ]
     for name, found in result["tasks"].items():
         low, high = found["energy_range"]
+        law = [*found["law"], 1 - sum(found["law"])]
         lines += [
             "",
             f"## {name}",
@@ -119,30 +137,32 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
             f"Energies {low:g} to {high:g} nats in {len(found['log_weights'])} bins; preparing",
             f"`wlgan` took {found['wlgan_setup_passes']:,} passes.",
             "",
-            "| sampler | " + " | ".join(TITLES) + " | step | accepted | uneven |",
-            "| --- |" + " ---: |" * (len(TITLES) + 3),
-            line("*real data*", [number(found["floor"][key]) for key in _KEYS]) + " |  |  |",
+            "| sampler | " + " | ".join(TITLES) + " | from law | step | accepted | uneven |",
+            "| --- |" + " ---: |" * (len(TITLES) + 4),
+            line("*real data*", [number(found["floor"][key]) for key in NUMBERS]) + " |" * 4,
         ]
         for label, row in found["samplers"].items():
-            lines.append(line(label, row_values(row)) + _chain_cells(row))
+            apart = _apart([*row["mode_shares"], 1 - sum(row["mode_shares"])], law)
+            lines.append(line(label, row_values(row)) + f" {apart:.3f} |" + _chain_cells(row))
         lines += ["", "Share of all samples that is good, by mode:", ""]
         lines.append("| sampler |" + "".join(f" {i} |" for i in range(len(found["modes"]))))
         lines.append("| --- |" + " ---: |" * len(found["modes"]))
-        shares = {"*truth*": found["modes"]}
+        shares = {"*truth*": found["modes"], "*the ratio's law*": found["law"]}
         shares |= {label: row["mode_shares"] for label, row in found["samplers"].items()}
         for label, values in shares.items():
             lines.append(f"| {label} |" + "".join(f" {value:.4f} |" for value in values))
     return "\n".join(lines) + "\n"
 
 
-_KEYS = ("good", "kl", "js", "modes", "within_mode_std_main", "sliced_w1")
+def _apart(p: Sequence[float], q: Sequence[float]) -> float:
+    return sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2
 
 
 def _chain_cells(row: Mapping[str, Any]) -> str:
     if row["energies"] is None:
         return "  |  |  |"
     events, flat = row["events"], 1 / len(row["energies"])
-    uneven = sum(abs(share - flat) for share in row["energies"]) / 2
+    uneven = _apart(row["energies"], [flat] * len(row["energies"]))
     accepted = events["moves_accepted"] / events["moves"]
     return f" {row['sampler']['step_size']:g} | {accepted:.2f} | {uneven:.2f} |"
 
@@ -160,6 +180,10 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
     ):
         count, rows = len(found["modes"]), found["samplers"]
         left.axhline(1, color="#999999", linewidth=0.8)
+        target = [s / w for s, w in zip(found["law"], found["modes"], strict=True)]
+        left.plot(
+            range(count), target, "_", color="#c4473a", markersize=30, label="the ratio's law"
+        )
         for place, (label, colour) in enumerate(colours.items()):
             if label == TILTED:
                 continue
