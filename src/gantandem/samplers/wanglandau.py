@@ -92,7 +92,8 @@ class WangLandau:
     * ``reweight=True``: exact. After ``burn_in`` moves one of the states that the chain visits is
       kept, with probability proportional to exp(theta[bin]). As ``steps`` grows its law tends to
       p_data, if the calibrated ratio is exact, whatever the frozen theta is: a poor one costs
-      efficiency only.
+      efficiency only. The weights are shared out within one chain, so that what is left at a finite
+      length is of the order of one over the independent states it visits.
     * ``reweight=False``: biased. The last state, whose law is p_data with every energy bin brought
       to the same mass, as published.
     * ``online=True``: biased. As published, each lane learns weights (from 0) and a step size (from
@@ -131,8 +132,8 @@ class WangLandau:
         warm_up: Moves of the pilot chains that learn theta; half as many before that fit the range.
         reweight: Undo the tilt.
         online: Adapt along each chain, as published.
-        energy_range: Lower edge of the second bin and upper edge of the last but one, in nats; None
-            fits it.
+        energy_range: Where the bins begin and end, in nats; what lies beyond belongs to the outer
+            bins. None fits it.
         log_weights: theta, one number a bin; None learns it.
 
     Raises:
