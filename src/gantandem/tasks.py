@@ -319,14 +319,14 @@ TASKS: dict[str, Task] = {
                 checkpoint_every=200,
             ),
             layer="maps",
-            sampler_defaults={"refine": {"steps": 8, "step_size": 0.03, "defensive": 0.0}},
+            sampler_defaults={"refine": {"steps": 4, "step_size": 0.005, "defensive": 0.0}},
             ratio={"net": "feature-ratio"},
             shape_defaults={
-                "updates": 300,
+                "updates": 200,
                 "learning_rate": 3e-4,
                 "batch": 256,
                 "width": 128,
-                "check_every": 75,
+                "check_every": 50,
             },
             fit_defaults={
                 "pool": 20_000,
