@@ -30,7 +30,11 @@ from gantandem.reproduce.common import (
 logger = logging.getLogger(__name__)
 
 SEEDS = (0, 1, 2, 3, 4)
-SHORT = ("shape.refine.steps=12", "shape.refine.step_size=0.35")
+SHORT = (
+    "shape.refine.steps=12",
+    "shape.refine.step_size=0.35",
+    "shape.refine.defensive=0.25",
+)
 SAMPLERS = ("direct", "refine", "collaborative")
 
 
@@ -89,9 +93,9 @@ def budget_page(result: dict[str, Any]) -> str:
         "",
         "Imbalanced 8 Gaussians, generator at 1,000 iterations. Made by",
         f"`{result['command']}`; every number is in `budget.json` beside this page. Refinement is",
-        "at most 12 steps of .35 (figure 3: 50 of .1), half of the starts widened; shaped,",
-        "refitted and accepted with the default settings otherwise. *spread*: standard deviation",
-        "inside the two main modes over the true one.",
+        "at most 12 steps of .35 (figure 3: 50 of .1), a quarter of the starts widened (figure 3: a",
+        "half); shaped, refitted and accepted with the default settings otherwise. *spread*: standard",
+        "deviation inside the two main modes over the true one.",
         "",
         f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each:",
         "",
