@@ -236,8 +236,8 @@ MUTATIONS: dict[str, Mutation] = {
     "Adam is not corrected for its start": Mutation(
         put(
             refining,
-            "_corrections",
-            lambda count, eta, *rest: (torch.full((count,), eta), torch.ones(count)),
+            "_adam_weights",
+            lambda beta, last, *rest: torch.full((last + 1,), 1 - beta),
         ),
         "test_reference",
         "test_update_rules",

@@ -29,6 +29,7 @@ CHAIN_EVENTS = ("moves", "moves_accepted", "divergent")
 
 
 def _cat(parts: list[Finished]) -> Finished:
+    # Of one part too: networks may round differently where a view's memory is not aligned.
     return tree_map(lambda *columns: torch.cat(columns), *parts)
 
 
@@ -68,10 +69,13 @@ class Run:
         self.passes = 0
         self.proposals = 0
         self.discarded = 0
+        self._device = gan.device
         self._cost = self.mover.cost()
         self._buffer: list[Finished] = []
         self._buffered = 0
         self._early: list[Finished] = []
+        # All tickets are given out, and nothing was judged or emitted since.
+        self._dry = False
         self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._waiting)
         self._chain: Chain = self._empty_chain(self.window)
         self._held: dict[str, Tensor] = {}
@@ -90,9 +94,11 @@ class Run:
     def _ids(self) -> Tensor:
         """The ids the run may work on now, oldest first."""
         stop = min(self.stop, self.base + self.window)
-        return torch.arange(self.base, stop, device=self.gan.device)
+        return torch.arange(self.base, stop, device=self._device)
 
     def _waiting(self) -> int:
+        if self._dry:
+            return 0
         slot = self._ids() % self.window
         return int((~self._chain.done[slot] & (self._begun == self._judged)[slot]).sum())
 
@@ -120,6 +126,7 @@ class Run:
             further, tries = further[near], tries[near]
             self._begun.index_add_(0, further % self.window, torch.ones_like(further))
             waiting, attempts = torch.cat([waiting, further]), torch.cat([attempts, tries])
+        self._dry = len(waiting) < count
         return Tickets(waiting, attempts)
 
     # -- the loop -------------------------------------------------------------------------------
@@ -146,12 +153,15 @@ class Run:
             return None
         if self._buffered >= (self.width // 8 if pool.idle < self.width else 1):
             self._settle()
+        elif self._dry:
+            return None
         if starved:
             pool.fill(force=True)
         return self._emit()
 
     def _settle(self) -> None:
         """Score up to a width of finished proposals, padded to the width, and judge them."""
+        self._dry = False
         everything = _cat(self._buffer)
         count = min(everything.size, self.width)
         rest = everything.map(lambda value: value[count:])
@@ -172,12 +182,15 @@ class Run:
             live = (early.id >= self.base) & ~self._chain.done[slot]
             turn = live & (early.attempt == self._judged[slot])
             self.discarded += int(early.age[~live].sum())
-            later = early.map(lambda value, rest=live & ~turn: value[rest])
-            self._early = [later] if later.size else []
-            if not bool(turn.any()):
+            later = live & ~turn
+            self._early = [early.map(lambda value, rows=later: value[rows])] if later.any() else []
+            if not turn.any():
                 break
-            for rows in turn.nonzero().squeeze(1).split(self.width):
-                self._judge(early.map(lambda value, rows=rows: value[rows]))
+            if not turn.all():  # never so without a selector
+                early = early.map(lambda value, rows=turn: value[rows])
+            for begin in range(0, early.size, self.width):
+                part = slice(begin, begin + self.width)
+                self._judge(early.map(lambda value, part=part: value[part]))
 
     def _pad(self, value: Tensor) -> Tensor:
         missing = self.width - len(value)
@@ -265,8 +278,9 @@ class Run:
                 name: value.new_zeros(self.window, *value.shape[1:])
                 for name, value in values.items()
             }
+        kept = slot[keep]
         for name, value in values.items():
-            self._held[name][slot[keep]] = value[keep]
+            self._held[name][kept] = value[keep]
 
     # -- emission -------------------------------------------------------------------------------
 
@@ -293,6 +307,7 @@ class Run:
             table[slots] = value
         self._begun[slots] = self._judged[slots] = 0
         self.base += ready
+        self._dry = False
         return block
 
     def rescue(self) -> Samples | None:
@@ -300,7 +315,7 @@ class Run:
         return self._emit(everything=True) if self._held else None
 
     def _empty_chain(self, rows: int) -> Chain:
-        device = self.gan.device
+        device = self._device
         low = torch.full((rows,), -torch.inf, dtype=torch.float64, device=device)
         no = torch.zeros(rows, dtype=torch.bool, device=device)
         zero = torch.zeros(rows, dtype=torch.int64, device=device)

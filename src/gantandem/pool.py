@@ -20,18 +20,17 @@ from gantandem.samplers.base import Mover, leaves, tree_map
 
 
 class Finished(NamedTuple):
-    """Proposals that left the pool, one a row; ``age`` is how often their lane was stepped.
+    """Proposals that left the pool, one a row.
 
-    ``tally`` is (N, 2): a chain's accepted and divergent moves, or None.
+    ``lane`` is (N, 3): what their lane held, see :class:`LanePool`. ``tally`` is (N, 2): a chain's
+    accepted and divergent moves, or None.
     """
 
-    id: Tensor
-    attempt: Tensor
+    lane: Tensor
     x: Tensor
     z: Tensor
     logit: Tensor
     steps: Tensor
-    age: Tensor
     tally: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Finished:
@@ -39,9 +38,24 @@ class Finished(NamedTuple):
         return tree_map(function, self)
 
     @property
+    def id(self) -> Tensor:
+        """(N,) ids."""
+        return self.lane[:, 0]
+
+    @property
+    def attempt(self) -> Tensor:
+        """(N,) attempts."""
+        return self.lane[:, 1]
+
+    @property
+    def age(self) -> Tensor:
+        """(N,) how often the lane was stepped."""
+        return self.lane[:, 2]
+
+    @property
     def size(self) -> int:
         """Number of proposals."""
-        return self.id.shape[0]
+        return self.lane.shape[0]
 
 
 class Tickets(NamedTuple):
@@ -94,12 +108,16 @@ class LanePool:
         self.gan, self.mover, self.key, self.width = gan, mover, key, check_width(width)
         self._tickets, self._available = tickets, available
         self._state: Any = None
-        self._stock: Any = None
-        self._stock_leaves: list[Tensor] = []
+        # New states, row by row: what the lane will hold, then the leaves of the mover's state.
+        self._stock: list[Tensor] = []
         self._stock_used = self._stock_size = 0
         self._idle = torch.arange(width, device=gan.device)
         self._busy = torch.zeros(width, dtype=torch.bool, device=gan.device)
-        self._age = torch.zeros(width, dtype=torch.int64, device=gan.device)
+        # The id, the attempt and the age (steps so far) of every lane, in one tensor: what leaves
+        # and what enters is then one row each. A step of a small network costs no more than fifty
+        # such operations.
+        self._lane = torch.zeros(width, 3, dtype=torch.int64, device=gan.device)
+        self._age = self._lane[:, 2]
         self.lane_steps = 0
         self.idle_steps = 0
 
@@ -129,11 +147,8 @@ class LanePool:
 
     def _refill(self, lanes: Tensor, count: int) -> None:
         begin, self._stock_used = self._stock_used, self._stock_used + count
-        if self._state is None:
-            self._state = tree_map(torch.clone, self._stock)
-        for lane, fresh in zip(leaves(self._state), self._stock_leaves, strict=True):
-            lane.index_copy_(0, lanes, fresh[begin : begin + count])
-        self._age.index_fill_(0, lanes, 0)
+        for held, new in zip([self._lane, *leaves(self._state)], self._stock, strict=True):
+            held.index_copy_(0, lanes, new[begin : begin + count])
 
     def _restock(self) -> int:
         ticket = self._tickets(self.width)
@@ -145,28 +160,31 @@ class LanePool:
             torch.cat([v, v[:1].expand(padding)]) if padding else v
             for v in (ticket.id, ticket.attempt)
         )
-        self._stock = self.mover.init(self.gan, self.key, ids, attempts)
-        self._stock_leaves = leaves(self._stock)
+        state = self.mover.init(self.gan, self.key, ids, attempts)
+        self._stock = [torch.stack([ids, attempts, torch.zeros_like(ids)], 1), *leaves(state)]
+        if self._state is None:
+            self._state = tree_map(torch.clone, state)
         return self._stock_size
 
     def advance(self) -> Finished | None:
         """Move every lane once; return what finished, if anything did."""
-        if self.idle == self.width:
+        idle = self.idle
+        if idle == self.width:
             return None
-        ids, attempts = self._state.id, self._state.attempt
         self._state, moved = self.mover.step(self.gan, self.key, self._state)
-        self._age += 1
+        self._age.add_(1)
         self.lane_steps += self.width
-        self.idle_steps += self.idle
-        lanes = (moved.done & self._busy if self.idle else moved.done).nonzero().squeeze(1)
-        if not len(lanes):
+        self.idle_steps += idle
+        lanes = (moved.done & self._busy if idle else moved.done).nonzero().squeeze(1)
+        count = lanes.shape[0]
+        if not count:
             return None
-        rows = (ids, attempts, moved.x, moved.z, moved.logit, moved.steps, self._age)
-        finished = Finished(*(value.index_select(0, lanes) for value in rows))
+        rows = (self._lane, moved.x, moved.z, moved.logit, moved.steps)
+        finished = Finished(*(row.index_select(0, lanes) for row in rows))
         if moved.tally is not None:
             finished = finished._replace(tally=moved.tally.index_select(0, lanes))
-        if not self.idle and self._stock_size - self._stock_used >= len(lanes):
-            self._refill(lanes, len(lanes))  # the usual case: every lane goes on
+        if not idle and self._stock_size - self._stock_used >= count:
+            self._refill(lanes, count)  # the usual case: every lane goes on
             return finished
         self._busy.index_fill_(0, lanes, False)
         self._idle = torch.cat([self._idle, lanes])

@@ -7,6 +7,7 @@ torch's global random state.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable
@@ -38,19 +39,25 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     Returns:
         Four int64 tensors of the broadcast shape, values in [0, 2^32).
     """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(10):
+    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
+    # Words 2 and 0 side by side, and words 1 and 3, for the two halves of a round at once.
+    even, odd = torch.stack([c2, c0]), torch.stack([c1, c3])
+    keys, shape = _round_keys(key, even.device), (2, *[1] * c0.dim())
+    multiplier = torch.tensor(_MULTIPLIER[::-1], device=even.device).view(shape)
+    for round_key in keys:
         # The product of two 32-bit words wraps in int64, but its 64 bits are the right ones.
-        p0, p1 = c0 * _MULTIPLIER[0], c2 * _MULTIPLIER[1]
-        c0, c1, c2, c3 = (
-            ((p1 >> 32) & _MASK) ^ c1 ^ k0,
-            p1 & _MASK,
-            ((p0 >> 32) & _MASK) ^ c3 ^ k1,
-            p0 & _MASK,
-        )
-        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
-    return [c0, c1, c2, c3]
+        product = even * multiplier
+        high = (product >> 32).bitwise_and_(_MASK)
+        even = high.bitwise_xor_(odd).bitwise_xor_(round_key.view(shape)).flip(0)
+        odd = product.bitwise_and_(_MASK)
+    return [even[1], odd[0], even[0], odd[1]]
+
+
+@functools.lru_cache(maxsize=64)
+def _round_keys(key: tuple[int, int], device: torch.device) -> list[Tensor]:
+    """The key of each round, (2,) int64."""
+    words = [[(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)] for r in range(10)]
+    return list(torch.tensor(words, device=device))
 
 
 def stable(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

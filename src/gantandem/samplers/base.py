@@ -112,8 +112,9 @@ class Chain(NamedTuple):
 class Mover(Protocol):
     """Makes proposals: ``init`` the states of some (id, attempt) pairs, ``step`` them until done.
 
-    A state is a NamedTuple of tensors with W rows (nested tuples and None are allowed), among
-    them ``id`` and ``attempt``.
+    A state is a NamedTuple of tensors with W rows (nested tuples and None are allowed). The pool
+    knows the id and the attempt of every lane; a mover whose steps draw random numbers keeps them
+    in its state too.
     """
 
     name: ClassVar[str]
@@ -176,9 +177,13 @@ def tree_map(function: Callable[..., Any], tree: T, *others: T) -> T:
 
 def leaves(tree: Any) -> list[Tensor]:
     """The tensors of nested (named) tuples, in order."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    return [] if tree is None else [leaf for part in tree for leaf in leaves(part)]
+    found: list[Tensor] = []
+    for part in (tree,) if isinstance(tree, Tensor) else tree:
+        if isinstance(part, Tensor):
+            found.append(part)
+        elif part is not None:
+            found += leaves(part)
+    return found
 
 
 def to_config(sampler: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gantandem.latent import Normal
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.refine import _corrections, _round, _rows, _wide
+from gantandem.samplers.refine import _round, _rows, _wide, adam_weight
 
 Space = Literal["latent", "data"]
 Update = Literal["sgd", "adam"]
@@ -38,7 +38,7 @@ class DOTState(NamedTuple):
     h: Tensor
     cond: Tensor | None
     step: Tensor
-    moment: Tensor | None
+    mean: Tensor | None
     square: Tensor | None
 
 
@@ -178,27 +178,23 @@ class DOT:
         if self.layer == "latent" and self.project and isinstance(gan.latent, Normal):
             z = s.h.to(slope.dtype)
             slope = slope - z * _rows(_dot(z, slope) / _dot(z, z), z)
-        h, moment, square = self._descend(s, slope)
-        h = h.to(s.h.dtype)
+        h = self._descend(s, slope).to(s.h.dtype)
         if self.layer == "latent":
             h = keep_inside(gan.latent, h, s.h)
         elif self.clamp is not None:
             h = h.clamp(*self.clamp)
-        return s._replace(h=h, step=s.step + 1, moment=moment, square=square), moved
+        return s._replace(h=h, step=(s.step + 1).clamp_(max=self.steps)), moved
 
-    def _descend(self, s: DOTState, slope: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """One downhill move: returns h and the two moments."""
+    def _descend(self, s: DOTState, slope: Tensor) -> Tensor:
+        """One downhill move, the moments in place: returns h."""
         epsilon = self.step_size
-        if s.moment is None or s.square is None:
-            return s.h - epsilon * slope, None, None
+        if s.mean is None or s.square is None:
+            return s.h - epsilon * slope
         assert self.steps is not None
         beta1, beta2 = self.betas
-        moment = torch.lerp(slope, s.moment, beta1)
-        square = torch.lerp(slope.square(), s.square, beta2)
-        rate, root = _corrections(self.steps + 1, epsilon, beta1, beta2, slope.device, slope.dtype)
-        t = s.step.clamp(max=self.steps)
-        scale = square.sqrt() * _rows(root[t], square) + 1e-8
-        return s.h - _rows(rate[t], moment) * moment / scale, moment, square
+        mean = s.mean.lerp_(slope, adam_weight(beta1, s.step, self.steps, slope))
+        square = s.square.lerp_(slope.square(), adam_weight(beta2, s.step, self.steps, slope))
+        return s.h - epsilon * mean / (square.sqrt() + 1e-8)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -37,17 +37,18 @@ class Best(NamedTuple):
 
 
 class RefineState(NamedTuple):
-    """One activation a lane, its own step counter and optimiser moments."""
+    """One activation a lane, its own step counter and optimiser moments.
 
-    id: Tensor
-    attempt: Tensor
+    ``mean`` and ``square`` are Adam's moments as corrected for their start.
+    """
+
     z: Tensor
     h: Tensor
     carry: tuple[Tensor, ...]
     cond: Tensor | None
     step: Tensor
     target: Tensor
-    moment: Tensor | None
+    mean: Tensor | None
     square: Tensor | None
     loss: Tensor | None
     best: Best | None
@@ -184,15 +185,13 @@ class Refine:
             lowest = torch.full(ids.shape, -torch.inf, dtype=torch.float64, device=h.device)
             best = Best(x, lowest, zeros.clone())
         return RefineState(
-            id=ids,
-            attempt=attempts,
             z=z,
             h=h.clone() if h is z else h,
             carry=carry,
             cond=cond,
             step=zeros,
             target=self._draw_stop(key, ids, attempts),
-            moment=torch.zeros_like(h, dtype=_wide(h)) if self.update != "sgd" else None,
+            mean=torch.zeros_like(h, dtype=_wide(h)) if self.update != "sgd" else None,
             square=torch.zeros_like(h, dtype=_wide(h)) if adam else None,
             loss=torch.full(ids.shape, torch.nan, dtype=torch.float64, device=h.device)
             if self.update == "scaled-adam"
@@ -243,37 +242,30 @@ class Refine:
         slope = gradient.to(_wide(gradient))
         if not critic:
             slope = slope * _rows(torch.sigmoid(-logit), slope).to(slope.dtype)
-        h, moment, square, loss = self._update(s, slope, logit)
+        h, loss = self._update(s, slope, logit)
         h = h.to(s.h.dtype)
         if self.clamp is not None:
             h = h.clamp(*self.clamp)
-        s = s._replace(h=h, step=s.step + 1, moment=moment, square=square, loss=loss, best=best)
-        return s, moved
+        # Lanes that idle are stepped too, and count no further.
+        step = (s.step + 1).clamp_(max=self.steps)
+        return s._replace(h=h, step=step, loss=loss, best=best), moved
 
-    def _update(
-        self, s: RefineState, slope: Tensor, logit: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """One uphill move: returns h, the two moments and the smoothed loss."""
-        eta, h = float(self.step_size), s.h.to(slope.dtype)
-        if s.moment is None:
-            return h + eta * slope, None, None, None
+    def _update(self, s: RefineState, slope: Tensor, logit: Tensor) -> tuple[Tensor, Tensor | None]:
+        """One uphill move, the moments in place: returns h and the smoothed loss."""
+        eta, h, loss = float(self.step_size), s.h.to(slope.dtype), s.loss
+        if s.mean is None:
+            return torch.add(h, slope, alpha=eta), None
         if s.square is None:
-            moment = torch.add(slope, s.moment, alpha=0.9)
-            return torch.add(h, moment, alpha=eta), moment, None, None
+            return torch.add(h, s.mean.mul_(0.9).add_(slope), alpha=eta), None
         beta1, beta2 = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
-        moment = torch.lerp(slope, s.moment, beta1)
-        square = torch.lerp(slope.square(), s.square, beta2)
-        rate, root = _corrections(self.steps + 1, eta, beta1, beta2, slope.device, slope.dtype)
-        last = s.step.clamp(max=self.steps)
-        scale, loss = rate[last], s.loss
+        mean = s.mean.lerp_(slope, adam_weight(beta1, s.step, self.steps, slope))
+        square = s.square.lerp_(slope.square(), adam_weight(beta2, s.step, self.steps, slope))
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
             now = (self.reference - logit).to(loss.dtype)
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
-            scale = scale * (loss + 0.5).clamp(min=0).square().to(scale.dtype)
-        root_square = square.sqrt().mul_(_rows(root[last], square)).add_(1e-8)
-        h = torch.addcdiv(h, moment * _rows(scale, moment), root_square)
-        return h, moment, square, loss
+            mean = mean * _rows((loss + 0.5).clamp(min=0).square(), mean).to(mean.dtype)
+        return torch.addcdiv(h, mean, square.sqrt().add_(1e-8), value=eta), loss
 
 
 def _wide(h: Tensor) -> torch.dtype:
@@ -291,11 +283,22 @@ def _round(value: float) -> float:
     return float(f"{value:.3g}")
 
 
+def adam_weight(beta: float, step: Tensor, last: int, like: Tensor) -> Tensor:
+    """Share of the newest value in a moment of Adam's, by lane.
+
+    The moment of Kingma and Ba corrected for its start, m_t / (1 - beta^t), moves towards the
+    newest value by the share (1 - beta) / (1 - beta^t): all the way at t = 1.
+
+    Args:
+        beta: Decay of the moment.
+        step: (W,) moves made so far, t - 1, from 0 to ``last``.
+        last: Highest step.
+        like: (W, *h_shape) slope, whose rows the weights are to multiply.
+    """
+    return _rows(_adam_weights(beta, last, like.device, like.dtype).index_select(0, step), like)
+
+
 @functools.lru_cache(maxsize=16)
-def _corrections(
-    count: int, eta: float, beta1: float, beta2: float, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Adam's bias corrections by step: eta / (1 - beta1^t) and 1 / sqrt(1 - beta2^t)."""
-    t = torch.arange(1, count + 1, dtype=torch.float64)
-    rate, root = eta / (1 - beta1**t), (1 - beta2**t).rsqrt()
-    return rate.to(dtype).to(device), root.to(dtype).to(device)
+def _adam_weights(beta: float, last: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    t = torch.arange(1, last + 2, dtype=torch.float64)
+    return ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
