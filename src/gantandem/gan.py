@@ -45,7 +45,8 @@ class GAN:
         output: What the discriminator returns: ``"logit"``, ``"prob"`` or ``"critic"``.
         condition: What the networks are conditioned on: a tensor of M rows (id i gets row i mod
             M) or a function from (N,) ids to N rows.
-        compile: Compile the guide's networks (``torch.compile``); the first batch is slow.
+        compile: Compile what guides samples, gradient included (``torch.compile``, which needs a
+            C++ compiler); the first batch of every width and layer then takes many seconds.
 
     Raises:
         InputError: If the networks do not fit each other, or a row of their output depends on
@@ -83,7 +84,7 @@ class GAN:
         self.setup_passes = 0
         self.ratios: dict[str, Ratio] = {}
         self._splits: dict[str, Split] = {}
-        self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, Tensor]]] = {}
+        self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, ...]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
         with self.frozen():
@@ -142,6 +143,9 @@ class GAN:
         """
         score = score or self.need_guide(layer)
         forward = self._guides.get((layer, id(score))) or self._guidance_forward(layer, score)
+        if self.compile:
+            with torch.no_grad():
+                return forward(h, carry, cond)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x, logit = forward(leaf, carry, cond)
@@ -157,15 +161,25 @@ class GAN:
         (gradient,) = torch.autograd.grad(total, leaf)
         return x.detach(), logit.detach(), gradient
 
-    def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, Tensor]]:
+    def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, ...]]:
         tail = self.split(layer).tail
 
         def forward(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
             x = tail(h, carry, cond)
             return x, score(x, cond)
 
+        def with_gradient(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
+            # The gradient is part of what is compiled. A compiled forward that autograd went back
+            # through would save a mask of bools for every ReLU, and was slower than eager.
+            def scored(h: Tensor) -> tuple[Tensor, Tensor]:
+                return forward(h, carry, cond)[::-1]
+
+            logit, back, x = torch.func.vjp(scored, h, has_aux=True)  # pyright: ignore
+            return x, logit, back(torch.ones_like(logit))[0]
+
+        compiled = torch.compile(with_gradient, dynamic=False) if self.compile else None
         # ``forward`` keeps the score alive, so that its id stays its own.
-        self._guides[layer, id(score)] = torch.compile(forward) if self.compile else forward
+        self._guides[layer, id(score)] = compiled or forward
         return self._guides[layer, id(score)]
 
     def need_pulled_ratio(self, where: str) -> Ratio:
