@@ -11,6 +11,7 @@ from torch import nn
 
 from gantandem.errors import ConfigError
 from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
@@ -24,6 +25,8 @@ NETS: dict[str, type[nn.Module]] = {
     "mlp-discriminator": MLPDiscriminator,
     "infogan-generator": InfoGANGenerator,
     "infogan-discriminator": InfoGANDiscriminator,
+    "dcgan-generator": DCGANGenerator,
+    "dcgan-discriminator": DCGANDiscriminator,
     "mnist-classifier": MNISTClassifier,
     "conv-ratio": ConvRatio,
     "conditional-ratio": ConditionalRatio,
