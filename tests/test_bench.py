@@ -18,6 +18,23 @@ def test_engine_overhead_is_a_ratio_of_times_of_one_run():
     assert len(row["ratios"]) == 1 and row["n"] == 320
 
 
+def test_mala_overhead_counts_the_look_at_the_start_as_a_step():
+    row = bench.mala_overhead(runs=1, width=16, moves=2, filters=2)["width 16"]
+    assert row["n"] == 16 and len(row["ratios"]) == 1
+    assert row["ratio"] == pytest.approx(row["seconds_per_step"] / row["bare_seconds"])
+    assert 0.2 < row["ratio"] < 5  # miscounted calls would be far off, a busy machine is not
+
+
+def test_sampler_costs_are_those_of_the_manifest():
+    settings = {"runs": 1, "n": 48, "width": 16, "gan": bench.pair()}
+    rows = bench.sampler_costs(names=["direct", "metropolis", "dgflow"], **settings)
+    assert rows["direct"]["passes_per_sample"] == rows["direct"]["proposals_per_sample"] == 1
+    assert rows["metropolis"]["proposals_per_sample"] == 20
+    steps = rows["dgflow"]["sampler"]["steps"]
+    assert rows["dgflow"]["passes_per_sample"] >= 3 * steps
+    assert all(row["samples_per_second"] > 0 for row in rows.values())
+
+
 def test_the_published_loop_moves_every_sample_uphill():
     gan = bench.pair()
     moved = bench.published_loop(gan, 64)
@@ -41,6 +58,19 @@ def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
     compiled = sample(gan.replace(compile=True), mover, 20, width=16, progress=False)
     assert torch.allclose(eager.x, compiled.x, atol=1e-4)
     assert torch.equal(eager.steps, compiled.steps)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_gradient_is_the_gradient_at_any_layer():
+    gan = bench.pair()
+    z = gan.latent.draw(Key(1), torch.arange(16))
+    with gan.frozen():
+        h, carry = gan.split("main.5").head(z, None)
+        eager = gan.guidance("main.5", h, carry, None)
+    compiled = gan.replace(compile=True).guidance("main.5", h, carry, None)
+    for a, b in zip(eager, compiled, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+        assert not b.requires_grad
 
 
 def test_unknown_names_list_near_matches():

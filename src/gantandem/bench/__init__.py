@@ -1,7 +1,7 @@
 """Timings that the documentation may quote: ratios within one run, medians of interleaved runs.
 
-The networks are the shipped pair of the 2D task. Absolute seconds depend on the machine; compare
-the ratios.
+The networks are the shipped pair of the 2D task, and for ``mala-dcgan`` a DCGAN-64 of random
+weights. Absolute seconds depend on the machine; compare the ratios.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ import torch
 from gantandem._version import __version__
 from gantandem.bench.common import RUNS, pair
 from gantandem.bench.memory import streaming_memory
-from gantandem.bench.overhead import engine_overhead
+from gantandem.bench.overhead import engine_overhead, mala_overhead
+from gantandem.bench.samplers import sampler_costs
 from gantandem.bench.speed import published_loop, refine_speed
 from gantandem.errors import ConfigError
 
 __all__ = [
     "BENCHMARKS",
     "engine_overhead",
+    "mala_overhead",
     "pair",
     "published_loop",
     "refine_speed",
     "run_benchmarks",
+    "sampler_costs",
     "streaming_memory",
 ]
 
@@ -36,6 +39,8 @@ logger = logging.getLogger(__name__)
 BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "engine-overhead": engine_overhead,
     "refine-speed": refine_speed,
+    "mala-dcgan": mala_overhead,
+    "samplers": sampler_costs,
     "streaming-memory": streaming_memory,
 }
 
