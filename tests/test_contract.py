@@ -180,14 +180,14 @@ def test_a_users_mover_and_selector():
 class Broken(Direct):
     """Breaks one promise."""
 
-    how: str = ""
+    fault: str = ""
 
     def prepare(self, gan, key):
-        return replace(self, how=self.how + "!") if self.how[:7] == "prepare" else self
+        return replace(self, fault=self.fault + "!") if self.fault[:7] == "prepare" else self
 
     def init(self, gan, key, ids, attempts):
         state = super().init(gan, key, ids, attempts)
-        match self.how:
+        match self.fault:
             case "global random state":
                 return state._replace(z=torch.randn_like(state.z))
             case "hidden random state":
@@ -213,7 +213,7 @@ class Broken(Direct):
 
     def step(self, gan, key, state):
         state, moved = super().step(gan, key, state)
-        match self.how:
+        match self.fault:
             case "steps":
                 moved = moved._replace(steps=moved.steps - 1)
             case "gradients":
@@ -242,10 +242,10 @@ CAUGHT = {
 }
 
 
-@pytest.mark.parametrize("how", CAUGHT)
-def test_broken_movers_are_caught(how):
-    with pytest.raises(ContractError, match=CAUGHT[how]):
-        check_sampler(Broken(how=how))
+@pytest.mark.parametrize("fault", CAUGHT)
+def test_broken_movers_are_caught(fault):
+    with pytest.raises(ContractError, match=CAUGHT[fault]):
+        check_sampler(Broken(fault=fault))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,5 +332,5 @@ def test_a_failed_check_leaves_the_networks_as_they_were():
     gan = toy_gan()
     gan.generator.train()
     with pytest.raises(ContractError):
-        check_sampler(Broken(how="training flags"), gan)
+        check_sampler(Broken(fault="training flags"), gan)
     assert all(m.training for m in gan.generator.modules())

@@ -93,6 +93,8 @@ def test_every_mover_starts_from_the_given_latents(name):
     mover = MOVERS[name]
     if getattr(mover, "truncation", None) is not None and mover.how == "resample":
         pytest.skip("draws its own latents; z is a seed")
+    if name == "ex2mcmc":
+        pytest.skip("its first move may go from z to a fresh draw, in common too")
     gan = toy_reweighted() if isinstance(mover, LatentReweight) else toy_gan()
     x = model(mover, gan, common_noise=True)(latents())
     assert len(x.unique(dim=0)) > 1

@@ -68,6 +68,10 @@ class Tickets(NamedTuple):
 def check_width(width: int) -> int:
     """Refuse a pool width that is not a positive multiple of 16.
 
+    With 512-bit vectors torch works on 64 numbers at a time and rounds what is left over
+    otherwise: where a network has layers whose size is no multiple of 4, take a multiple of 64
+    (as the defaults are), or the last bit of a sample may depend on its lane.
+
     Raises:
         InputError: If it is not; below 16 or off a multiple, bits would depend on the batch.
     """

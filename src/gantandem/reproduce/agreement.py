@@ -147,10 +147,17 @@ def spread(rows: Mapping[str, Any], n: int) -> dict[str, float]:
     }
 
 
+def _order(rows: Mapping[str, Any]) -> list[str]:
+    """Exact samplers first; of an interrupted call, those that finished."""
+    exact = [name for name in EXACT if name in rows]
+    return [*exact, *(name for name in rows if name not in EXACT)]
+
+
 def agreement_page(result: dict[str, Any]) -> str:
     """The result as a Markdown page: exact samplers, then the others."""
     rows, apart = result["samplers"], result["spread"]
-    floor = result["floor"]
+    floor, count = result["floor"], len(set(EXACT) & set(rows))
+    missing = [name for name in EXACT if name not in rows]
     lines = [
         f"# Cross-sampler agreement on {result['task']}",
         "",
@@ -161,14 +168,15 @@ def agreement_page(result: dict[str, Any]) -> str:
         "",
         f"Among the exact samplers the share of good samples differs by {apart['good_range']:.4f}",
         f"at most, {apart['good_range_in_standard_errors']:.1f} standard errors of a difference of"
-        f" two (the largest of {len(EXACT) * (len(EXACT) - 1) // 2}",
+        f" two (the largest of {count * (count - 1) // 2}",
         f"pairs), and JS by {apart['js_range']:.4f}.",
         "",
+        *([f"Not finished in this run: {', '.join(missing)}.", ""] if missing else []),
         "| sampler | " + " | ".join(TITLES) + " | W1 over floor | law |",
         "| --- |" + " ---: |" * 8 + " --- |",
         line("*real data*", [number(floor[key]) for key in KEYS]) + " 1.0 | |",
     ]
-    for name in (*EXACT, *(name for name in rows if name not in EXACT)):
+    for name in _order(rows):
         row = rows[name]
         values = [number(row["metrics"][key]) for key in KEYS] + [row["passes_per_sample"]]
         times = number(row["metrics"]["sliced_w1"]) / number(floor["sliced_w1"])
@@ -182,7 +190,7 @@ def agreement_picture(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     rows, n = result["samplers"], result["n"]
-    names = [*EXACT, *(name for name in rows if name not in EXACT)]
+    names = _order(rows)
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     for axes, key in zip(figure.subplots(1, 2), ("good", "js"), strict=True):
         for place, name in enumerate(names):
