@@ -145,7 +145,8 @@ class GAN:
         forward = self._guides.get((layer, id(score))) or self._guidance_forward(layer, score)
         if self.compile:
             with torch.no_grad():
-                return forward(h, carry, cond)
+                x, logit, gradient = forward(h, carry, cond)
+                return x, logit, gradient
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x, logit = forward(leaf, carry, cond)
@@ -172,7 +173,8 @@ class GAN:
             # The gradient is part of what is compiled. A compiled forward that autograd went back
             # through would save a mask of bools for every ReLU, and was slower than eager.
             def scored(h: Tensor) -> tuple[Tensor, Tensor]:
-                return forward(h, carry, cond)[::-1]
+                x, logit = forward(h, carry, cond)
+                return logit, x
 
             logit, back, x = torch.func.vjp(scored, h, has_aux=True)  # pyright: ignore
             return x, logit, back(torch.ones_like(logit))[0]
