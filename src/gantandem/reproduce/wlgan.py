@@ -9,6 +9,7 @@ ratio of p_G that is fitted first.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -135,7 +136,9 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
             f"## {name}",
             "",
             f"Energies {low:g} to {high:g} nats in {len(found['log_weights'])} bins; preparing",
-            f"`wlgan` took {found['wlgan_setup_passes']:,} passes.",
+            f"`wlgan` took {found['wlgan_setup_passes']:,} passes. Independent draws of the",
+            f"ratio's law would be {_noise(law, result['n']):.3f} *from law* by chance: chains well",
+            "above that have not forgotten in which mode they began.",
             "",
             "| sampler | " + " | ".join(TITLES) + " | from law | step | accepted | uneven |",
             "| --- |" + " ---: |" * (len(TITLES) + 4),
@@ -156,6 +159,11 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
 
 def _apart(p: Sequence[float], q: Sequence[float]) -> float:
     return sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2
+
+
+def _noise(law: Sequence[float], n: int) -> float:
+    """Mean total variation between a law and the shares of n draws of it (normal approximation)."""
+    return sum(math.sqrt(2 * p * (1 - p) / (math.pi * n)) for p in law) / 2
 
 
 def _chain_cells(row: Mapping[str, Any]) -> str:
