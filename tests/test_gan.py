@@ -208,7 +208,7 @@ def nan_at(threshold):
         Rejection(log_max=0.0),
         DRS(log_max=0.0, gamma=0.0),
         OBRS(log_scale=0.0),
-        Refine(steps=3, step_size=0.1),
+        Refine(steps=3, step_size=0.1, stop="last"),
     ],
     ids=NAME,
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.gan import GAN
-from gantandem.pool import Finished, LanePool, Tickets, check_width, default_width
+from gantandem.pool import Finished, LanePool, Tickets, default_width, lanes
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
 from gantandem.samples import Samples
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_AHEAD = 8
 """The pool works at most this many widths of ids ahead of the oldest unfinished one."""
+BULK = 4
+"""Widths of finished proposals that are settled at a time where there is nothing to judge."""
 AHEAD = 32
 """At most this many attempts of an id are in flight at once."""
 EXHAUSTED_SHARE = 0.001
@@ -62,9 +64,11 @@ class Run:
         mover: Any = self.selector.proposal if self.selector else sampler
         self.mover: Mover = mover
         self.name = type(sampler).__name__
-        self.width = check_width(default_width(gan) if width is None else width)
+        self.width = lanes(default_width(gan) if width is None else width, gan.device)
         self.base, self.stop = start, start + n
         self.window = LOOK_AHEAD * self.width
+        # What no network scores and nothing waits for is settled some widths at a time.
+        self._chunk = self.width * (1 if self.selector or ratio else BULK)
         self.events = {"nonfinite": 0, "excess": 0, "exhausted": 0, "stuck": 0}
         self.passes = 0
         self.proposals = 0
@@ -149,7 +153,7 @@ class Run:
             self._buffer.append(finished)
             self._buffered += finished.size
         starved = pool.idle >= self.width // 4
-        if self._buffered < self.width and not starved:
+        if self._buffered < self._chunk and not starved:
             return None
         if self._buffered >= (self.width // 8 if pool.idle < self.width else 1):
             self._settle()
@@ -160,10 +164,10 @@ class Run:
         return self._emit()
 
     def _settle(self) -> None:
-        """Score up to a width of finished proposals, padded to the width, and judge them."""
+        """Score up to a chunk of finished proposals, padded to its size, and judge them."""
         self._dry = False
         everything = _cat(self._buffer)
-        count = min(everything.size, self.width)
+        count = min(everything.size, self._chunk)
         rest = everything.map(lambda value: value[count:])
         self._buffer, self._buffered = ([rest] if rest.size else []), rest.size
         rows = everything.map(lambda value: self._pad(value[:count]))
@@ -188,12 +192,12 @@ class Run:
                 break
             if not turn.all():  # never so without a selector
                 early = early.map(lambda value, rows=turn: value[rows])
-            for begin in range(0, early.size, self.width):
-                part = slice(begin, begin + self.width)
+            for begin in range(0, early.size, self._chunk):
+                part = slice(begin, begin + self._chunk)
                 self._judge(early.map(lambda value, part=part: value[part]))
 
     def _pad(self, value: Tensor) -> Tensor:
-        missing = self.width - len(value)
+        missing = self._chunk - len(value)
         return torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) if missing else value
 
     def _score(self, rows: Finished) -> Tensor:
@@ -210,12 +214,9 @@ class Run:
 
     def _refuse_broken(self, rows: Finished, bad: Tensor, count: int) -> None:
         """A move may leave the finite numbers; a fresh sample of the generator must not."""
-        cond = self.gan.conditions(rows.id)
-        x = self.gan.decode(rows.z, cond)
-        broken = ~x.flatten(1).isfinite().all(1)
-        for score in (self.ratio and self.ratio.score, self._cost.scores and self.gan.guide):
-            if score:
-                broken |= ~score(x, cond).isfinite()
+        parts = [self._broken(rows.id[i : i + self.width], rows.z[i : i + self.width])
+                 for i in range(0, self._chunk, self.width)]  # fmt: skip
+        broken = torch.cat(parts)
         broken = (broken & bad)[:count]
         if bool(broken.any()):
             ids = rows.id[:count][broken].sort().values.tolist()
@@ -225,6 +226,16 @@ class Run:
                 f"value that is NaN or infinite (ids {named}). Check the weights and the input "
                 "range of both networks"
             )
+
+    def _broken(self, ids: Tensor, z: Tensor) -> Tensor:
+        """Where the plain sample of a width of latents has no finite value or score."""
+        cond = self.gan.conditions(ids)
+        x = self.gan.decode(z, cond)
+        broken = ~x.flatten(1).isfinite().all(1)
+        for score in (self.ratio and self.ratio.score, self._cost.scores and self.gan.guide):
+            if score:
+                broken |= ~score(x, cond).isfinite()
+        return broken
 
     def _judge(self, turn: Finished) -> None:
         """Judge at most one attempt of each id.

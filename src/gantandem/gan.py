@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 import logging
@@ -24,7 +25,7 @@ from gantandem.score import Output, Ratio, Score, weights_hash
 from gantandem.split import Split, split
 
 if TYPE_CHECKING:
-    from gantandem.samplers.base import Mover
+    from gantandem.samplers.base import Moved, Mover
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class GAN:
         condition: What the networks are conditioned on: a tensor of M rows (id i gets row i mod
             M) or a function from (N,) ids to N rows.
         compile: Compile what guides samples, gradient included (``torch.compile``, which needs a
-            C++ compiler); the first batch of every width and layer then takes many seconds.
+            C++ compiler), and the steps of ``refine``; the first batch of every width and layer
+            then takes many seconds.
 
     Raises:
         InputError: If the networks do not fit each other, or a row of their output depends on
@@ -85,6 +87,7 @@ class GAN:
         self.ratios: dict[str, Ratio] = {}
         self._splits: dict[str, Split] = {}
         self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, ...]]] = {}
+        self._steppers: dict[Mover, Callable[[Key, Any], tuple[Any, Moved]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
         with self.frozen():
@@ -183,6 +186,19 @@ class GAN:
         # ``forward`` keeps the score alive, so that its id stays its own.
         self._guides[layer, id(score)] = compiled or forward
         return self._guides[layer, id(score)]
+
+    def stepper(self, mover: Mover) -> Callable[[Key, Any], tuple[Any, Moved]]:
+        """How a pool steps a mover, ``(key, state) -> (state, moved)``.
+
+        Where this GAN compiles, a mover that says ``compiles = True`` is compiled whole, its
+        update with the networks: on small networks the update costs as much as they do.
+        """
+        step = functools.partial(mover.step, self)
+        if not (self.compile and getattr(mover, "compiles", False)):
+            return step
+        if mover not in self._steppers:
+            self._steppers[mover] = torch.compile(step, dynamic=False)
+        return self._steppers[mover]
 
     def need_pulled_ratio(self, where: str) -> Ratio:
         """The ratio of p_G, which chains in latent space pull back to z; looked up anew.
@@ -341,7 +357,7 @@ class GAN:
         """Make a copy with some attributes changed; networks are shared, never copied."""
         new = copy.copy(self)
         new.ratios, new._told = dict(self.ratios), set(self._told)
-        new._splits, new._guides, new._pulled = dict(self._splits), {}, None
+        new._splits, new._guides, new._steppers, new._pulled = dict(self._splits), {}, {}, None
         for name, value in changes.items():
             setattr(new, name, value)
         return new
@@ -376,7 +392,8 @@ class GAN:
         Raises:
             InputError: If it is not of the kind this GAN was made with.
         """
-        new = self.replace(condition=condition, _told=self._told, _guides=self._guides)
+        shared = {name: getattr(self, name) for name in ("_told", "_guides", "_steppers")}
+        new = self.replace(condition=condition, **shared)
         given = new._example_conditions()
         check_condition(self._example_conditions(), given, _EXAMPLES, "with_condition")
         return new

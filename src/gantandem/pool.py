@@ -68,16 +68,27 @@ class Tickets(NamedTuple):
 def check_width(width: int) -> int:
     """Refuse a pool width that is not a positive multiple of 16.
 
-    With 512-bit vectors torch works on 64 numbers at a time and rounds what is left over
-    otherwise: where a network has layers whose size is no multiple of 4, take a multiple of 64
-    (as the defaults are), or the last bit of a sample may depend on its lane.
-
     Raises:
-        InputError: If it is not; below 16 or off a multiple, bits would depend on the batch.
+        InputError: If it is not.
     """
     if width < 16 or width % 16:
         raise InputError(f"width: got {width}, allowed are multiples of 16 (such as 256 or 1024)")
     return width
+
+
+def lanes(width: int, device: torch.device) -> int:
+    """How many lanes a pool of some width has: on a CPU, the next multiple of 64.
+
+    There torch works through an activation by blocks of up to 64 numbers, each thread on a share
+    of its own, and rounds the rest of a share otherwise. With such a number of rows there is no
+    rest, whatever the size of a layer, and the bits of a sample do not depend on its lane. More
+    than two threads ask for a multiple of 32 for each where the width is as large as that.
+    """
+    if device.type != "cpu":
+        return check_width(width)
+    block = 32 * max(2, torch.get_num_threads())
+    block = block if block <= width else 64
+    return -(-check_width(width) // block) * block
 
 
 def default_width(gan: GAN) -> int:
@@ -95,7 +106,7 @@ class LanePool:
         gan: The networks.
         mover: A prepared mover.
         key: Random numbers of its proposals.
-        width: W, number of lanes.
+        width: Lanes wanted; W, the number there are, may be larger (see :func:`lanes`).
         tickets: Asked for up to k further (id, attempt) pairs; may return fewer.
         available: How many pairs are waiting now.
     """
@@ -109,18 +120,19 @@ class LanePool:
         tickets: Callable[[int], Tickets],
         available: Callable[[], int],
     ) -> None:
-        self.gan, self.mover, self.key, self.width = gan, mover, key, check_width(width)
+        self.gan, self.mover, self.key, self.width = gan, mover, key, lanes(width, gan.device)
+        self._step = gan.stepper(mover)
         self._tickets, self._available = tickets, available
         self._state: Any = None
         # New states, row by row: what the lane will hold, then the leaves of the mover's state.
         self._stock: list[Tensor] = []
         self._stock_used = self._stock_size = 0
-        self._idle = torch.arange(width, device=gan.device)
-        self._busy = torch.zeros(width, dtype=torch.bool, device=gan.device)
+        self._idle = torch.arange(self.width, device=gan.device)
+        self._busy = torch.zeros(self.width, dtype=torch.bool, device=gan.device)
         # The id, the attempt and the age (steps so far) of every lane, in one tensor: what leaves
         # and what enters is then one row each. A step of a small network costs no more than fifty
         # such operations.
-        self._lane = torch.zeros(width, 3, dtype=torch.int64, device=gan.device)
+        self._lane = torch.zeros(self.width, 3, dtype=torch.int64, device=gan.device)
         self._age = self._lane[:, 2]
         self.lane_steps = 0
         self.idle_steps = 0
@@ -175,7 +187,7 @@ class LanePool:
         idle = self.idle
         if idle == self.width:
             return None
-        self._state, moved = self.mover.step(self.gan, self.key, self._state)
+        self._state, moved = self._step(self.key, self._state)
         self._age.add_(1)
         self.lane_steps += self.width
         self.idle_steps += idle

@@ -12,8 +12,9 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +24,7 @@ RNG_VERSION = 1
 """Recorded in every manifest; raised whenever the same key would give other numbers."""
 
 _MASK = 0xFFFFFFFF
-_MULTIPLIER = (0xD2511F53, 0xCD9E8D57)
+_MULTIPLIER = np.array([0xCD9E8D57, 0xD2511F53])  # of words 2 and 0
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _CHUNK = 32768  # torch runs element-wise work up to this size on one thread
 _LANES = 64  # a multiple of every vector width, so that no scalar remainder is computed
@@ -42,22 +43,39 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
     # Words 2 and 0 side by side, and words 1 and 3, for the two halves of a round at once.
     even, odd = torch.stack([c2, c0]), torch.stack([c1, c3])
-    keys, shape = _round_keys(key, even.device), (2, *[1] * c0.dim())
-    multiplier = torch.tensor(_MULTIPLIER[::-1], device=even.device).view(shape)
+    shape = (2, *[1] * c0.dim())
+    multiplier = _MULTIPLIER.reshape(shape)
+    keys = [words.reshape(shape) for words in _round_keys(key)]
+    if even.device.type == "cpu":  # the same integers, by operations that cost less than torch's
+        arrays = _rounds(even.numpy(), odd.numpy(), keys, multiplier, lambda words: words[::-1])
+        even, odd = map(torch.from_numpy, arrays)
+    else:
+        *keys, multiplier = (torch.from_numpy(w).to(even.device) for w in (*keys, multiplier))
+        even, odd = _rounds(even, odd, keys, multiplier, lambda words: words.flip(0))
+    return [even[0], odd[0], even[1], odd[1]]
+
+
+def _rounds(even: Any, odd: Any, keys: list[Any], multiplier: Any, swap: Any) -> tuple[Any, Any]:
+    """All rounds, on arrays or tensors (2, ...); words 0 and 2, and 1 and 3, come out."""
+    high = swap(even)
     for round_key in keys:
         # The product of two 32-bit words wraps in int64, but its 64 bits are the right ones.
-        product = even * multiplier
-        high = (product >> 32).bitwise_and_(_MASK)
-        even = high.bitwise_xor_(odd).bitwise_xor_(round_key.view(shape)).flip(0)
-        odd = product.bitwise_and_(_MASK)
-    return [even[1], odd[0], even[0], odd[1]]
+        product = swap(high) * multiplier
+        high = product >> 32
+        high &= _MASK
+        high ^= odd
+        high ^= round_key
+        product &= _MASK
+        odd = product
+    return high, odd
 
 
 @functools.lru_cache(maxsize=64)
-def _round_keys(key: tuple[int, int], device: torch.device) -> list[Tensor]:
+def _round_keys(key: tuple[int, int]) -> list[np.ndarray]:
     """The key of each round, (2,) int64."""
-    words = [[(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)] for r in range(10)]
-    return list(torch.tensor(words, device=device))
+    return [
+        np.array([(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)]) for r in range(10)
+    ]
 
 
 def stable(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

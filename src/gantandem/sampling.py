@@ -169,8 +169,8 @@ def sample(
         sampler: A mover (``Refine(...)``) or a selector over one (``OBRS(proposal=...)``).
         n: Number of samples.
         seed: From 0 to 2^64 - 1.
-        width: Lanes, a multiple of 16, better of 64; None for 1024 (points), 256 (small images)
-            or 64.
+        width: Lanes, a multiple of 16 (on a CPU there are as many as the next multiple of 64);
+            None for 1024 (points), 256 (small images) or 64.
         start: First id.
         progress: True or False to force the progress bar; None shows it on a terminal.
         strict: False turns a law mismatch into a warning.

@@ -33,7 +33,7 @@ from gantandem.score import weights_hash
 __all__ = ["ContractError", "check_sampler", "toy_gan"]
 
 SAMPLES = 150  # more than two widths, and no multiple of one
-WIDTH, OTHER = 64, 48
+WIDTH, OTHER = 64, 128
 ROUNDING = 1e-3
 AGREE = 0.98
 

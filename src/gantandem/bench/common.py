@@ -12,6 +12,8 @@ RUNS = 5
 STEPS = 50
 STEP_SIZE = 0.1
 WIDTHS = (1024, 10_240)
+MANY = 50_000
+"""What a Frechet distance is usually measured on."""
 
 
 def pair() -> GAN:

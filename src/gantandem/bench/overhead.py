@@ -32,12 +32,12 @@ def engine_overhead(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[
 
 
 def mala_overhead(
-    runs: int = RUNS, width: int = 112, moves: int = 10, filters: int = 64
+    runs: int = RUNS, width: int = 128, moves: int = 10, filters: int = 64
 ) -> dict[str, Any]:
     """Wall time of a ``mala`` step over the bare forward + latent-gradient call, DCGAN-64.
 
-    The weights are random, which changes no timing. A width is a multiple of 16: 112 stands for
-    the batch of 100 that publications use, and both sides run at it. The look at the start of a
+    The weights are random, which changes no timing. On a CPU lanes come by 64: 128 stands for the
+    batch of 100 that publications use, and both sides run at it. The look at the start of a
     chain, a forward and gradient like any other, counts as a step.
     """
     with torch.random.fork_rng(devices=[]):
@@ -60,7 +60,7 @@ def _beside_bare(
         gan: The networks.
         mover: A prepared mover.
         layer: What it moves.
-        width: Lanes.
+        width: Lanes; on a CPU a multiple of 64.
         n: Samples of a run.
         runs: How often.
         looks: Guidance calls before the first step.

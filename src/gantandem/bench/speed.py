@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
+from gantandem.bench.common import MANY, RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
 from gantandem.engine import Run
 from gantandem.gan import GAN
 from gantandem.rng import Key
@@ -41,13 +41,17 @@ def published_loop(gan: GAN, n: int) -> Tensor:
 
 
 def refine_speed(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str, Any]:
-    """Samples per second of ``refine`` (random stop, 0..50 steps) over the published-style loop."""
+    """Samples per second of ``refine`` (random stop, 0..50 steps) over the published-style loop.
+
+    A run is ``MANY`` samples at least, and at least 20 batches; the loop, whose batches are all
+    alike, is timed on one.
+    """
     gan, result = pair(), {}
     compiled = gan.replace(compile=True)
     mover, _ = prepare(gan, Refine(layer="data", steps=STEPS, step_size=STEP_SIZE))
     gan.generator.eval()
     for width in widths:
-        n = 20 * width
+        n = max(MANY, 20 * width)
 
         def pooled(which: GAN, width: int = width, n: int = n) -> float:
             begin = time.perf_counter()
@@ -71,6 +75,7 @@ def refine_speed(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str
         base = seconds["published-style loop"]
         result[f"width {width}"] = {
             name: {
+                "n": width if name == "published-style loop" else n,
                 "samples_per_second": 1 / statistics.median(values),
                 "times_the_loop": statistics.median(
                     b / v for b, v in zip(base, values, strict=True)

@@ -6,7 +6,6 @@ Algorithm 1 and Equations 3-5: h <- h - lambda * update(grad_h of -log sigmoid(d
 
 from __future__ import annotations
 
-import functools
 import logging
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple, get_args
@@ -93,6 +92,7 @@ class Refine:
 
     name: ClassVar[str] = "refine"
     uses_guide: ClassVar[bool] = True
+    compiles: ClassVar[bool] = True
 
     layer: str = "data"
     steps: int = 50
@@ -298,7 +298,13 @@ def adam_weight(beta: float, step: Tensor, last: int, like: Tensor) -> Tensor:
     return _rows(_adam_weights(beta, last, like.device, like.dtype).index_select(0, step), like)
 
 
-@functools.lru_cache(maxsize=16)
+_WEIGHTS: dict[tuple[float, int, torch.device, torch.dtype], Tensor] = {}
+
+
 def _adam_weights(beta: float, last: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    t = torch.arange(1, last + 2, dtype=torch.float64)
-    return ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
+    # A dictionary: torch.compile would look through functools.lru_cache and compute them anew.
+    key = (beta, last, device, dtype)
+    if key not in _WEIGHTS:
+        t = torch.arange(1, last + 2, dtype=torch.float64)
+        _WEIGHTS[key] = ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
+    return _WEIGHTS[key]
