@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from gantandem.discriminator.calibration import make_calibrator
 from gantandem.discriminator.diagnostics import Diagnosis
 from gantandem.errors import ConfigError, InputError
+from gantandem.files import write_bytes
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import read_tensors, write_tensors
 from gantandem.reweighting import ReweightedLatent
 from gantandem.samplers.base import from_config, to_config
-from gantandem.samples import write_atomic
 from gantandem.score import Ratio, Score
 
 RUN_FILE = "run.yaml"
@@ -78,7 +78,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
         save_weights(ratio.score.network, path, {"gantandem": json.dumps(notes)})
     _save_reweighting(gan, folder / REWEIGHTING_FILE)
     text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
-    write_atomic(folder / RUN_FILE, lambda file: file.write(text))
+    write_bytes(folder / RUN_FILE, text)
     return folder
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.errors import DataError, OutputError
+from gantandem.errors import DataError
+from gantandem.files import write_atomic
 
 FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 
@@ -99,33 +98,3 @@ class Samples:
             raise DataError(
                 f"{path}: not a samples file, or truncated ({error}); make it again"
             ) from None
-
-
-def write_atomic(path: Path, write: Any) -> None:
-    """Write through a temporary file beside the target, renamed when complete.
-
-    Args:
-        path: Where the file goes; its folder is made.
-        write: Called with an open binary file.
-
-    Raises:
-        OutputError: If writing fails; nothing half-written is left behind.
-    """
-    name = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            name = file.name
-            write(file)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: could not be written ({error.strerror or error}). Nothing half-written was "
-            "left and files already complete are kept; free some space or choose another folder"
-        ) from error
-    finally:
-        if name and os.path.exists(name):
-            os.unlink(name)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from gantandem.errors import ConfigError, InputError, OutputError, need
-from gantandem.samples import Samples, write_atomic
+from gantandem.files import write_bytes
+from gantandem.samples import Samples
 
 SHARD = 10_000
 """Samples in one .npz file, and in one row group of a Parquet file."""
@@ -92,7 +93,7 @@ class PngWriter(Writer):
             shown.save(buffer, format="png")
             content = buffer.getvalue()
             path = self.folder / f"{int(index):012d}.png"
-            write_atomic(path, lambda file, content=content: file.write(content))
+            write_bytes(path, content)
 
 
 class ParquetWriter(Writer):

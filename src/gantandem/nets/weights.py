@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gantandem.errors import OutputError, WeightsError
+from gantandem.errors import WeightsError
+from gantandem.files import write_bytes
 
 _PICKLED = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -30,32 +29,6 @@ def write_tensors(
     # safetensors keeps neither strides nor sharing, so every tensor goes in dense and on its own.
     dense = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_bytes(path, save(dense, dict(metadata or {})))
-
-
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file beside its final place and rename it, so that nobody ever sees half of it.
-
-    Raises:
-        OutputError: If the file cannot be written, for example because the disk is full.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} could not be written ({error.strerror or error}); what was there is unchanged"
-        ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

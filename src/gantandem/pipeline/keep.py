@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.pipeline.workspace import Workspace
 from gantandem.report import evidence as files
 from gantandem.report.plane import whole_view
-from gantandem.samples import Samples, write_atomic
+from gantandem.samples import Samples
 
 PICTURES = 100
 """Real and refined images kept for the report."""
@@ -64,7 +65,7 @@ def write_arrays(path: Path, **arrays: Any) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all; NaN and infinity become null."""
     text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
-    write_atomic(Path(path), lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gantandem.files import write_bytes
 from gantandem.report.caution import cautions
 from gantandem.report.evidence import Evidence, finite, read_evidence
 from gantandem.report.pareto import pareto_section
@@ -20,7 +21,6 @@ from gantandem.report.table import (
     show,
     show_percent,
 )
-from gantandem.samples import write_atomic
 
 REPORT_FILE = "report.html"
 
@@ -35,7 +35,7 @@ def write_report(run: str | Path) -> Path:
     evidence = read_evidence(run)
     path = evidence.run / REPORT_FILE
     page = render(evidence)
-    write_atomic(path, lambda file: file.write(page.encode()))
+    write_bytes(path, page.encode())
     return path
 
 

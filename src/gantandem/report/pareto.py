@@ -16,11 +16,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 
 from gantandem.errors import DataError
+from gantandem.files import write_bytes
 from gantandem.metrics.pareto import PASSES, Axis
 from gantandem.report.evidence import SWEEP_FILE, finite, read_sweep
 from gantandem.report.style import MUTED, REAL, data_uri, figure, png, tidy
 from gantandem.report.table import COLUMNS, show
-from gantandem.samples import write_atomic
 
 PICTURE_FILE = "sweep.png"
 _INK = "#24292f"
@@ -47,7 +47,7 @@ def write_pareto(run: str | Path) -> Path:
     if sweep is None:
         raise DataError(f"{run}: holds no {SWEEP_FILE}; 'gantandem compare {run} --sweep' makes it")
     content = png(pareto_figure(sweep, opaque=True))
-    write_atomic(Path(run) / PICTURE_FILE, lambda file: file.write(content))
+    write_bytes(Path(run) / PICTURE_FILE, content)
     return Path(run) / PICTURE_FILE
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import DataError
+from gantandem.files import write_bytes
 from gantandem.report.evidence import finite, read_evidence
 from gantandem.report.pictures import grid, to_pixels
 from gantandem.report.plane import draw_scatter, whole_view
 from gantandem.report.style import figure, png
 from gantandem.report.table import COLUMNS
-from gantandem.samples import write_atomic
 
 _INK = "#24292f"
 _SHOWN = ("good", "js", "modes", "frechet_distance", "classifier_score")
@@ -54,7 +54,7 @@ def summary_figure(
         axes.set_title(f"{title}\n{_numbers(numbers)}", fontsize=10, color=_INK, linespacing=1.5)
     path = Path(out) if out is not None else evidence.run / "summary.png"
     content = png(fig, dpi=100)
-    write_atomic(path, lambda file: file.write(content))
+    write_bytes(path, content)
     return path
 
 

@@ -15,8 +15,9 @@ import yaml
 from torch import Tensor, nn
 
 from gantandem.errors import ConfigError, DataError, NonFiniteError
+from gantandem.files import write_bytes
 from gantandem.nets import build
-from gantandem.nets.weights import assign, read_tensors, save_weights, write_bytes, write_tensors
+from gantandem.nets.weights import assign, read_tensors, save_weights, write_tensors
 from gantandem.training.losses import discriminator_loss, generator_loss
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,53 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gantandem.errors import OutputError
+
+
+def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
+    """Write through a temporary file beside the target, renamed when complete.
+
+    Args:
+        path: Where the file goes; its folder is made.
+        write: Called with an open binary file.
+
+    Raises:
+        OutputError: If writing fails (a full disk, say); nothing half-written is left behind,
+            and an older file of that name stays as it was.
+    """
+    path, name = Path(path), ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            name = file.name
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror or error}). Nothing half-written was "
+            "left and files already complete are kept; free some space or choose another folder"
+        ) from error
+    finally:
+        if name and os.path.exists(name):
+            os.unlink(name)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write bytes as :func:`write_atomic` does.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    write_atomic(path, lambda file: file.write(content))
