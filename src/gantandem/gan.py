@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,9 +17,10 @@ from gantandem.condition import Condition, check_condition, rows_for
 from gantandem.data.real import Rows
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.latent import Latent, as_latent
+from gantandem.law import law_name
 from gantandem.probe import check_networks
 from gantandem.rng import Key
-from gantandem.score import Output, Ratio, Score, weights_hash
+from gantandem.score import Output, Ratio, Score
 from gantandem.split import Split, split
 
 if TYPE_CHECKING:
@@ -279,35 +278,21 @@ class GAN:
         The name is a hash of everything the law depends on: the generator's weights, the latent,
         the kind of condition, the mover's settings and, if it follows one, the guide's weights.
         """
-        from gantandem.samplers.base import to_config
-
         guide = self.guide if mover.uses_guide else None
         # Chains in latent space: their law depends on the ratio they walk on.
         pulled = self.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
-        return self._hash(to_config(mover), guide, pulled)
+        return self._law(mover, guide, pulled)
 
     def _base_law(self) -> str:
-        from gantandem.samplers.base import to_config
         from gantandem.samplers.direct import Direct
 
-        return self._hash(to_config(Direct()), None)
+        return self._law(Direct())
 
-    def _hash(self, mover: dict[str, Any], guide: Score | None, pulled: Ratio | None = None) -> str:
-        # The kind of condition only: one ratio judges every choice of labels.
+    def _law(self, mover: Mover, guide: Score | None = None, pulled: Ratio | None = None) -> str:
+        from gantandem.samplers.base import to_config
+
         cond = self._example_conditions()
-        parts = {
-            "generator": weights_hash(self.generator),
-            "latent": self.latent.config(),
-            "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
-            "mover": mover,
-            "guide": None if guide is None else [weights_hash(guide.network), guide.output],
-        }
-        if pulled is not None:
-            knots = None if pulled.calibrator is None else pulled.calibrator.config()
-            network = weights_hash(pulled.score.network)
-            parts["ratio"] = [network, pulled.score.output, pulled.correction, knots]
-        text = json.dumps(parts, sort_keys=True, default=str)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return law_name(self.generator, self.latent, cond, to_config(mover), guide, pulled)
 
     def ratio(self, mover: Mover, *, strict: bool = True, quiet: bool = False) -> Ratio:
         """Look up the ratio fitted on a prepared mover's law.
