@@ -40,7 +40,8 @@ def reproduce(
     figures: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fig3, fig4, table1, agreement, budget, mnist; all by default.", show_default=False
+            help="fig3, fig4, table1, agreement, budget, wlgan, mnist; all by default.",
+            show_default=False,
         ),
     ] = None,
     folder: Annotated[Path, typer.Option("--out", "-o", help="Runs and results.")] = Path(

@@ -24,6 +24,7 @@ from gantandem.reproduce.mnist import STAGES as MNIST_STAGES
 from gantandem.reproduce.mnist import mnist_page, mnist_picture, mnist_result
 from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
 from gantandem.reproduce.table1 import table1_page, table1_picture, table1_result
+from gantandem.reproduce.wlgan import wlgan_page, wlgan_picture, wlgan_result
 
 __all__ = [
     "ALL_STAGES",
@@ -46,6 +47,9 @@ __all__ = [
     "table1_page",
     "table1_picture",
     "table1_result",
+    "wlgan_page",
+    "wlgan_picture",
+    "wlgan_result",
 ]
 
 
@@ -61,8 +65,8 @@ def run_figures(
     """Make figures by name (all when none or ``all`` is given); returns their pages.
 
     Args:
-        names: Of ``fig3``, ``fig4``, ``table1``, ``agreement``, ``budget``, ``mnist`` (needs
-            MNIST), ``all``.
+        names: Of ``fig3``, ``fig4``, ``table1``, ``agreement``, ``budget``, ``wlgan``, ``mnist``
+            (needs MNIST), ``all``.
         out: Folder of the runs and results; finished rows found there are kept.
         seeds: None takes each figure's own: five for fig3, the first for the others.
         paper_seeds: Seeds of fig3 to run the published recipe on too.
@@ -108,6 +112,10 @@ def run_figures(
         alt = "JS against passes a sample with few refinement steps, every seed a dot"
         return write_page(out, "budget", result, budget_page, budget_picture, alt)
 
+    def make_wlgan() -> Path:
+        alt = "Share of every mode, and energy histograms, of MALA and WL-GAN chains"
+        return write_page(out, "wlgan", wlgan_result(n=n), wlgan_page, wlgan_picture, alt)
+
     def make_mnist() -> Path:
         result = mnist_result(out, seeds=of_mnist, stages=stages or MNIST_STAGES, n=n)
         alt = "Frechet distance against passes a sample, at one and at five epochs"
@@ -119,6 +127,7 @@ def run_figures(
         "table1": make_table1,
         "agreement": make_agreement,
         "budget": make_budget,
+        "wlgan": make_wlgan,
         "mnist": make_mnist,
     }
     wanted = list(makers) if not names or "all" in names else list(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -181,7 +182,15 @@ def fig3_page(result: dict[str, Any]) -> str:
         known = " / ".join(f"{v:g}" for v in given if v is not None)
         shown = known if "," not in name or "published" in name else ""
         lines.append(line(name, [values[k] for k in keys], shown))
-    lines += [*_paper_note(result), "", "## Every seed", ""]
+    spent = [found["setup"]["shape and fit"]["seconds"] for found in result["seeds"].values()]
+    lines += [
+        "",
+        f"Shaping and both ratio fits took {statistics.median(spent):.0f} s (median of the seeds).",
+        *_paper_note(result),
+        "",
+        "## Every seed",
+        "",
+    ]
     lines += ["| seed | sampler | " + " | ".join(TITLES) + " |", "| ---: | --- |" + " ---: |" * 7]
     for seed, found in result["seeds"].items():
         for name, row in found["samplers"].items():

@@ -2,13 +2,10 @@
 
 Not a figure of a paper: chains of equal length on the shipped pair of a 2D task, walking on a
 ratio of p_G that is fitted first.
-
-    python -m gantandem.reproduce.wlgan docs/results imbalanced-8
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,19 +23,19 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.metrics.mixture import GOOD, mode_counts, nearest
 from gantandem.pipeline import pretrained_run
-from gantandem.reproduce.common import NUMBERS, TITLES, line, number, row_values, write_page
+from gantandem.reproduce.common import NUMBERS, TITLES, command, line, number, row_values
 from gantandem.samplers import MALA, Direct, WangLandau
 from gantandem.samples import Samples
 from gantandem.sampling import prepare, sample
 from gantandem.tasks import MixtureTask
 
-TASKS = ("imbalanced-8",)
+TASKS = ("imbalanced-8", "grid-25")
 LAW = 200_000
 """Weighted samples of p_G behind the mode shares of the ratio's own law."""
 TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
 
 
-def wlgan_result(tasks: Sequence[str] = TASKS, *, n: int = 2_048, seed: int = 0) -> dict[str, Any]:
+def wlgan_result(tasks: Sequence[str] = TASKS, *, n: int = 10_000, seed: int = 0) -> dict[str, Any]:
     """Run every task; returns what ``wlgan.json`` holds.
 
     Args:
@@ -50,11 +47,9 @@ def wlgan_result(tasks: Sequence[str] = TASKS, *, n: int = 2_048, seed: int = 0)
         InputError: If a task is no mixture.
         WeightsError: If no pair of a task ships with this version.
     """
-    words = ["python -m gantandem.reproduce.wlgan docs/results", *tasks]
-    words += [f"--n {n}"] * (n != 2_048) + [f"--seed {seed}"] * (seed != 0)
     return {
         "version": __version__,
-        "command": " ".join(words),
+        "command": command("wlgan", {"n": ([n], [10_000])}),
         "n": n,
         "seed": seed,
         "tasks": {name: _study(name, n, seed) for name in tasks},
@@ -190,7 +185,12 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
         left.axhline(1, color="#999999", linewidth=0.8)
         target = [s / w for s, w in zip(found["law"], found["modes"], strict=True)]
         left.plot(
-            range(count), target, "_", color="#c4473a", markersize=30, label="the ratio's law"
+            range(count),
+            target,
+            "_",
+            color="#c4473a",
+            markersize=240 / count,
+            label="the ratio's law",
         )
         for place, (label, colour) in enumerate(colours.items()):
             if label == TILTED:
@@ -200,8 +200,10 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
             ]
             where = [i + 0.2 * (place - 1) for i in range(count)]
             left.plot(where, heights, marks[label], color=colour, markersize=6, label=label)
-        left.set_xticks(range(count), [f"{i}\n{w:.3f}" for i, w in enumerate(found["modes"])])
-        left.set_xlabel("mode, and its true share")
+        few = count <= 10
+        shares = [f"{i}\n{w:.3f}" if few else str(i) for i, w in enumerate(found["modes"])]
+        left.set_xticks(range(count), shares, fontsize=9 if few else 7)
+        left.set_xlabel("mode, and its true share" if few else "mode")
         left.set_ylabel("share of good samples / true share")
         left.set_title(f"{name}: coverage of the modes (1 is right)")
         left.set_ylim(bottom=0)
@@ -222,20 +224,3 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
             axes.legend(frameon=False)
             axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def write_wlgan(out: Path, tasks: Sequence[str] = TASKS, *, n: int = 2_048, seed: int = 0) -> Path:
-    """Write ``wlgan.json``, ``wlgan.png`` and ``wlgan.md``; returns the page's path."""
-    result = wlgan_result(tasks, n=n, seed=seed)
-    alt = "Share of every mode, and energy histograms, of MALA and WL-GAN chains"
-    return write_page(out, "wlgan", result, wlgan_page, wlgan_picture, alt)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m gantandem.reproduce.wlgan")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("tasks", nargs="*", default=list(TASKS))
-    parser.add_argument("--n", type=int, default=2_048)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    write_wlgan(given.out, given.tasks, n=given.n, seed=given.seed)
