@@ -142,8 +142,9 @@ def test_in_a_reweighted_prior_given_latents_are_candidates():
 
 @pytest.mark.parametrize("sampler", [Refine(steps=6, defensive=0.5), SIR(proposals=4)], ids=str)
 def test_with_common_noise_a_row_depends_on_itself_alone(sampler):
-    ours, z = model(sampler, common_noise=True), latents()
+    ours, z = model(sampler, common_noise=True, seed=3), latents()
     x = ours(z)
+    assert len(x.unique(dim=0)) > 1, "a selector may keep one proposal for all"
     assert torch.equal(ours(z.flip(0)).flip(0), x)
     assert torch.equal(ours(torch.cat([z[20:], z[:20]]))[:30], x[20:])
     assert torch.equal(ours(torch.cat([z, z]))[50:], x), "both halves of a pair share their noise"
@@ -154,13 +155,13 @@ def test_with_common_noise_a_row_depends_on_itself_alone(sampler):
 
 def test_common_noise_makes_path_lengths_finite():
     """Rows 1e-4 apart end about as near as with the generator; else they are worlds apart."""
-    z, sampler = latents(200), SIR(proposals=4)
+    z, sampler = latents(200), Refine(steps=4, step_size=0.05, layer="latent")
     pair = torch.cat([z, z + 1e-4])
     near, far = (
         (x[:200] - x[200:]).norm(dim=1).median()
         for x in (model(sampler, common_noise=on)(pair) for on in (True, False))
     )
-    assert float(near) < 1e-3 < 0.05 < float(far)
+    assert 0 < 100 * float(near) < 0.01 < float(far)
 
 
 def test_one_key_for_all_ids():

@@ -43,7 +43,9 @@ class SampledGenerator(nn.Module):
         width: Lanes, a multiple of 16; None takes what suits the data, and fewer for a small batch.
         common_noise: Give all rows of all batches the same random numbers, so that x is a function
             of its own row of z and nearby rows are compared like with like, as path lengths need.
-            Rows are then not independent: not for quality metrics.
+            Rows are then not independent: not for quality metrics. Meant for movers: the further
+            proposals of a selector are then the same for all rows, so that it may give one sample
+            for every z, and path lengths of 0.
         num_classes: Number of labels, for wrappers that draw labels; 0 without condition.
         transform: What is done to (N, *x_shape) samples at the end, for example to bytes.
         strict: False turns a law mismatch into a warning.

@@ -33,7 +33,7 @@ from gantandem.discriminator.parts import (
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.metrics.distance import sliced_wasserstein
-from gantandem.pool import LanePool, Tickets
+from gantandem.pool import LanePool, Tickets, lanes
 from gantandem.progress import track
 from gantandem.rng import Key
 from gantandem.samplers.base import check_positive
@@ -185,7 +185,7 @@ class _Shaper:
         self.gan = asked_alike(gan, parts.rows("fit"), "shape")
         self.held_out = parts.rows("select")
         self.batch, self.replay = batch, max(replay, batch)
-        self.width = width or (batch + 15) // 16 * 16
+        self.width = lanes(width or (batch + 15) // 16 * 16, gan.device)
         self.drawn = 0
         self.passes = 0
         self._buffer: Rows | None = None
