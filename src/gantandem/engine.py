@@ -155,7 +155,7 @@ class Run:
         starved = pool.idle >= self.width // 4
         if self._buffered < self._chunk and not starved:
             return None
-        if self._buffered >= (self.width // 8 if pool.idle < self.width else 1):
+        if self._buffered >= (self._chunk // 8 if pool.idle < self.width else 1):
             self._settle()
         elif self._dry:
             return None

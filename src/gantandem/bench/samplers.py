@@ -15,7 +15,7 @@ from gantandem.sampling import prepare, sample
 
 def sampler_costs(
     runs: int = RUNS,
-    n: int = 10_000,
+    n: int = 4096,
     width: int = 1024,
     names: Sequence[str] = (),
     gan: GAN | None = None,
