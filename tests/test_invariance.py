@@ -285,7 +285,7 @@ def test_ctrl_c_inside_the_engine_emits_nothing_unfinished(method, monkeypatch):
     def interrupted(self, *args, **options):
         nonlocal calls
         calls += 1
-        if calls == 9:
+        if calls == 11:
             raise KeyboardInterrupt
         return whole_method(self, *args, **options)
 

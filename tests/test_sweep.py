@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
-from matplotlib.text import Annotation
 from torch import nn
-from typer.testing import CliRunner
 
 import gantandem
 from gantandem import (
@@ -30,11 +25,9 @@ from gantandem import (
     from_config,
     to_config,
 )
-from gantandem.cli import app
-from gantandem.errors import ConfigError, DataError, InputError
+from gantandem.errors import ConfigError, InputError
 from gantandem.knobs import SWEEPS, default_sweeps, parse_sweep, plan
 from gantandem.metrics.pareto import Axis, Pareto
-from gantandem.report.pareto import pareto_figure, pareto_section, write_pareto
 from gantandem.samplers.base import Selector
 from gantandem.score import Ratio, Score
 from gantandem.sweeping import sweep
@@ -317,222 +310,3 @@ def test_an_interruption_keeps_what_was_finished(monkeypatch):
             on_point=lambda swept: seen.append([row["label"] for row in swept.points]),
         )
     assert seen == [["first"]]
-
-
-# -- what is shown -------------------------------------------------------------------------------
-
-
-def made_up(places, **changes):
-    points = [
-        {
-            "label": f"s{line} knob={value:g}", "sampler": f"s{line}", "knob": "knob",
-            "value": value, "fitted": False, "passes_per_sample": passes, "setup_passes": 10,
-            "samples_per_second": 5.0, "metrics": {"good": good, "coverage": wide, "js": js},
-        }
-        for line, value, passes, good, wide, js in places
-    ]  # fmt: skip
-    from gantandem.sweeping import mark_fronts
-    from gantandem.tasks import get_task
-
-    axes = get_task("imbalanced-8").pareto
-    mark_fronts(points, axes)
-    return {
-        "schema": 1, "task": "imbalanced-8", "seed": 0, "n": 4000, "points": points,
-        "floor": {"good": 0.9997, "coverage": 0.968, "js": 0.0003},
-        "pareto": {
-            role: {"key": axis.key, "better": axis.better, "label": axis.title}
-            for role, axis in axes._asdict().items()
-        },
-        "skipped": [], **changes,
-    }  # fmt: skip
-
-
-CROWD = [
-    (line, float(value), 20.0 * value * (1 + 0.02 * line), 0.99 + 0.0004 * value, 0.96, 1e-3)
-    for line in range(6)
-    for value in range(1, 9)
-]
-
-
-def test_values_beside_the_points_never_overlap():
-    fig = pareto_figure(made_up(CROWD), opaque=True)
-    fig.canvas.draw()
-    for panel in fig.axes:
-        texts = [one for one in panel.texts if isinstance(one, Annotation)]
-        boxes = [one.get_window_extent() for one in texts]
-        assert len(texts) >= 4
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-
-
-def test_the_front_is_a_step_line_through_the_points_on_it():
-    places = [
-        (0, 1.0, 1.0, 0.2, 0.5, 0.4),
-        (0, 2.0, 10.0, 0.6, 0.4, 0.2),
-        (1, 1.0, 20.0, 0.5, 1, 1),
-    ]
-    sweep = made_up(places)
-    fig = pareto_figure(sweep)
-    panel = fig.axes[1]  # passes against quality: the third point is beaten by the second
-    steps = [line for line in panel.lines if line.get_drawstyle() == "steps-post"]
-    corners = list(zip(*steps[0].get_data(), strict=True))
-    assert [on["on_front"]["quality_passes"] for on in sweep["points"]] == [True, True, False]
-    assert (1.0, 0.2) in corners and (10.0, 0.6) in corners and (20.0, 0.5) not in corners
-
-
-def test_every_axis_says_which_way_is_better():
-    fig = pareto_figure(made_up(CROWD))
-    labels = [label for panel in fig.axes for label in (panel.get_xlabel(), panel.get_ylabel())]
-    assert labels == [
-        "good   better →", "coverage   better →",
-        "← better   network passes per sample", "good   better →",
-        "← better   network passes per sample", "coverage   better →",
-        "← better   network passes per sample", "← better   JS",
-    ]  # fmt: skip
-
-
-def test_undefined_numbers_and_other_directions_are_drawn_without_complaint():
-    sweep = made_up([(0, 1.0, 1.0, math.nan, 0.9, 0.0), (0, 2.0, 2.0, 0.5, 1.1, None)])
-    sweep["pareto"]["diversity"]["better"] = "one"
-    sweep["floor"] = {}
-    assert len(pareto_figure(sweep).axes) == 4
-
-
-def test_the_section_lists_the_front_and_what_was_left_out():
-    sweep = made_up(CROWD[:8], skipped=[{"label": "b <x>=2", "reason": "no ratio & none fitted"}])
-    text = pareto_section(sweep)
-    front = [p["label"] for p in sweep["points"] if p["on_front"]["quality_diversity"]]
-    rows = re.findall(r'<th scope="row">([^<]*)</th>', text)
-    assert rows == front
-    assert "b &lt;x&gt;=2: no ratio &amp; none fitted" in text
-    assert 'src="data:image/png;base64,' in text and "http" not in text.replace("base64", "")
-    assert pareto_section({}) == ""
-
-
-# -- the command ---------------------------------------------------------------------------------
-
-TINY = ["train.iterations=30", "train.batch_size=64", "fit_ratio.pool=600", "fit_ratio.batch=64",
-        "fit_ratio.schedule=[[20, 1e-3]]", "shape.refine={steps: 3}"]  # fmt: skip
-NESTED = [
-    "samplers.level={name: obrs, pilot: 500, expected: 2}",
-    "samplers.nested={name: obrs, pilot: 500, expected: 2, "
-    "proposal: {name: refine, steps: 2, step_size: 0.1}}",
-]
-
-
-def command(*words, code: int = 0):
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    assert result.exit_code == code, result.output
-    return result
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "trained"
-    command("-q", "train", "imbalanced-8", "-o", folder, *TINY, *NESTED)
-    return folder
-
-
-@pytest.fixture
-def work(trained, tmp_path) -> Path:
-    return Path(shutil.copytree(trained, tmp_path / "run"))
-
-
-def test_a_plain_sweep_varies_the_usual_knobs_and_draws_them(work):
-    result = command("compare", "--sweep", work, "--samplers", "refine,level", "-n", 100)
-    content = json.loads((work / "sweep.json").read_text())
-    assert (content["schema"], content["task"], content["n"]) == (1, "imbalanced-8", 100)
-    labels = [row["label"] for row in content["points"]]
-    assert labels == [
-        *(f"refine steps={v}" for v in SWEEPS["refine"].values),
-        *(f"level expected={v:g}" for v in SWEEPS["obrs"].values),
-    ]
-    for row in content["points"]:
-        assert {"good", "js", "precision", "coverage", "sliced_w1"} <= set(row["metrics"])
-        assert row["settings"]["name"] in ("refine", "obrs")
-    assert content["pareto"]["quality"] == {"key": "good", "better": "high", "label": "good"}
-    assert {"good", "coverage", "js"} <= set(content["floor"])
-    assert result.stdout.count("●") >= 2
-    assert (work / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert not (work / "metrics.json").exists()
-
-
-def test_spelled_out_sweeps_replace_the_table_and_the_report_shows_them(work):
-    (work / "copy").mkdir()
-    command(
-        "compare", work, "--sweep", "level.expected=1.5,3", "--sweep", "refine.steps=1",
-        "--samplers", "direct", "-n", 60, "--json", work / "copy/sweep.json",
-    )  # fmt: skip
-    content = json.loads((work / "sweep.json").read_text())
-    labels = ["direct", "level expected=1.5", "level expected=3", "refine steps=1"]
-    assert [row["label"] for row in content["points"]] == labels
-    assert json.loads((work / "copy/sweep.json").read_text()) == content
-    command("compare", work, "--samplers", "direct", "-n", 60)
-    command("report", work)
-    assert "Quality against diversity" in (work / "report.html").read_text()
-
-
-def test_default_and_spelled_out_sweeps_go_together(work):
-    command("compare", work, "--samplers", "refine,level", "-n", 60,
-            "--sweep", "default", "--sweep", "level.expected=1.5")  # fmt: skip
-    rows = json.loads((work / "sweep.json").read_text())["points"]
-    assert [row["value"] for row in rows] == [*SWEEPS["refine"].values, 1.5]
-
-
-def test_laws_without_a_ratio_are_skipped_or_fitted_and_kept(work):
-    words = ("compare", work, "-n", 60, "--sweep", "nested.proposal.steps=1,2")
-    result = command(*words, code=2)
-    assert "no setting could be measured" in result.output and "--fit" in result.output
-    result = command(*words, "--samplers", "direct")
-    assert "skipped: nested proposal.steps=1, 2" in " ".join(result.stdout.split())
-    content = json.loads((work / "sweep.json").read_text())
-    assert [row["label"] for row in content["skipped"]] == [
-        "nested proposal.steps=1", "nested proposal.steps=2",
-    ]  # fmt: skip
-    result = command(*words, "--fit")
-    rows = json.loads((work / "sweep.json").read_text())["points"]
-    assert [row["fitted"] for row in rows] == [True, True]
-    assert all(row["setup_passes"] > 600 for row in rows)
-    assert "fit " in result.stdout
-    assert {row["law"] for row in rows} <= {path.stem for path in (work / "ratios").iterdir()}
-    command(*words)  # the ratios were kept: no need to fit again
-    rows = json.loads((work / "sweep.json").read_text())["points"]
-    assert [row["fitted"] for row in rows] == [False, False]
-
-
-def test_other_weights_make_a_sweep_obsolete(work):
-    command("compare", work, "--sweep", "refine.steps=1", "-n", 20)
-    changes = [change for change in TINY if "iterations" not in change]
-    command("train", "imbalanced-8", "-o", work, "train.iterations=31", *changes)
-    assert not (work / "sweep.json").exists() and not (work / "sweep.png").exists()
-
-
-WRONG = {
-    ("--sweep", "obr.expected=2"): ["unknown sampler 'obr'", "'obrs'"],
-    ("--sweep", "obrs.expcted=2"): ["obrs has no knob 'expcted'", "'expected'"],
-    ("--sweep", "obrs.expected=two"): ["value 'two' is of type str", "float"],
-    ("--sweep", "obrs.expected=2,2"): ["2 is given twice"],
-    ("--sweep", "obrs.expected=2", "--sweep", "obrs.expected=4"): ["obrs.expected", "twice"],
-    ("--sweep", "obrs.expected"): ["wanted is SAMPLER.KNOB"],
-    ("--sweep", "obrs.expected=0"): ["obrs expected: got 0"],
-    ("--sweep", "refine.steps=2", "-n", "5"): ["n: got 5", "6 or more"],
-    ("--fit",): ["--fit belongs to --sweep"],
-    ("--sweep", "--samplers", "refin"): ["unknown sampler 'refin'", "'refine'"],
-}
-
-
-@pytest.mark.parametrize("words", WRONG)
-def test_mistakes_end_with_one_message_before_anything_is_drawn(trained, words):
-    result = command("compare", trained, *words, code=2)
-    text = " ".join(result.stderr.split())
-    assert text.count("error:") == 1
-    for part in WRONG[words]:
-        assert part in text
-    assert not (trained / "sweep.json").exists()
-
-
-def test_a_damaged_or_missing_sweep_is_said(work):
-    with pytest.raises(DataError, match="compare .* --sweep"):
-        write_pareto(work)
-    (work / "sweep.json").write_text('{"schema": 2}')
-    with pytest.raises(DataError, match="schema is 2"):
-        write_pareto(work)
