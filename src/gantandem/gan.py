@@ -189,8 +189,7 @@ class GAN:
     def stepper(self, mover: Mover) -> Callable[[Key, Any], tuple[Any, Moved]]:
         """How a pool steps a mover, ``(key, state) -> (state, moved)``.
 
-        Where this GAN compiles, a mover that says ``compiles = True`` is compiled whole, its
-        update with the networks: on small networks the update costs as much as they do.
+        Where this GAN compiles, a mover that says ``compiles = True`` is compiled with them.
         """
         step = functools.partial(mover.step, self)
         if not (self.compile and getattr(mover, "compiles", False)):
