@@ -54,7 +54,7 @@ def mnist_result(
 
     Args:
         out: Folder of the runs and of ``mnist.json``.
-        seeds: Each trains its own generator.
+        seeds: Each trains its own generator; the pictures are of the first.
         stages: Iterations at which the generator is stopped.
         n: Samples of each sampler.
         overrides: ``key=value`` texts on the recipe.
@@ -96,7 +96,7 @@ def mnist_result(
                 result = compare(gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
                 found["samplers"][name] = result.row
                 result.samples.save(folder / evidence.SAMPLES / f"{name.replace(', ', '-')}.npz")
-                if name == "refine":
+                if name == "refine" and seed == seeds[0]:
                     _write_pictures(out / f"mnist-{stage}", gan, result.samples)
                 write_json(path, _result(settings, floor, rows))
             write_report(work.run)
@@ -175,11 +175,14 @@ def mnist_page(result: dict[str, Any]) -> str:
     ]
     for seed, found in result["seeds"].items():
         for stage, row in found.items():
-            lines += _stage(seed, int(stage), row, result["floor"])
+            first = seed == next(iter(result["seeds"]))
+            lines += _stage(seed, int(stage), row, result["floor"], pictures=first)
     return "\n".join(lines) + "\n"
 
 
-def _stage(seed: str, stage: int, found: dict[str, Any], floor: dict[str, Any]) -> list[str]:
+def _stage(
+    seed: str, stage: int, found: dict[str, Any], floor: dict[str, Any], *, pictures: bool
+) -> list[str]:
     base = found["samplers"]["direct"]["metrics"]["frechet_distance"]
     epochs = round(stage / STAGES[0])
     lines = [
@@ -196,17 +199,19 @@ def _stage(seed: str, stage: int, found: dict[str, Any], floor: dict[str, Any]) 
             f"| {name} | {m['frechet_distance']:.3f} | {m['frechet_distance'] / base:.0%} "
             f"| {m['classifier_score']:.2f} | {row['passes_per_sample']:.0f} | {NOTES[name]} |"
         )
+    took = f"Shaping and fitting took {found['shape_and_fit_seconds']:.0f} s."
+    if not pictures:
+        return [*lines, "", took]
     lines += [
         "",
-        f"Shaping and fitting took {found['shape_and_fit_seconds']:.0f} s. The same latents before",
+        f"{took} The same latents before",
         "refinement, after, and what changed (red where ink went, blue where it came):",
         "",
     ]
-    lines += [
+    return lines + [
         f"![{what} refinement](mnist-{stage}-{what}.png)"
         for what in ("before", "after", "difference")
     ]
-    return lines
 
 
 def mnist_picture(result: dict[str, Any]) -> Any:
