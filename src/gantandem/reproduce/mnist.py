@@ -218,23 +218,28 @@ def mnist_picture(result: dict[str, Any]) -> Any:
     """Frechet distance against passes a sample, a panel a stage."""
     from matplotlib.figure import Figure
 
-    panels = [(s, i, row) for s, found in result["seeds"].items() for i, row in found.items()]
-    figure = Figure(figsize=(5.4 * len(panels), 4.2), layout="constrained")
-    for axes, (seed, stage, found) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
+    seeds = result["seeds"]
+    columns = max(len(found) for found in seeds.values())
+    figure = Figure(figsize=(5.4 * columns, 4.2 * len(seeds)), layout="constrained")
+    grid = figure.subplots(len(seeds), columns, squeeze=False)
+    panels = [
+        (axes, seed, stage, row)
+        for line, (seed, found) in zip(grid, seeds.items(), strict=True)
+        for axes, (stage, row) in zip(line, found.items(), strict=False)
+    ]
+    for axes in set(grid.flat) - {axes for axes, *_ in panels}:
+        axes.set_visible(False)
+    for axes, seed, stage, found in panels:
         for name, row in found["samplers"].items():
             x, y = row["passes_per_sample"], row["metrics"]["frechet_distance"]
             ours = name == "collaborative"
-            axes.plot(x, y, "o", color="#2f6fde" if ours else "#7d8590", markersize=7)
-            right, lift = x < 60, 7 if "unshaped" in name else -9  # the two may coincide
-            axes.annotate(
-                name, (x, y), (7 if right else -7, lift), textcoords="offset points",
-                ha="left" if right else "right", fontsize=8,
-            )  # fmt: skip
+            colour = "#2f6fde" if ours else "#7d8590"
+            axes.plot(x, y, "o", color=colour, markersize=7, zorder=3 if ours else 2)
+            lift = 7 if "unshaped" in name else -9  # the two may coincide
+            axes.annotate(name, (x, y), (7, lift), textcoords="offset points", fontsize=8)
         axes.axhline(result["floor"]["frechet_distance"], color="#2a9d8f", linewidth=1)
         axes.set_xscale("log")
-        axes.set_xlim(0.7, 700)
+        axes.set_xlim(0.7, 3_000)
         axes.set_ylim(bottom=0)
         axes.set_title(f"seed {seed}, {int(stage):,} iterations", fontsize=10)
         axes.set_xlabel("passes a sample (real data: the line)")
