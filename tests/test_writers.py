@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import json
+import tarfile
+
 import numpy as np
 import pytest
 import torch
@@ -47,13 +52,58 @@ def test_images_are_named_by_their_id_and_keep_every_level(tmp_path, shape, mode
             assert np.unique(np.asarray(image)).tolist() == [index % 256]
 
 
+def members(path):
+    with tarfile.open(path) as tar:
+        return {m.name: tar.extractfile(m).read() for m in tar.getmembers()}
+
+
+@pytest.mark.parametrize(("shape", "ending"), [((3, 4, 5), "png"), ((2,), "npy")])
+def test_a_shard_holds_each_sample_with_what_is_known_of_it(tmp_path, shape, ending):
+    writer = make_writer("webdataset", tmp_path)
+    drawn = dataclasses.replace(samples(7, 27, shape), condition=torch.arange(20) % 3)
+    writer.add(drawn)
+    writer.close()
+    assert writer.kept == 20
+    found = members(tmp_path / "000000000007.tar")
+    assert [name.split(".")[0] for name in found] == [
+        f"{i:012d}" for i in range(7, 27) for _ in "abc"
+    ]
+    for row, index in enumerate(range(7, 27)):
+        content, known, label = (found[f"{index:012d}.{e}"] for e in (ending, "json", "cls"))
+        if ending == "npy":
+            assert (
+                np.load(io.BytesIO(content), allow_pickle=False).tolist() == drawn.x[row].tolist()
+            )
+        else:
+            with Image.open(io.BytesIO(content)) as image:
+                assert np.unique(np.asarray(image)).tolist() == [index]
+        assert json.loads(known) == {
+            "ids": index, "log_ratio": float(index), "steps": 0, "attempts": 1, "accepted": True,
+        }  # fmt: skip
+        assert int(label) == row % 3
+
+
+def test_shards_are_read_by_webdataset(tmp_path):
+    """The library itself, where it is installed: pip install webdataset."""
+    wds = pytest.importorskip("webdataset")
+    writer = make_writer("webdataset", tmp_path)
+    writer.add(samples(0, SHARD + 5))
+    writer.close()
+    shards = [str(path) for path in sorted(tmp_path.glob("*.tar"))]
+    rows = list(wds.WebDataset(shards, shardshuffle=False).decode())
+    assert [int(row["__key__"]) for row in rows] == list(range(SHARD + 5))
+    assert all(row["json"]["ids"] == int(row["__key__"]) for row in rows)
+    x = torch.stack([torch.from_numpy(row["npy"]) for row in rows])
+    assert torch.equal(x, samples(0, SHARD + 5).x)
+
+
 def test_points_are_no_images(tmp_path):
     with pytest.raises(InputError, match=r"\(2,\).*npz"):
         make_writer("png", tmp_path).add(samples(0, 3))
 
 
 def test_a_format_that_is_unknown_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"'gif'.*npz, png, parquet"):
+    with pytest.raises(ConfigError, match=r"'gif'.*npz, png, parquet, webdataset"):
         make_writer("gif", tmp_path)
 
 
@@ -71,7 +121,7 @@ def test_only_sample_files_are_replaced(tmp_path):
     assert len(Samples.load(tmp_path / "000000000000.npz")) == 3
 
 
-@pytest.mark.parametrize("kind", ["npz", "png", "parquet"])
+@pytest.mark.parametrize("kind", ["npz", "png", "parquet", "webdataset"])
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, kind):
     (tmp_path / "file").write_text("")
     writer = make_writer(kind, tmp_path / "file" / "inside")

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
+import tarfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gantandem.errors import ConfigError, InputError, OutputError, need
-from gantandem.files import write_bytes
+from gantandem.files import write_atomic, write_bytes
 from gantandem.samples import Samples
 
 SHARD = 10_000
 """Samples in one .npz file, and in one row group of a Parquet file."""
 MANIFEST = "manifest.json"
+KNOWN = ("ids", "log_ratio", "steps", "attempts", "accepted")
+"""Numbers of a sample that go beside it into a shard."""
 
 
 class Writer(ABC):
@@ -78,22 +82,64 @@ class PngWriter(Writer):
         self._write_counted(block)
 
     def _write(self, samples: Samples) -> None:
-        from PIL import Image
-
-        from gantandem.report.pictures import to_pixels
-
-        shape = tuple(samples.x.shape[1:])
-        if len(shape) != 3 or shape[0] not in (1, 3):
+        if not _are_images(samples):
             raise InputError(
-                f"format png: samples of shape {shape} are no images (1 or 3, H, W); take npz"
+                f"format png: samples of shape {tuple(samples.x.shape[1:])} are no images (1 or 3, "
+                "H, W); take npz"
             )
-        for index, image in zip(samples.ids, to_pixels(samples.x.cpu().numpy()), strict=True):
-            shown = Image.fromarray(image if shape[0] == 3 else image[..., 0])
-            buffer = io.BytesIO()
-            shown.save(buffer, format="png")
-            content = buffer.getvalue()
-            path = self.folder / f"{int(index):012d}.png"
-            write_bytes(path, content)
+        for index, content in zip(samples.ids, _png_files(samples), strict=True):
+            write_bytes(self.folder / f"{int(index):012d}.png", content)
+
+
+class TarWriter(Writer):
+    """``000000000000.tar``, ...: WebDataset shards of 10,000 samples, named by their first id.
+
+    A sample is ``ID.png`` (images) or ``ID.npy`` (anything else), and ``ID.json`` with what is
+    known of it; a label is in ``ID.cls``.
+    """
+
+    def _write(self, samples: Samples) -> None:
+        kind, contents = ("png", _png_files) if _are_images(samples) else ("npy", _npy_files)
+        labels = getattr(samples, "condition", None)
+
+        def fill(file: Any) -> None:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                for row, content in enumerate(contents(samples)):
+                    known = {f: getattr(samples, f)[row].item() for f in KNOWN}
+                    members = {kind: content, "json": json.dumps(known).encode()}
+                    if labels is not None and labels.dim() == 1:
+                        members["cls"] = str(labels[row].item()).encode()
+                    for ending, data in members.items():
+                        info = tarfile.TarInfo(f"{known['ids']:012d}.{ending}")
+                        info.size = len(data)
+                        tar.addfile(info, io.BytesIO(data))
+
+        write_atomic(self.folder / f"{int(samples.ids[0]):012d}.tar", fill)
+
+
+def _are_images(samples: Samples) -> bool:
+    return samples.x.dim() == 4 and samples.x.shape[1] in (1, 3)
+
+
+def _png_files(samples: Samples) -> Iterator[bytes]:
+    """Each image as the content of a PNG file."""
+    from PIL import Image
+
+    from gantandem.report.pictures import to_pixels
+
+    grey = samples.x.shape[1] == 1
+    for image in to_pixels(samples.x.cpu().numpy()):
+        buffer = io.BytesIO()
+        Image.fromarray(image[..., 0] if grey else image).save(buffer, format="png")
+        yield buffer.getvalue()
+
+
+def _npy_files(samples: Samples) -> Iterator[bytes]:
+    """Each sample as the content of an .npy file."""
+    for value in samples.x.cpu().numpy():
+        buffer = io.BytesIO()
+        np.save(buffer, value, allow_pickle=False)
+        yield buffer.getvalue()
 
 
 class ParquetWriter(Writer):
@@ -142,14 +188,19 @@ class ParquetWriter(Writer):
                 self._file = None
 
 
-WRITERS: dict[str, type[Writer]] = {"npz": NpzWriter, "png": PngWriter, "parquet": ParquetWriter}
+WRITERS: dict[str, type[Writer]] = {
+    "npz": NpzWriter,
+    "png": PngWriter,
+    "parquet": ParquetWriter,
+    "webdataset": TarWriter,
+}
 
 
 def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Writer:
     """Make a writer into a folder.
 
     Args:
-        kind: ``"npz"``, ``"png"`` or ``"parquet"``.
+        kind: ``"npz"``, ``"png"``, ``"parquet"`` or ``"webdataset"``.
         folder: Made if needed.
         overwrite: Replace samples that are there already, once new ones have been drawn.
 

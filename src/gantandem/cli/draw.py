@@ -19,6 +19,7 @@ class Format(str, Enum):
     npz = "npz"
     png = "png"
     parquet = "parquet"
+    webdataset = "webdataset"
 
 
 def register(app: typer.Typer) -> None:
