@@ -47,8 +47,8 @@ KEYS = ("good", "kl", "js", "modes", "within_mode_std", "sliced_w1")
 def samplers(max_ratio: float) -> dict[str, Any]:
     """Every sampler of the comparison; chains are long enough to have forgotten their start.
 
-    Steps of ``mala`` and ``wlgan`` are a hundred times the tuned ones and more: nine moves of ten
-    are rejected, and the tenth may lead to another of the 25 modes. With tuned steps 1,000 moves
+    Steps of ``mala`` and ``wlgan`` are a hundred times the tuned ones and more: most moves are
+    rejected, and the others may lead to another of the 25 modes. With tuned steps 1,000 moves
     left the shares of the modes visibly off (JS .017 and .009 where .0025 is right).
 
     Args:
