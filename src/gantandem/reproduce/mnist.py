@@ -173,6 +173,15 @@ def mnist_page(result: dict[str, Any]) -> str:
         "on a classifier's features flatters what was selected through a classifier's features",
         "(Kynkaanniemi et al., ICLR 2023): look at the pictures too.",
     ]
+    stages = dict.fromkeys(stage for found in result["seeds"].values() for stage in found)
+    missing = [
+        f"seed {seed} at {int(stage):,} iterations"
+        for seed, found in result["seeds"].items()
+        for stage in stages
+        if set(found.get(stage, {"samplers": ()})["samplers"]) != set(NOTES)
+    ]
+    if missing:
+        lines += ["", f"Not finished in this run: {', '.join(missing)}."]
     for seed, found in result["seeds"].items():
         for stage, row in found.items():
             first = seed == next(iter(result["seeds"]))

@@ -1,0 +1,135 @@
+"""Studies of samplers beside the papers' figures: what they keep, compute and say."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gantandem.errors import ConfigError
+from gantandem.reproduce import (
+    agreement,
+    agreement_page,
+    mnist,
+    mnist_page,
+    wlgan,
+    wlgan_page,
+    wlgan_picture,
+)
+from gantandem.samplers import DOT, Direct, Rejection
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+
+
+def committed(name):
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+# -- agreement ------------------------------------------------------------------------------------
+
+SHORT = ("fit_ratio.pool=200", "fit_ratio.schedule=[[4, 1e-3]]")
+
+
+def test_agreement_keeps_rows_of_its_own_ratio_only(tmp_path, monkeypatch):
+    few = {"direct": Direct(), "rejection": Rejection()}
+    monkeypatch.setattr(agreement, "samplers", lambda top: dict(few))
+
+    def run():
+        return agreement.agreement_result(tmp_path, n=64, overrides=SHORT)
+
+    first = run()
+    assert set(first["samplers"]) == set(few)
+    few["dot"] = DOT(steps=1)
+    second = run()
+    assert list(second["samplers"]) == list(few)
+    for name in ("direct", "rejection"):  # kept, to the last digit of its seconds
+        assert second["samplers"][name]["seconds"] == first["samplers"][name]["seconds"]
+    path = tmp_path / "agreement.json"
+    path.write_text(json.dumps({**second, "ratio": "another"}))
+    with pytest.raises(ConfigError, match="ratio 'another'"):
+        run()
+
+
+def test_agreement_counts_the_distance_of_exact_samplers_in_standard_errors():
+    rows = {
+        name: {"metrics": {"good": good, "js": js}}
+        for name, good, js in (("rejection", 0.9, 0.02), ("mala", 0.87, 0.05), ("ula", 0.1, 0.6))
+    }
+    found = agreement.spread(rows, 1_000)
+    assert found["good_range"] == pytest.approx(0.03)
+    assert found["js_range"] == pytest.approx(0.03)
+    error = (2 * 0.885 * 0.115 / 1_000) ** 0.5
+    assert found["good_range_in_standard_errors"] == pytest.approx(0.03 / error)
+
+
+def test_the_exact_samplers_agree_as_committed():
+    result = committed("agreement")
+    assert set(agreement.EXACT) <= set(result["samplers"])
+    floor = result["floor"]["sliced_w1"]
+    assert result["spread"]["good_range_in_standard_errors"] < 3
+    for name in agreement.EXACT:
+        metrics = result["samplers"][name]["metrics"]
+        assert metrics["sliced_w1"] < 3 * floor and 0.9 < metrics["within_mode_std"] < 1.1
+    assert "Not finished" not in agreement_page(result)
+    del result["samplers"]["mala"]
+    assert "Not finished in this run: mala." in agreement_page(result)
+
+
+# -- MNIST ----------------------------------------------------------------------------------------
+
+
+def test_the_page_of_mnist_shows_every_row_and_says_what_is_missing():
+    result = committed("mnist")
+    result["seeds"] = {"0": result["seeds"]["0"]}
+    page = mnist_page(result)
+    assert "Not finished" not in page
+    for stage, found in result["seeds"]["0"].items():
+        assert f"](mnist-{stage}-after.png)" in page
+        for row in found["samplers"].values():
+            assert f"| {row['metrics']['frechet_distance']:.3f} |" in page
+    partial = copy.deepcopy(result)
+    stage = next(iter(result["seeds"]["0"]))
+    partial["seeds"]["7"] = {stage: copy.deepcopy(result["seeds"]["0"][stage])}
+    page = mnist_page(partial)
+    assert f"Not finished in this run: seed 7 at {mnist.STAGES[1]:,} iterations." in page
+    assert page.count("-after.png") == 2, "pictures are of the first seed"
+
+
+# -- wlgan against mala ---------------------------------------------------------------------------
+
+RESULT = committed("wlgan")
+
+
+def test_chance_is_what_draws_of_the_law_give():
+    law, n = [0.5, 0.3, 0.15, 0.05], 400
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.multinomial(
+        torch.tensor(law).expand(4_000, 4), n, replacement=True, generator=generator
+    )
+    shares = torch.nn.functional.one_hot(draws, 4).double().mean(1)
+    apart = [wlgan._apart(row, law) for row in shares.tolist()]
+    assert wlgan._noise(law, n) == pytest.approx(sum(apart) / len(apart), rel=0.03)
+
+
+@pytest.mark.parametrize("task", RESULT["tasks"])
+def test_the_page_shows_every_sampler_and_its_distance_from_the_law(task):
+    found = RESULT["tasks"][task]
+    page = wlgan_page({**RESULT, "tasks": {task: found}})
+    law = [*found["law"], 1 - sum(found["law"])]
+    for label, row in found["samplers"].items():
+        assert sum(row["mode_shares"]) == pytest.approx(row["metrics"]["good"], abs=1e-6)
+        shares = [*row["mode_shares"], 1 - sum(row["mode_shares"])]
+        apart = sum(abs(a - b) for a, b in zip(shares, law, strict=True)) / 2
+        line = next(x for x in page.splitlines() if x.startswith(f"| {label} |"))
+        assert f"| {apart:.3f} |" in line
+        if row["energies"] is not None:
+            assert sum(row["energies"]) == pytest.approx(1)
+
+
+def test_the_picture_has_coverage_and_energies_of_every_task():
+    panels = wlgan_picture(RESULT).axes
+    assert len(panels) == 2 * len(RESULT["tasks"])
+    assert [p.get_title().split(":")[0] for p in panels[::2]] == list(RESULT["tasks"])
