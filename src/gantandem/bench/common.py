@@ -16,9 +16,9 @@ MANY = 50_000
 """What a Frechet distance is usually measured on."""
 
 
-def pair() -> GAN:
-    """The shipped 2D pair, its discriminator taken as it is for a guide."""
-    task = get_task("imbalanced-8")
+def pair(name: str = "imbalanced-8") -> GAN:
+    """The shipped pair of a 2D task, its discriminator taken as it is for a guide."""
+    task = get_task(name)
     generator, discriminator = task.pretrained()
     gan = GAN(generator, discriminator, make_latent(dict(task.latent)))
     return gan.replace(shaped=True)  # nothing here judges samples: no warning is due

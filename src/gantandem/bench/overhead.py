@@ -21,14 +21,18 @@ from gantandem.sampling import prepare
 def engine_overhead(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str, Any]:
     """Wall time of ``refine`` over (pool steps x the bare forward + input-gradient call).
 
-    The bare call is the same guide at the same width, eager, without pool, update or files.
+    The bare call is the same guide at the same width, eager, without pool, update or files. The
+    networks are those of ``imbalanced-8`` (six layers of 64), and at the first width also those
+    of ``grid-25`` (of 256).
     """
-    gan = pair()
-    mover, _ = prepare(gan, Refine(layer="data", steps=STEPS, step_size=STEP_SIZE))
-    return {
-        f"width {width}": _beside_bare(gan, mover, "data", width, 20 * width, runs)
-        for width in widths
-    }
+    cases = [(f"width {width}", "imbalanced-8", width) for width in widths]
+    cases.append((f"width {widths[0]}, networks of grid-25", "grid-25", widths[0]))
+    found = {}
+    for label, task, width in cases:
+        gan = pair(task)
+        mover, _ = prepare(gan, Refine(layer="data", steps=STEPS, step_size=STEP_SIZE))
+        found[label] = _beside_bare(gan, mover, "data", width, 20 * width, runs)
+    return found
 
 
 def mala_overhead(
