@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from gantandem import GAN
+from gantandem.data.mixtures import Mixture
 from gantandem.errors import ConfigError
 from gantandem.reproduce import (
     agreement,
     agreement_page,
     mnist,
     mnist_page,
+    modes,
     wlgan,
     wlgan_page,
     wlgan_picture,
@@ -70,12 +75,33 @@ def test_the_exact_samplers_agree_as_committed():
     assert set(agreement.EXACT) <= set(result["samplers"])
     floor = result["floor"]["sliced_w1"]
     assert result["spread"]["good_range_in_standard_errors"] < 3
+    assert result["spread"]["js_range"] < 4.5 * result["js_deviation"]  # the range of seven
     for name in agreement.EXACT:
         metrics = result["samplers"][name]["metrics"]
         assert metrics["sliced_w1"] < 3 * floor and 0.9 < metrics["within_mode_std"] < 1.1
     assert "Not finished" not in agreement_page(result)
     del result["samplers"]["mala"]
     assert "Not finished in this run: mala." in agreement_page(result)
+
+
+def test_shares_of_a_ratio_and_what_chance_makes_of_them():
+    """A generator with half of the mass in place, and a ratio that says so, give the truth."""
+    means = torch.tensor([[-5.0, 0.0], [5.0, 0.0]])
+    mixture = Mixture(means, torch.tensor([0.5, 0.5]), 0.1)
+
+    class Two(nn.Module):
+        def forward(self, z):  # a fifth of p_G on the left
+            left = z[:, 2:] < -0.8416
+            return torch.where(left, means[0], means[1]) + 0.1 * z[:, :2]
+
+    class Log(nn.Module):
+        def forward(self, x):
+            return torch.where(x[:, 0] < 0, math.log(0.5 / 0.2), math.log(0.5 / 0.8))
+
+    shares = modes.ratio_shares(GAN(Two(), Log(), 3), mixture, seed=0, draws=40_000)
+    assert shares == pytest.approx([0.5, 0.5], abs=0.01)
+    small, large = (modes.js_deviation([0.3, 0.7], mixture, n) for n in (100, 10_000))
+    assert small / large == pytest.approx(10, rel=0.2)
 
 
 # -- MNIST ----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from gantandem.comparing import compare
 from gantandem.config import load_recipe
 from gantandem.pipeline import fit_run, pretrained_run, write_json
 from gantandem.reproduce.common import command, line, number, read_kept
+from gantandem.reproduce.modes import js_deviation, ratio_shares
 from gantandem.samplers import (
     DOT,
     ISIR,
@@ -36,6 +37,7 @@ from gantandem.samplers import (
     WangLandau,
 )
 from gantandem.score import weights_hash
+from gantandem.tasks import MixtureTask
 
 logger = logging.getLogger(__name__)
 
@@ -95,12 +97,15 @@ def agreement_result(
     ratio = work.gan.ratio(Direct(), quiet=True)
     # Another machine may round a fit otherwise, and rows of two ratios need not agree.
     judge = weights_hash(ratio.score.network)
-    settings = {"task": task, "n": n, "overrides": list(overrides), "ratio": judge}
+    settings: dict[str, Any] = {"task": task, "n": n, "overrides": list(overrides), "ratio": judge}
     kept = read_kept(path, settings)
     rows: dict[str, Any] = kept.get("samplers", {})
     with work.gan.frozen(), torch.no_grad():
         made = work.gan.decode(work.gan.latent.draw(_key(), torch.arange(len(real))))
         top = math.exp(float(ratio.log_ratio(made).max()))
+    assert isinstance(work.task, MixtureTask)
+    shares = ratio_shares(work.gan, work.task.mixture, seed=1)
+    settings["js_deviation"] = js_deviation(shares, work.task.mixture, n)
     # Guides of the biased movers: the fitted ratio's own network, so that all follow the same.
     gan = work.gan.replace(guide=ratio.score)
     gan = gan.observe(real)
@@ -176,7 +181,8 @@ def agreement_page(result: dict[str, Any]) -> str:
         f"Among the exact samplers the share of good samples differs by {apart['good_range']:.4f}",
         f"at most, {apart['good_range_in_standard_errors']:.1f} standard errors of a difference of"
         f" two (the largest of {count * (count - 1) // 2}",
-        f"pairs), and JS by {apart['js_range']:.4f}.",
+        f"pairs), and JS by {apart['js_range']:.4f} (independent samples of the ratio's law have a",
+        f"standard deviation of {result['js_deviation']:.4f}).",
         "",
         *([f"Not finished in this run: {', '.join(missing)}.", ""] if missing else []),
         "| sampler | " + " | ".join(TITLES) + " | W1 over floor | law |",

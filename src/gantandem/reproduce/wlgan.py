@@ -21,17 +21,16 @@ from gantandem.config import load_recipe
 from gantandem.discriminator import fit_ratio
 from gantandem.errors import InputError
 from gantandem.gan import GAN
-from gantandem.metrics.mixture import GOOD, mode_counts, nearest
+from gantandem.metrics.mixture import mode_counts
 from gantandem.pipeline import pretrained_run
 from gantandem.reproduce.common import NUMBERS, TITLES, command, line, number, row_values
+from gantandem.reproduce.modes import ratio_shares
 from gantandem.samplers import MALA, Direct, WangLandau
 from gantandem.samples import Samples
-from gantandem.sampling import prepare, sample
+from gantandem.sampling import prepare
 from gantandem.tasks import MixtureTask
 
 TASKS = ("imbalanced-8", "grid-25")
-LAW = 200_000
-"""Weighted samples of p_G behind the mode shares of the ratio's own law."""
 TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
 
 
@@ -74,7 +73,7 @@ def _study(name: str, n: int, seed: int) -> dict[str, Any]:
     found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=seed)
     return {
         "modes": task.mixture.weights.tolist(),
-        "law": _law(gan, task, seed),
+        "law": ratio_shares(gan, task.mixture, seed + 1),
         "floor": task.floor(n),
         "wlgan_setup_passes": setup,
         "energy_range": tilted.energy_range,
@@ -88,18 +87,6 @@ def _study(name: str, n: int, seed: int) -> dict[str, Any]:
             for label, one in found.items()
         },
     }
-
-
-def _law(gan: GAN, task: MixtureTask, seed: int) -> list[float]:
-    """Share of every mode in the law that exact chains tend to: p_G weighted by the ratio."""
-    out = sample(gan, Direct(), LAW, seed=seed + 1, width=4_096)
-    with gan.frozen():
-        ratio = gan.ratio(Direct())
-        weight = torch.cat([ratio.log_ratio(x) for x in out.x.split(4_096)]).exp().cpu()
-    distance, mode = nearest(out.x.cpu(), task.mixture)
-    good = distance <= GOOD * task.mixture.std
-    count = len(task.mixture.means)
-    return (torch.bincount(mode[good], weight[good], minlength=count) / weight.sum()).tolist()
 
 
 def _histogram(gan: GAN, mover: WangLandau, samples: Samples) -> list[float]:
