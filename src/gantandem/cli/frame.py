@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,8 @@ INPUT_ERROR = 2
 INTERRUPTED = 130
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False, soft_wrap=True)
+# A file or a pipe has no width, and rich's 80 columns cut the widest tables.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Random seed.")]
