@@ -21,11 +21,13 @@ from gantandem import (
     sample,
     shape,
 )
+from gantandem.discriminator import shaping
 from gantandem.discriminator.parts import draw_all, split_real
-from gantandem.errors import DataError, InputError
+from gantandem.errors import DataError, InputError, NonFiniteError
 from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.nets import MLPDiscriminator
 from gantandem.score import Score, weights_hash
+from gantandem.testing import toy_gan
 from targets import Formula, data_of, gaussian, waves
 
 # -- fitting ------------------------------------------------------------------------------------
@@ -269,3 +271,16 @@ def test_shape_needs_logits_and_a_discriminator():
     with pytest.raises(InputError, match="sigmoid"):
         prob = gan.replace(guide=Score(nn.Sequential(small(), nn.Sigmoid()), "prob"))
         shape(prob, cloud(), refine=Refine(steps=2, step_size=0.1))
+
+
+BLOWN_UP = Refine(steps=3, step_size=3e38, stop="last")
+
+
+def test_a_refinement_that_leaves_the_numbers_ends_in_one_message(monkeypatch):
+    """Before shaping, and in its pool, which must not wait for ever for a finite sample."""
+    options = {"refine": BLOWN_UP, "updates": 4, "batch": 32, "check_every": 2}
+    with pytest.raises(NonFiniteError, match="refine: none of 64 proposals .* step_size"):
+        shape(toy_gan(), torch.randn(400, 2), check_samples=64, **options)
+    monkeypatch.setattr(shaping._Shaper, "check", lambda *_: {"distance": 1.0})
+    with pytest.raises(NonFiniteError, match="gave 0 finite samples.*step_size"):
+        shape(toy_gan(), torch.randn(400, 2), **options)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gantandem.condition import check_condition
 from gantandem.data.real import PARTS, Real, RealData, Rows
 from gantandem.engine import Run
-from gantandem.errors import DataError
+from gantandem.errors import DataError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
@@ -128,10 +128,19 @@ class Drawn:
 
 
 def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Drawn:
-    """Draw n proposals of a prepared mover; samples of a broken lane are left out."""
+    """Draw n proposals of a prepared mover; samples of a broken lane are left out.
+
+    Raises:
+        NonFiniteError: If every lane is broken.
+    """
     run = draw(gan, mover, n, purpose, width=width)
     blocks = list(run.blocks())
     x, ids, sound = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids", "accepted"))
+    if not bool(sound.any()):
+        raise NonFiniteError(
+            f"{mover.name}: none of {n:,} proposals is finite. Take a smaller step_size, or check "
+            "the weights and the input range of both networks"
+        )
     return Drawn(x[sound], gan.conditions(ids[sound]), ids[sound], run.passes)
 
 

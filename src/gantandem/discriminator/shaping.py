@@ -30,7 +30,7 @@ from gantandem.discriminator.parts import (
     take,
     trainable,
 )
-from gantandem.errors import InputError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.pool import LanePool, Tickets, lanes
@@ -104,6 +104,7 @@ def shape(
     Raises:
         InputError: If there is no discriminator, or a setting is not allowed.
         DataError: If the real samples are too few or not finite.
+        NonFiniteError: If refinement ends at hardly any finite sample.
     """
     for name, value in (("updates", updates), ("batch", batch), ("check_every", check_every)):
         check_positive(f"shape {name}", value, integer=True)
@@ -203,9 +204,17 @@ class _Shaper:
     def pooled(self) -> Rows:
         """Move the pool by one step; a batch of recently finished proposals."""
         self._advance()
-        while self._filled < self.batch:
+        # A lane is done within steps + 1 moves; four times what a batch of them takes is patience.
+        patience = 4 * (self.mover.steps + 1) * -(-self.batch // self.width)
+        for _ in range(patience):
+            if self._filled >= self.batch:
+                break
             self._advance()
-        assert self._buffer is not None
+        if self._buffer is None or self._filled < self.batch:
+            raise NonFiniteError(
+                f"shape: {patience} steps of the pool gave {self._filled} finite samples, fewer than "
+                f"a batch of {self.batch}. Take a smaller step_size, or clamp"
+            )
         index = torch.randint(self._filled, (self.batch,), generator=self._pick)
         return take(self._buffer, index)
 
