@@ -214,9 +214,8 @@ class Run:
 
     def _refuse_broken(self, rows: Finished, bad: Tensor, count: int) -> None:
         """A move may leave the finite numbers; a fresh sample of the generator must not."""
-        parts = [self._broken(rows.id[i : i + self.width], rows.z[i : i + self.width])
-                 for i in range(0, self._chunk, self.width)]  # fmt: skip
-        broken = torch.cat(parts)
+        parts = zip(rows.id.split(self.width), rows.z.split(self.width), strict=True)
+        broken = torch.cat([self._broken(ids, z) for ids, z in parts])
         broken = (broken & bad)[:count]
         if bool(broken.any()):
             ids = rows.id[:count][broken].sort().values.tolist()

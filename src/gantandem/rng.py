@@ -24,7 +24,7 @@ RNG_VERSION = 1
 """Recorded in every manifest; raised whenever the same key would give other numbers."""
 
 _MASK = 0xFFFFFFFF
-_MULTIPLIER = np.array([0xCD9E8D57, 0xD2511F53])  # of words 2 and 0
+_MULTIPLIER = np.array([0xCD9E8D57, 0xD2511F53], np.int64)  # of words 2 and 0
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _CHUNK = 32768  # torch runs element-wise work up to this size on one thread
 _LANES = 64  # a multiple of every vector width, so that no scalar remainder is computed
@@ -73,9 +73,8 @@ def _rounds(even: Any, odd: Any, keys: list[Any], multiplier: Any, swap: Any) ->
 @functools.lru_cache(maxsize=64)
 def _round_keys(key: tuple[int, int]) -> list[np.ndarray]:
     """The key of each round, (2,) int64."""
-    return [
-        np.array([(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)]) for r in range(10)
-    ]
+    words = [[(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)] for r in range(10)]
+    return list(np.array(words, np.int64))
 
 
 def stable(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

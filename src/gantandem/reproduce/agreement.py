@@ -50,8 +50,8 @@ def samplers(max_ratio: float) -> dict[str, Any]:
     """Every sampler of the comparison; chains are long enough to have forgotten their start.
 
     Steps of ``mala`` and ``wlgan`` are a hundred times the tuned ones and more: most moves are
-    rejected, and the others may lead to another of the 25 modes. With tuned steps 1,000 moves
-    left the shares of the modes visibly off (JS .017 and .009 where .0025 is right).
+    rejected, and the others may lead to another of the 25 modes. Tuned steps leave the shares of
+    the modes off for long (see the study in ``wlgan.py``).
 
     Args:
         max_ratio: Of a pilot: OBRS is exact from K = max r on.

@@ -19,7 +19,6 @@ from gantandem._version import __version__
 from gantandem.comparing import compare
 from gantandem.config import load_recipe
 from gantandem.discriminator import fit_ratio
-from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.metrics.mixture import mode_counts
 from gantandem.pipeline import pretrained_run
@@ -31,37 +30,34 @@ from gantandem.sampling import prepare
 from gantandem.tasks import MixtureTask
 
 TASKS = ("imbalanced-8", "grid-25")
+SEED = 0
 TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
 
 
-def wlgan_result(tasks: Sequence[str] = TASKS, *, n: int = 10_000, seed: int = 0) -> dict[str, Any]:
+def wlgan_result(*, n: int = 10_000) -> dict[str, Any]:
     """Run every task; returns what ``wlgan.json`` holds.
 
     Args:
-        tasks: Mixture tasks whose pair ships with the package.
         n: Samples of each sampler.
-        seed: Of the fit and of the samples.
 
     Raises:
-        InputError: If a task is no mixture.
         WeightsError: If no pair of a task ships with this version.
     """
     return {
         "version": __version__,
         "command": command("wlgan", {"n": ([n], [10_000])}),
         "n": n,
-        "seed": seed,
-        "tasks": {name: _study(name, n, seed) for name in tasks},
+        "seed": SEED,
+        "tasks": {name: _study(name, n) for name in TASKS},
     }
 
 
-def _study(name: str, n: int, seed: int) -> dict[str, Any]:
+def _study(name: str, n: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        work = pretrained_run(load_recipe(name, [f"seed={seed}"]), Path(folder) / name)
+        work = pretrained_run(load_recipe(name, [f"seed={SEED}"]), Path(folder) / name)
         task, real = work.task, work.real
-    if not isinstance(task, MixtureTask):
-        raise InputError(f"wlgan study: {name} is no mixture, so its modes cannot be counted")
-    gan = fit_ratio(work.gan, real, proposal=Direct(), seed=seed)
+    assert isinstance(task, MixtureTask)  # as TASKS are
+    gan = fit_ratio(work.gan, real, proposal=Direct(), seed=SEED)
     tilted, setup = prepare(gan, WangLandau())
     chains = {
         PLAIN: MALA(steps=tilted.steps),
@@ -70,10 +66,10 @@ def _study(name: str, n: int, seed: int) -> dict[str, Any]:
         TILTED: replace(tilted, reweight=False),
         "wlgan, online=True": replace(tilted, online=True),
     }
-    found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=seed)
+    found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=SEED)
     return {
         "modes": task.mixture.weights.tolist(),
-        "law": ratio_shares(gan, task.mixture, seed + 1),
+        "law": ratio_shares(gan, task.mixture, SEED + 1),
         "floor": task.floor(n),
         "wlgan_setup_passes": setup,
         "energy_range": tilted.energy_range,
