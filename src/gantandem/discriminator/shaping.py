@@ -212,8 +212,8 @@ class _Shaper:
             self._advance()
         if self._buffer is None or self._filled < self.batch:
             raise NonFiniteError(
-                f"shape: {patience} steps of the pool gave {self._filled} finite samples, fewer than "
-                f"a batch of {self.batch}. Take a smaller step_size, or clamp"
+                f"shape: {patience} steps of the pool gave {self._filled} finite samples, fewer "
+                f"than a batch of {self.batch}. Take a smaller step_size, or clamp"
             )
         index = torch.randint(self._filled, (self.batch,), generator=self._pick)
         return take(self._buffer, index)
