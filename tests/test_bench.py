@@ -18,6 +18,9 @@ def test_engine_overhead_is_a_ratio_of_times_of_one_run():
     for row in rows.values():
         assert row["ratio"] == pytest.approx(row["seconds_per_step"] / row["bare_seconds"])
         assert len(row["ratios"]) == 1 and row["n"] == 1280
+        assert row["ratio_to_own_call"] == pytest.approx(
+            row["seconds_per_step"] / row["own_call_seconds"]
+        )
 
 
 def test_mala_overhead_counts_the_look_at_the_start_as_a_step():

@@ -16,6 +16,7 @@ from torch import distributions as dist
 from gantandem.condition import Condition, check_condition, rows_for
 from gantandem.data.real import Rows
 from gantandem.errors import InputError, LawMismatchError
+from gantandem.guidance import Guidance
 from gantandem.latent import Latent, as_latent
 from gantandem.law import law_name
 from gantandem.probe import check_networks
@@ -85,7 +86,7 @@ class GAN:
         self.setup_passes = 0
         self.ratios: dict[str, Ratio] = {}
         self._splits: dict[str, Split] = {}
-        self._guides: dict[tuple[str, int], Callable[..., tuple[Tensor, ...]]] = {}
+        self._guides: dict[tuple[str, int], Guidance] = {}
         self._steppers: dict[Mover, Callable[[Key, Any], tuple[Any, Moved]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
@@ -144,47 +145,20 @@ class GAN:
             gradient of that score for h, of h's shape. No gradient of a weight is computed.
         """
         score = score or self.need_guide(layer)
-        forward = self._guides.get((layer, id(score))) or self._guidance_forward(layer, score)
-        if self.compile:
-            with torch.no_grad():
-                x, logit, gradient = forward(h, carry, cond)
-                return x, logit, gradient
-        leaf = h.detach().requires_grad_()
-        with torch.enable_grad():
-            x, logit = forward(leaf, carry, cond)
-            total = logit.sum()
-        if not logit.requires_grad:  # step functions all the way, as of a discrete generator
+        guide = self._guides.get((layer, id(score)))
+        if guide is None:
+            guide = Guidance(self.split(layer), score, compile=self.compile)
+            self._guides[layer, id(score)] = guide
+        x, logit, gradient = guide(h, carry, cond)
+        if gradient is None:  # step functions all the way, as of a discrete generator
             self._say(
                 f"flat {layer}",
                 f"the score of {type(score.network).__name__} does not depend smoothly on "
                 f"{layer!r}: its gradient is taken to be 0. Refinement then moves nothing; chains "
                 "with an accept test stay exact, as random walks",
             )
-            return x.detach(), logit.detach(), torch.zeros_like(leaf)
-        (gradient,) = torch.autograd.grad(total, leaf)
-        return x.detach(), logit.detach(), gradient
-
-    def _guidance_forward(self, layer: str, score: Score) -> Callable[..., tuple[Tensor, ...]]:
-        tail = self.split(layer).tail
-
-        def forward(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
-            x = tail(h, carry, cond)
-            return x, score(x, cond)
-
-        def with_gradient(h: Tensor, carry: tuple[Tensor, ...], cond: Tensor | None):
-            # The gradient is part of what is compiled. A compiled forward that autograd went back
-            # through would save a mask of bools for every ReLU, and was slower than eager.
-            def scored(h: Tensor) -> tuple[Tensor, Tensor]:
-                x, logit = forward(h, carry, cond)
-                return logit, x
-
-            logit, back, x = torch.func.vjp(scored, h, has_aux=True)  # pyright: ignore
-            return x, logit, back(torch.ones_like(logit))[0]
-
-        compiled = torch.compile(with_gradient, dynamic=False) if self.compile else None
-        # ``forward`` keeps the score alive, so that its id stays its own.
-        self._guides[layer, id(score)] = compiled or forward
-        return self._guides[layer, id(score)]
+            gradient = torch.zeros_like(h)
+        return x, logit, gradient
 
     def stepper(self, mover: Mover) -> Callable[[Key, Any], tuple[Any, Moved]]:
         """How a pool steps a mover, ``(key, state) -> (state, moved)``.

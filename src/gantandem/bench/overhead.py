@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, pair
 from gantandem.engine import Run
@@ -21,9 +24,9 @@ from gantandem.sampling import prepare
 def engine_overhead(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str, Any]:
     """Wall time of ``refine`` over (pool steps x the bare forward + input-gradient call).
 
-    The bare call is the same guide at the same width, eager, without pool, update or files. The
-    networks are those of ``imbalanced-8`` (six layers of 64), and at the first width also those
-    of ``grid-25`` (of 256).
+    The bare call is the discriminator at the same width, eager, and ``torch.autograd.grad``, as
+    anyone would write them: without pool, update or files. The networks are those of
+    ``imbalanced-8`` (six layers of 64), and at the first width also those of ``grid-25`` (of 256).
     """
     cases = [(f"width {width}", "imbalanced-8", width) for width in widths]
     cases.append((f"width {widths[0]}, networks of grid-25", "grid-25", widths[0]))
@@ -58,7 +61,7 @@ def mala_overhead(
 def _beside_bare(
     gan: GAN, mover: Mover, layer: str, width: int, n: int, runs: int, looks: int = 0
 ) -> dict[str, Any]:
-    """Time a mover and bare guidance by turns, a block of samples and as many calls each.
+    """Time a mover, bare calls and the library's own by turns, a block of samples at a time.
 
     Args:
         gan: The networks.
@@ -71,34 +74,57 @@ def _beside_bare(
     """
     z = gan.latent.draw(Key(0).fold("bare"), torch.arange(width))
     with gan.frozen():
-        h, carry = gan.split(layer).head(z, None)
+        h, _ = gan.split(layer).head(z, None)
+    bare = _by_hand(gan, layer)
+    own = partial(gan.guidance, layer, carry=(), cond=None)
 
-    def once() -> tuple[float, float]:
-        moving = bare = 0.0
+    def once() -> tuple[float, float, float]:
+        moving = hand = library = 0.0
         done = 0
         begin = time.perf_counter()
         run = Run(gan, mover, n, Key(0), width=width)
         for _ in run.blocks():
-            now = time.perf_counter()
-            moving += now - begin
+            moving += time.perf_counter() - begin
             calls = run._pool.lane_steps // width + looks - done
             done += calls
             with gan.frozen():
-                begin = time.perf_counter()
-                for _ in range(calls):
-                    gan.guidance(layer, h, carry, None)
-                now = time.perf_counter()
-            bare += now - begin
+                hand += _seconds(bare, h, calls)
+                library += _seconds(own, h, calls)
             begin = time.perf_counter()
-        return moving / done, bare / done
+        return moving / done, hand / done, library / done
 
     once()
     timed = [once() for _ in range(runs)]
-    ratios = [moving / bare for moving, bare in timed]
+    ratios = [moving / hand for moving, hand, _ in timed]
+    step, hand, library = (statistics.median(part) for part in zip(*timed, strict=True))
     return {
         "n": n,
         "ratio": statistics.median(ratios),
         "ratios": ratios,
-        "seconds_per_step": statistics.median(moving for moving, _ in timed),
-        "bare_seconds": statistics.median(bare for _, bare in timed),
+        "ratio_to_own_call": statistics.median(moving / own for moving, _, own in timed),
+        "seconds_per_step": step,
+        "bare_seconds": hand,
+        "own_call_seconds": library,
     }
+
+
+def _by_hand(gan: GAN, layer: str) -> Callable[[Tensor], object]:
+    """The forward and input gradient as a user writes them."""
+    assert gan.guide is not None
+    score = gan.guide.network
+    tail = gan.generator if layer == "latent" else nn.Identity()
+
+    def bare(h: Tensor) -> Tensor:
+        leaf = h.detach().requires_grad_()
+        with torch.enable_grad():
+            total = score(tail(leaf)).sum()
+        return torch.autograd.grad(total, leaf)[0]
+
+    return bare
+
+
+def _seconds(call: Callable[[Tensor], object], h: Tensor, times: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(times):
+        call(h)
+    return time.perf_counter() - begin

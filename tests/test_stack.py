@@ -1,0 +1,193 @@
+"""Plain stacks of layers: the gradient without autograd is autograd's, or it is not used."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, spectral_norm
+
+from gantandem import GAN, Refine, sample
+from gantandem.guidance import Guidance
+from gantandem.nets.mlp import MLPDiscriminator
+from gantandem.score import Score
+from gantandem.split import split
+from gantandem.stack import find_stack
+
+
+def seeded(make, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make().eval().requires_grad_(False)
+
+
+def hidden(activation, size=24):
+    return nn.Sequential(
+        nn.Linear(2, size), activation, nn.Linear(size, size), activation, nn.Linear(size, 1)
+    )
+
+
+STACKS = {
+    "the library's MLP": lambda: MLPDiscriminator(width=32, layers=4),
+    "relu": lambda: hidden(nn.ReLU()),
+    "relu in place": lambda: hidden(nn.ReLU(inplace=True)),
+    "leaky relu": lambda: hidden(nn.LeakyReLU(0.2)),
+    "tanh": lambda: hidden(nn.Tanh()),
+    "float64": lambda: hidden(nn.LeakyReLU(0.1)).double(),
+    "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(2, 8), nn.ReLU()), nn.Linear(8, 1)),
+    "no bias": lambda: nn.Sequential(nn.Linear(2, 8, bias=False), nn.Tanh(), nn.Linear(8, 1)),
+    "linear after linear": lambda: nn.Sequential(nn.Linear(2, 8), nn.Linear(8, 1)),
+    "one layer": lambda: nn.Sequential(nn.Linear(2, 1)),
+    "a single module": lambda: nn.Linear(2, 1),
+    "images": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(2, 8), nn.Identity(), nn.ReLU(), nn.Linear(8, 1)
+    ),
+    "scores (N,)": lambda: nn.Sequential(
+        nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0)
+    ),
+}
+
+
+class Own(nn.Module):
+    """A forward of one's own may do anything, and is not looked through."""
+
+    def __init__(self):
+        super().__init__()
+        self.main = hidden(nn.ReLU())
+
+    def forward(self, x):
+        return self.main(x)
+
+
+class Shifted(nn.Linear):
+    """A layer derived from a known one."""
+
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+class Double(nn.Sequential):
+    """A container derived from a known one."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+OTHERS = {
+    "a forward of its own": Own,
+    "a derived layer": lambda: nn.Sequential(Shifted(2, 8), nn.ReLU(), nn.Linear(8, 1)),
+    "a derived container": lambda: Double(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)),
+    "an element-wise layer that is not known": lambda: hidden(nn.Softplus()),
+    "dropout": lambda: hidden(nn.Dropout(0.5)),
+    "batch norm": lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)),
+    "a convolution": lambda: nn.Sequential(nn.Conv1d(1, 1, 2), nn.Flatten(), nn.Linear(1, 1)),
+    "parametrised": lambda: nn.Sequential(parametrizations.spectral_norm(nn.Linear(2, 1))),
+    "normalised by a hook": lambda: nn.Sequential(spectral_norm(nn.Linear(2, 1))),
+    "two scores": lambda: nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2)),
+    "a function last": lambda: nn.Sequential(nn.Linear(2, 1), nn.Tanh()),
+    "a function first": lambda: nn.Sequential(nn.Tanh(), nn.Linear(2, 1)),
+    "two functions in a row": lambda: nn.Sequential(
+        nn.Linear(2, 8), nn.ReLU(), nn.Tanh(), nn.Linear(8, 1)
+    ),
+    "no slope below zero": lambda: hidden(nn.LeakyReLU(0.0)),
+}
+
+
+def points(network, n=64):
+    dtype = next(network.parameters()).dtype
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+
+def by_autograd(network, x):
+    leaf = x.clone().requires_grad_()
+    score = network(leaf).reshape(-1)
+    return score.detach(), torch.autograd.grad(score.sum(), leaf)[0]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_gives_autograds_bits(name):
+    network = seeded(STACKS[name])
+    x = points(network)
+    if name == "images":
+        x = x.view(64, 1, 1, 2)
+    stack = find_stack(network, x)
+    assert stack is not None
+    for got, expected in zip(stack(x), by_autograd(network, x), strict=True):
+        assert torch.equal(got, expected) and got.shape == expected.shape
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_everything_else_is_left_to_autograd(name):
+    network = seeded(OTHERS[name])
+    x = points(network)
+    assert find_stack(network, x.unsqueeze(1) if name == "a convolution" else x) is None
+
+
+def test_layers_are_read_at_every_call_and_weights_are_not_handed_out():
+    network = seeded(lambda: nn.Sequential(nn.Linear(2, 1)))
+    x = points(network)
+    stack = find_stack(network, x)
+    _, gradient = stack(x)
+    before = network[0].weight.clone()
+    gradient.zero_()
+    assert torch.equal(network[0].weight, before)
+    network[0].weight.mul_(3)
+    assert torch.equal(stack(x)[1], by_autograd(network, x)[1])
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_hooks_see_their_calls(inner):
+    network = seeded(STACKS["the library's MLP"])
+    x, seen = points(network), []
+    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network), compile=False)
+    guide(x, (), None)
+    hooked = network.main[1] if inner else network
+    handle = hooked.register_forward_hook(lambda *_: seen.append(1))
+    guide(x, (), None)
+    assert len(seen) == 1
+    handle.remove()
+    assert guide._find_stack(x, None) is not None
+
+
+def test_autocast_is_left_to_autograd():
+    network = seeded(STACKS["relu"])
+    x = points(network)
+    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network), compile=False)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _, logit, _ = guide(x, (), None)
+    assert logit.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("layer", ["data", "latent", "1"])
+def test_guidance_at_any_layer_is_autograds_to_the_bit(layer):
+    generator = seeded(lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)))
+    network = seeded(STACKS["relu"])
+    z = torch.randn(64, 3, generator=torch.Generator().manual_seed(2))
+    cut = split(generator, layer, z)
+    h, carry = cut.head(z)
+    guide = Guidance(cut, Score(network), compile=False)
+    x, logit, gradient = guide(h, carry, None)
+    assert guide._find_stack(x, None) is not None
+    leaf = h.detach().clone().requires_grad_()
+    expected = network(cut.tail(leaf, carry)).reshape(-1)
+    assert torch.equal(x, cut.tail(h, carry)) and torch.equal(logit, expected)
+    assert torch.equal(gradient, torch.autograd.grad(expected.sum(), leaf)[0])
+    assert not (x.requires_grad or logit.requires_grad or gradient.requires_grad)
+
+
+def test_a_probability_is_left_to_autograd():
+    network = seeded(STACKS["one layer"])
+    x = points(network)
+    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network, "prob"), compile=False)
+    assert guide._find_stack(x, None) is None
+
+
+def test_samples_have_the_same_bits_either_way(monkeypatch):
+    def draw():
+        generator = seeded(lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
+        gan = GAN(generator, seeded(STACKS["leaky relu"]), 2)
+        return sample(gan, Refine(steps=6, step_size=0.1), 200, width=64, progress=False).x
+
+    with_stack = draw()
+    monkeypatch.setattr("gantandem.guidance.find_stack", lambda *_: None)
+    assert torch.equal(with_stack, draw())
