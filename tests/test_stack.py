@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -191,3 +194,14 @@ def test_samples_have_the_same_bits_either_way(monkeypatch):
     with_stack = draw()
     monkeypatch.setattr("gantandem.guidance.find_stack", lambda *_: None)
     assert torch.equal(with_stack, draw())
+
+
+def test_sampling_loads_no_compiler():
+    code = (
+        "import sys; from gantandem import MALA, Refine, sample; from gantandem.bench import pair;"
+        "gan = pair(); movers = Refine(steps=2, step_size=.1), MALA(steps=2, step_size=.1);"
+        "[sample(gan, mover, 16, width=64, progress=False) for mover in movers];"
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -47,17 +47,17 @@ class Guidance:
         with torch.enable_grad():
             x = self.split.tail(leaf, carry, cond)
         stack = self._find_stack(x.detach(), cond)
-        if stack is not None:
+        if stack is None:
+            with torch.enable_grad():
+                logit = self.score(x, cond)
+                total = logit.sum()
+        else:
             logit, slope = stack(x)
-            return x.detach(), logit, self._through(x, leaf, slope)
-        with torch.enable_grad():
-            logit = self.score(x, cond)
-        return x.detach(), logit.detach(), self._through(logit, leaf, torch.ones_like(logit))
-
-    @staticmethod
-    def _through(value: Tensor, leaf: Tensor, slope: Tensor) -> Tensor | None:
-        """Back to the leaf from the gradient for a value, if the value depends on it."""
-        return torch.autograd.grad(value, leaf, slope)[0] if value.requires_grad else None
+            with torch.enable_grad():
+                # A gradient handed to autograd.grad would make torch import its symbolic shapes.
+                total = (x * slope).sum()
+        gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else None
+        return x.detach(), logit.detach(), gradient
 
     def _find_stack(self, x: Tensor, cond: Tensor | None) -> Stack | None:
         """The score as a stack of layers, if it is one and may be called as such now."""

@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from gantandem.nets.mlp import MLPDiscriminator
 
-_RELU = torch.ops.aten.threshold_backward
-_LEAKY = torch.ops.aten.leaky_relu_backward
-_TANH = torch.ops.aten.tanh_backward
+_RELU = torch.ops.aten.threshold_backward.grad_input
+_LEAKY = torch.ops.aten.leaky_relu_backward.grad_input
+_TANH = torch.ops.aten.tanh_backward.grad_input
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -73,12 +73,12 @@ def _apply(layer: nn.Module, value: Tensor) -> Tensor:
 
 
 def _back(layer: nn.Module, gradient: Tensor, output: Tensor) -> Tensor:
-    """Back through an element-wise function, whose output tells enough."""
+    """Back through an element-wise function, whose output tells enough, and into its memory."""
     if isinstance(layer, nn.ReLU):
-        return _RELU(gradient, output, 0)
+        return _RELU(gradient, output, 0, grad_input=output)
     if isinstance(layer, nn.LeakyReLU):
-        return _LEAKY(gradient, output, layer.negative_slope, True)
-    return _TANH(gradient, output)
+        return _LEAKY(gradient, output, layer.negative_slope, True, grad_input=output)
+    return _TANH(gradient, output, grad_input=output)
 
 
 def find_stack(network: nn.Module, x: Tensor) -> Stack | None:
@@ -121,6 +121,7 @@ def _same(stack: Stack, network: nn.Module, x: Tensor) -> bool:
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
         expected = network(leaf).reshape(-1)
-    (slope,) = torch.autograd.grad(expected, leaf, torch.ones_like(expected))
+        total = expected.sum()
+    (slope,) = torch.autograd.grad(total, leaf)
     value, gradient = stack(x)
     return torch.equal(value, expected) and torch.allclose(gradient, slope, rtol=1e-4, atol=1e-6)
