@@ -11,10 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm
 
 from gantandem import GAN, Refine, sample
-from gantandem.guidance import Guidance
 from gantandem.nets.mlp import MLPDiscriminator
-from gantandem.score import Score
-from gantandem.split import split
 from gantandem.stack import find_stack
 
 
@@ -138,61 +135,81 @@ def test_layers_are_read_at_every_call_and_weights_are_not_handed_out():
     assert torch.equal(stack(x)[1], by_autograd(network, x)[1])
 
 
+def pair(network, generator=None, **options):
+    """A GAN that gives (N, 2) points, and the stack its guidance calls at a layer."""
+    generator = generator or seeded(
+        lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
+    )
+    return GAN(generator, network, 2, **options)
+
+
+def calls_the_stack(gan, layer="data"):
+    return gan._guides[layer, id(gan.guide)]._stack is not None
+
+
 @pytest.mark.parametrize("inner", [False, True])
 def test_hooks_see_their_calls(inner):
     network = seeded(STACKS["the library's MLP"])
-    x, seen = points(network), []
-    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network), compile=False)
-    guide(x, (), None)
+    x, seen, gan = points(network), [], pair(network)
+    gan.guidance("data", x, (), None)
+    assert calls_the_stack(gan)
     hooked = network.main[1] if inner else network
     handle = hooked.register_forward_hook(lambda *_: seen.append(1))
-    guide(x, (), None)
+    gan.guidance("data", x, (), None)
     assert len(seen) == 1
     handle.remove()
-    assert guide._find_stack(x, None) is not None
+    gan.guidance("data", x, (), None)
+    assert len(seen) == 1
 
 
 def test_autocast_is_left_to_autograd():
     network = seeded(STACKS["relu"])
-    x = points(network)
-    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network), compile=False)
+    gan = pair(network)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        _, logit, _ = guide(x, (), None)
+        _, logit, _ = gan.guidance("data", points(network), (), None)
     assert logit.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("layer", ["data", "latent", "1"])
 def test_guidance_at_any_layer_is_autograds_to_the_bit(layer):
-    generator = seeded(lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)))
     network = seeded(STACKS["relu"])
-    z = torch.randn(64, 3, generator=torch.Generator().manual_seed(2))
-    cut = split(generator, layer, z)
-    h, carry = cut.head(z)
-    guide = Guidance(cut, Score(network), compile=False)
-    x, logit, gradient = guide(h, carry, None)
-    assert guide._find_stack(x, None) is not None
+    gan = pair(network)
+    h, carry = gan.split(layer).head(points(network), None)
+    x, logit, gradient = gan.guidance(layer, h, carry, None)
+    assert calls_the_stack(gan, layer)
     leaf = h.detach().clone().requires_grad_()
-    expected = network(cut.tail(leaf, carry)).reshape(-1)
-    assert torch.equal(x, cut.tail(h, carry)) and torch.equal(logit, expected)
+    expected = network(gan.split(layer).tail(leaf, carry)).reshape(-1)
+    assert torch.equal(x, gan.split(layer).tail(h, carry)) and torch.equal(logit, expected)
     assert torch.equal(gradient, torch.autograd.grad(expected.sum(), leaf)[0])
     assert not (x.requires_grad or logit.requires_grad or gradient.requires_grad)
 
 
 def test_a_probability_is_left_to_autograd():
     network = seeded(STACKS["one layer"])
-    x = points(network)
-    guide = Guidance(split(nn.Linear(2, 2), "data", x), Score(network, "prob"), compile=False)
-    assert guide._find_stack(x, None) is None
+    network[0].weight.zero_()
+    network[0].bias.fill_(0.5)  # a layer whose output is a probability as it is
+    gan = pair(network, output="prob")
+    _, logit, _ = gan.guidance("data", points(network), (), None)
+    assert not logit.any() and not calls_the_stack(gan)
+
+
+def test_a_generator_without_a_slope_behind_a_stack(caplog):
+    class Steps(nn.Module):
+        def forward(self, z):
+            return z.round()
+
+    gan = pair(seeded(STACKS["relu"]), Steps())
+    _, logit, gradient = gan.guidance("latent", torch.randn(64, 2), (), None)
+    assert calls_the_stack(gan, "latent") and logit.isfinite().all() and not gradient.any()
 
 
 def test_samples_have_the_same_bits_either_way(monkeypatch):
     def draw():
-        generator = seeded(lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
-        gan = GAN(generator, seeded(STACKS["leaky relu"]), 2)
+        gan = pair(seeded(STACKS["leaky relu"]))
         return sample(gan, Refine(steps=6, step_size=0.1), 200, width=64, progress=False).x
 
     with_stack = draw()
-    monkeypatch.setattr("gantandem.guidance.find_stack", lambda *_: None)
+    monkeypatch.setattr("gantandem.gan.find_stack", lambda *_: None)
     assert torch.equal(with_stack, draw())
 
 

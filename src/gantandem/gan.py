@@ -23,6 +23,7 @@ from gantandem.probe import check_networks
 from gantandem.rng import Key
 from gantandem.score import Output, Ratio, Score
 from gantandem.split import Split, split
+from gantandem.stack import find_stack
 
 if TYPE_CHECKING:
     from gantandem.samplers.base import Moved, Mover
@@ -145,10 +146,7 @@ class GAN:
             gradient of that score for h, of h's shape. No gradient of a weight is computed.
         """
         score = score or self.need_guide(layer)
-        guide = self._guides.get((layer, id(score)))
-        if guide is None:
-            guide = Guidance(self.split(layer), score, compile=self.compile)
-            self._guides[layer, id(score)] = guide
+        guide = self._guides.get((layer, id(score))) or self._make_guide(layer, score)
         x, logit, gradient = guide(h, carry, cond)
         if gradient is None:  # step functions all the way, as of a discrete generator
             self._say(
@@ -160,6 +158,15 @@ class GAN:
             gradient = torch.zeros_like(h)
         return x, logit, gradient
 
+    def _make_guide(self, layer: str, score: Score) -> Guidance:
+        with self.frozen():
+            z, cond = self._examples()
+            plain = cond is None and score.output != "prob"
+            stack = find_stack(score.network, self.decode(z)) if plain else None
+        guide = Guidance(self.split(layer), score, stack, compile=self.compile)
+        self._guides[layer, id(score)] = guide
+        return guide
+
     def stepper(self, mover: Mover) -> Callable[[Key, Any], tuple[Any, Moved]]:
         """How a pool steps a mover, ``(key, state) -> (state, moved)``.
 
@@ -169,6 +176,9 @@ class GAN:
         if not (self.compile and getattr(mover, "compiles", False)):
             return step
         if mover not in self._steppers:
+            layer = getattr(mover, "layer", None)
+            if layer is not None and self.guide is not None:
+                self._make_guide(layer, self.guide)  # outside of what is compiled
             self._steppers[mover] = torch.compile(step, dynamic=False)
         return self._steppers[mover]
 
