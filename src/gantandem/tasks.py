@@ -247,13 +247,6 @@ def _halves(task: DigitsTask) -> tuple[Tensor, ...]:
     return images[order].chunk(2)
 
 
-def _mlp(width: int) -> dict[str, dict[str, Any]]:
-    return {
-        "generator": {"net": "mlp-generator", "width": width},
-        "discriminator": {"net": "mlp-discriminator", "width": width},
-    }
-
-
 _CIRCLE = TrainConfig(
     iterations=1_000,
     batch_size=1_000,
@@ -262,46 +255,42 @@ _CIRCLE = TrainConfig(
     discriminator_rate=1e-2,
 )
 
+_GRID = TrainConfig(
+    iterations=100_000,
+    batch_size=1_000,
+    optimiser="sgd",
+    generator_rate=5e-4,
+    discriminator_rate=1e-3,
+    checkpoint_every=5_000,
+)
+
+
+def _in_the_plane(
+    name: str, mixture: Mixture, width: int, train: TrainConfig, **refine: float
+) -> MixtureTask:
+    return MixtureTask(
+        name=name,
+        x_shape=(2,),
+        latent={"kind": "normal", "dim": 2},
+        networks={
+            "generator": {"net": "mlp-generator", "width": width},
+            "discriminator": {"net": "mlp-discriminator", "width": width},
+        },
+        train=train,
+        layer="data",
+        sampler_defaults={"refine": refine},
+        mixture=mixture,
+    )
+
+
+_WIDE = {"step_size": 0.1, "defensive_scale": 1.5}
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        MixtureTask(
-            name="imbalanced-8",
-            x_shape=(2,),
-            latent={"kind": "normal", "dim": 2},
-            networks=_mlp(64),
-            train=_CIRCLE,
-            layer="data",
-            sampler_defaults={"refine": {"step_size": 0.1, "defensive_scale": 1.5}},
-            mixture=imbalanced_8(),
-        ),
-        MixtureTask(
-            name="balanced-8",
-            x_shape=(2,),
-            latent={"kind": "normal", "dim": 2},
-            networks=_mlp(64),
-            train=_CIRCLE,
-            layer="data",
-            sampler_defaults={"refine": {"step_size": 0.1, "defensive_scale": 1.5}},
-            mixture=balanced_8(),
-        ),
-        MixtureTask(
-            name="grid-25",
-            x_shape=(2,),
-            latent={"kind": "normal", "dim": 2},
-            networks=_mlp(256),
-            train=TrainConfig(
-                iterations=100_000,
-                batch_size=1_000,
-                optimiser="sgd",
-                generator_rate=5e-4,
-                discriminator_rate=1e-3,
-                checkpoint_every=5_000,
-            ),
-            layer="data",
-            sampler_defaults={"refine": {"step_size": 0.05}},
-            mixture=grid_25(),
-        ),
+        _in_the_plane("imbalanced-8", imbalanced_8(), 64, _CIRCLE, **_WIDE),
+        _in_the_plane("balanced-8", balanced_8(), 64, _CIRCLE, **_WIDE),
+        _in_the_plane("grid-25", grid_25(), 256, _GRID, step_size=0.05),
         DigitsTask(
             name="mnist",
             x_shape=(1, 28, 28),

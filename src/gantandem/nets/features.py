@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from gantandem.nets.classifier import DigitNetwork
 from gantandem.nets.weights import load_weights
 
 
-class DigitBackbone(nn.Module):
+class DigitBackbone(DigitNetwork):
     """Features (N, 96) of images (N, 1, 28, 28) in [-1, 1], from a small classifier of digits.
 
     Of another architecture and another seed than ``MNISTClassifier``, by whose features images
@@ -21,8 +22,7 @@ class DigitBackbone(nn.Module):
     num_features = 96
 
     def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
+        super().__init__(
             *_block(1, 16, 1),
             nn.MaxPool2d(2),
             *_block(16, 32, 1),
@@ -33,16 +33,6 @@ class DigitBackbone(nn.Module):
             nn.BatchNorm1d(self.num_features),
             nn.ReLU(),
         )
-        self.dropout = nn.Dropout(0.3)
-        self.head = nn.Linear(self.num_features, 10)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Return the features (N, 96) before the last layer."""
-        return self.body(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return class logits (N, 10)."""
-        return self.head(self.dropout(self.features(x)))
 
 
 def _block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.data.images import Images, load_split, locate, to_range
-from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.classifier import DigitNetwork, MNISTClassifier
 from gantandem.nets.features import DigitBackbone
 from gantandem.nets.weights import write_tensors
 
@@ -20,7 +20,7 @@ BATCH = 128
 RATE = 3e-3
 
 
-NETWORKS: dict[str, type[MNISTClassifier] | type[DigitBackbone]] = {
+NETWORKS: dict[str, type[DigitNetwork]] = {
     "classifier": MNISTClassifier,
     "backbone": DigitBackbone,
 }
