@@ -110,8 +110,8 @@ def test_a_stack_gives_autograds_bits(name):
     x = points(network)
     if name == "images":
         x = x.view(64, 1, 1, 2)
-    stack = find_stack(network, x)
-    assert stack is not None
+    stack = find_stack(network)
+    assert stack is not None and stack.agrees(network, x)
     for got, expected in zip(stack(x), by_autograd(network, x), strict=True):
         assert torch.equal(got, expected) and got.shape == expected.shape
 
@@ -119,14 +119,23 @@ def test_a_stack_gives_autograds_bits(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_everything_else_is_left_to_autograd(name):
     network = seeded(OTHERS[name])
-    x = points(network)
-    assert find_stack(network, x.unsqueeze(1) if name == "a convolution" else x) is None
+    stack = find_stack(network)
+    assert stack is None or not stack.usable(points(network))
+
+
+def test_a_stack_that_disagrees_is_not_called(monkeypatch):
+    network = seeded(STACKS["relu"])
+    gan, x = pair(network), points(network)
+    monkeypatch.setattr("gantandem.stack._back", lambda layer, gradient, output: gradient)
+    assert not find_stack(network).agrees(network, x)
+    assert torch.equal(gan.guidance("data", x, (), None)[2], by_autograd(network, x)[1])
+    assert not calls_the_stack(gan)
 
 
 def test_layers_are_read_at_every_call_and_weights_are_not_handed_out():
     network = seeded(lambda: nn.Sequential(nn.Linear(2, 1)))
     x = points(network)
-    stack = find_stack(network, x)
+    stack = find_stack(network)
     _, gradient = stack(x)
     before = network[0].weight.clone()
     gradient.zero_()

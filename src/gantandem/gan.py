@@ -159,10 +159,12 @@ class GAN:
         return x, logit, gradient
 
     def _make_guide(self, layer: str, score: Score) -> Guidance:
-        with self.frozen():
-            z, cond = self._examples()
-            plain = cond is None and score.output != "prob"
-            stack = find_stack(score.network, self.decode(z)) if plain else None
+        plain = self.condition is None and score.output != "prob"
+        stack = find_stack(score.network) if plain else None
+        if stack is not None:
+            with self.frozen():
+                agrees = stack.agrees(score.network, self.decode(self._examples()[0]))
+            stack = stack if agrees else None
         guide = Guidance(self.split(layer), score, stack, compile=self.compile)
         self._guides[layer, id(score)] = guide
         return guide

@@ -38,6 +38,19 @@ class Stack:
         """Say whether a call now would be the network's own: no hook, no autocast."""
         return not any(self._hooks) and not torch.is_autocast_enabled(x.device.type)
 
+    def agrees(self, network: nn.Module, x: Tensor) -> bool:
+        """Say whether value and gradient equal autograd's on (N, *x_shape) examples."""
+        if not self.usable(x):
+            return False
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            expected = network(leaf).reshape(-1)
+            total = expected.sum()
+        (slope,) = torch.autograd.grad(total, leaf)
+        value, gradient = self(x)
+        same = torch.equal(value, expected)
+        return same and torch.allclose(gradient, slope, rtol=1e-4, atol=1e-6)
+
     @torch.no_grad()
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Score (N, *x_shape) samples: (N,) scores, and the gradient of each for its sample."""
@@ -81,16 +94,14 @@ def _back(layer: nn.Module, gradient: Tensor, output: Tensor) -> Tensor:
     return _TANH(gradient, output, grad_input=output)
 
 
-def find_stack(network: nn.Module, x: Tensor) -> Stack | None:
+def find_stack(network: nn.Module) -> Stack | None:
     """Read a network as a stack, or return None where it is anything else.
 
     It is one if it is an ``nn.Sequential`` (of others, too) or the library's own MLP. Types are
     compared exactly: a forward of one's own, or a parametrised or derived layer, may do anything.
-    What was read is believed only when value and gradient equal autograd's.
 
     Args:
         network: In eval mode; scores of shape (N,) or (N, 1).
-        x: (N, *x_shape) examples.
     """
     layers = [layer for layer in _leaves(network) if type(layer) not in _SHAPES]
     linear = [type(layer) is nn.Linear for layer in layers]
@@ -100,8 +111,7 @@ def find_stack(network: nn.Module, x: Tensor) -> Stack | None:
     steep = all(la.negative_slope > 0 for la in layers if isinstance(la, nn.LeakyReLU))
     if not (alternate and steep and linear[0] and linear[-1]) or layers[-1].out_features != 1:
         return None
-    stack = Stack(layers, list(network.modules()))
-    return stack if stack.usable(x) and _same(stack, network, x) else None
+    return Stack(layers, list(network.modules()))
 
 
 _LAYERS = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh)
@@ -115,13 +125,3 @@ def _leaves(network: nn.Module) -> list[nn.Module]:
     if type(network) is nn.Sequential:
         return [leaf for part in network for leaf in _leaves(part)]
     return [network]
-
-
-def _same(stack: Stack, network: nn.Module, x: Tensor) -> bool:
-    leaf = x.detach().requires_grad_()
-    with torch.enable_grad():
-        expected = network(leaf).reshape(-1)
-        total = expected.sum()
-    (slope,) = torch.autograd.grad(total, leaf)
-    value, gradient = stack(x)
-    return torch.equal(value, expected) and torch.allclose(gradient, slope, rtol=1e-4, atol=1e-6)
