@@ -3,7 +3,8 @@
 Autograd records a graph at every call and keeps what weights would need. Where a network is known
 to be linear layers with element-wise functions between them, the same products in the same order
 give the same gradient, to the bit, without either. Such are the discriminators of 2D tasks and of
-anything else that is a short vector, where calls are small and the recording is a fifth of them.
+anything else that is a short vector, where calls are small and the recording is a fifth of them
+(``docs/results/bench.json``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from torch.nn import functional
 
 from gantandem.nets.mlp import MLPDiscriminator
 
+_LAYERS = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh)
+_SHAPES = (nn.Flatten, nn.Identity)
 _RELU = torch.ops.aten.threshold_backward.grad_input
 _LEAKY = torch.ops.aten.leaky_relu_backward.grad_input
 _TANH = torch.ops.aten.tanh_backward.grad_input
@@ -112,10 +115,6 @@ def find_stack(network: nn.Module) -> Stack | None:
     if not (alternate and steep and linear[0] and linear[-1]) or layers[-1].out_features != 1:
         return None
     return Stack(layers, list(network.modules()))
-
-
-_LAYERS = (nn.Linear, nn.ReLU, nn.LeakyReLU, nn.Tanh)
-_SHAPES = (nn.Flatten, nn.Identity)
 
 
 def _leaves(network: nn.Module) -> list[nn.Module]:
