@@ -101,20 +101,26 @@ def find_stack(network: nn.Module) -> Stack | None:
     """Read a network as a stack, or return None where it is anything else.
 
     It is one if it is an ``nn.Sequential`` (of others, too) or the library's own MLP. Types are
-    compared exactly: a forward of one's own, or a parametrised or derived layer, may do anything.
+    compared exactly: a forward of one's own, a derived layer, or weights that are computed or
+    quantised may do anything.
 
     Args:
         network: In eval mode; scores of shape (N,) or (N, 1).
     """
     layers = [layer for layer in _leaves(network) if type(layer) not in _SHAPES]
     linear = [type(layer) is nn.Linear for layer in layers]
+    watched = list(network.modules())
     if not linear or not all(type(layer) in _LAYERS for layer in layers):
+        return None
+    if any("forward" in vars(module) for module in watched):
+        return None
+    if any(type(la.weight) is not nn.Parameter for la in layers if isinstance(la, nn.Linear)):
         return None
     alternate = all(a or b for a, b in zip(linear, linear[1:], strict=False))
     steep = all(la.negative_slope > 0 for la in layers if isinstance(la, nn.LeakyReLU))
     if not (alternate and steep and linear[0] and linear[-1]) or layers[-1].out_features != 1:
         return None
-    return Stack(layers, list(network.modules()))
+    return Stack(layers, watched)
 
 
 def _leaves(network: nn.Module) -> list[nn.Module]:
