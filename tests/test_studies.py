@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from gantandem import GAN
+from gantandem import GAN, compare
 from gantandem.data.mixtures import Mixture
 from gantandem.errors import ConfigError
 from gantandem.reproduce import (
@@ -24,13 +28,31 @@ from gantandem.reproduce import (
     wlgan_page,
     wlgan_picture,
 )
-from gantandem.samplers import DOT, Direct, Rejection
+from gantandem.samplers import DOT, Direct, Refine, Rejection
+from gantandem.tasks import TASKS
+from gantandem.testing import toy_gan
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
 def committed(name):
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_ctrl_c_leaves_no_row_of_too_few_samples(monkeypatch):
+    calls = 0
+
+    def steps(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 30:
+            raise KeyboardInterrupt
+        return whole(self, *arguments)
+
+    whole = Refine.step
+    monkeypatch.setattr(Refine, "step", steps)
+    with pytest.raises(KeyboardInterrupt, match=r"refine had \d+ of 1,000 samples, not measured"):
+        compare(toy_gan(), {"refine": Refine(steps=4, step_size=0.1)}, len, 1000, width=64)
 
 
 # -- agreement ------------------------------------------------------------------------------------
@@ -105,6 +127,78 @@ def test_shares_of_a_ratio_and_what_chance_makes_of_them():
 
 
 # -- MNIST ----------------------------------------------------------------------------------------
+
+
+LITTLE = (
+    "fit_ratio.pool=64",
+    "fit_ratio.schedule=[[2, 1e-3]]",
+    "shape.updates=1",
+    "shape.check_every=1",
+    "shape.check_samples=64",
+    "shape.batch=32",
+    "shape.width=32",
+)
+
+
+@pytest.fixture
+def few_digits(tmp_path, monkeypatch):
+    """A folder of 28x28 images in the place of MNIST: strokes at random places."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 300), ("test", 80)):
+        folder = tmp_path / "data" / "mnist" / split / "1"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            image = np.zeros((28, 28), np.uint8)
+            left = random.integers(4, 20)
+            image[6:22, left : left + 3] = random.integers(150, 256)
+            Image.fromarray(image).save(folder / f"{number}.png")
+    monkeypatch.setenv("GANTANDEM_DATA", str(tmp_path / "data"))
+    task = dataclasses.replace(TASKS["mnist"], sizes=(200, 50, 50))
+    monkeypatch.setitem(TASKS, "mnist", task)
+    monkeypatch.setattr(mnist, "PIXEL_SCHEDULE", ((2, 1e-3),))
+    makers = mnist._makers
+
+    def with_short_pilots(work, plain):
+        def shorten(make):
+            gan, sampler = make()
+            return gan, dataclasses.replace(sampler, pilot=64) if pilots(sampler) else sampler
+
+        return {name: partial(shorten, make) for name, make in makers(work, plain).items()}
+
+    monkeypatch.setattr(mnist, "_makers", with_short_pilots)
+    return tmp_path / "out"
+
+
+def pilots(sampler):
+    return hasattr(sampler, "pilot")
+
+
+def test_mnist_runs_to_its_report_and_only_what_is_missing_runs_again(few_digits, monkeypatch):
+    def run():
+        return mnist.mnist_result(few_digits, stages=(2,), n=32, overrides=LITTLE)
+
+    drawn = []
+
+    def stops_at_refine(gan, samplers, *arguments, **options):
+        drawn.extend(samplers)
+        if "refine" in samplers:
+            raise KeyboardInterrupt
+        return compare(gan, samplers, *arguments, **options)
+
+    monkeypatch.setattr(mnist, "compare", stops_at_refine)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    finished, drawn[:] = drawn[:-1], []
+    monkeypatch.setattr(mnist, "compare", lambda *a, **k: drawn.extend(a[1]) or compare(*a, **k))
+    rows = run()["seeds"]["0"]["2"]["samplers"]
+    assert list(rows) == [*finished, *drawn] and set(rows) == set(mnist.NOTES)
+    assert all(row["n"] == 32 for row in rows.values())
+    page = (few_digits / "mnist" / "seed-0" / "2" / "report.html").read_text()
+    assert all(name in page for name in mnist.NOTES)
+    assert (few_digits / "mnist-2-after.png").is_file()
+    drawn.clear()
+    run()
+    assert not drawn
 
 
 def test_the_page_of_mnist_shows_every_row_and_says_what_is_missing():

@@ -50,11 +50,14 @@ def compare(
 
     Raises:
         InputError: As :func:`~gantandem.sample`.
+        KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
     """
     results: dict[str, Compared] = {}
     for name, sampler in samplers.items():
         out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
         m = out.manifest
+        if m["interrupted"]:
+            raise KeyboardInterrupt(f"{name} had {len(out):,} of {n:,} samples, not measured")
         results[name] = Compared(
             {
                 "n": len(out),

@@ -97,6 +97,8 @@ def sweep(
             result = compare(
                 gan, {one.label: ready}, metrics, n, seed=seed, width=width, progress=progress
             )[one.label]
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"measured: {len(swept.points)} settings") from None
         except (InputError, BudgetError, NonFiniteError) as error:
             told = {row["reason"] for row in swept.skipped}
             swept.skipped.append({**names, "reason": str(error)})
@@ -104,8 +106,6 @@ def sweep(
             level = logging.INFO if str(error) in told else logging.WARNING
             logger.log(level, "sweep: %s is skipped: %s", one.label, error)
         else:
-            if result.samples.manifest["interrupted"]:
-                raise KeyboardInterrupt(f"measured: {len(swept.points)} settings")
             law, settings = result.samples.manifest["law"], result.row["sampler"]
             row = {**names, **result.row, "sampler": one.name, "settings": settings, "law": law}
             row["fitted"] = any(law in spent for law in laws)

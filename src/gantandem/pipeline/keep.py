@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gantandem.comparing import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.pipeline.workspace import Workspace
@@ -43,7 +44,15 @@ def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
     )
 
 
-def write_pairs(work: Workspace, samples: Samples) -> None:
+def keep_result(work: Workspace, metrics: dict[str, Any], name: str, result: Compared) -> None:
+    """Add a sampler's row to ``metrics.json``, and its samples beside it."""
+    metrics["samplers"][name] = result.row
+    result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
+    _write_pairs(work, result.samples)
+    write_json(work.run / files.METRICS_FILE, metrics)
+
+
+def _write_pairs(work: Workspace, samples: Samples) -> None:
     """Keep some refined images beside what the plain generator makes of the same latents."""
     moved = bool((samples.steps > 0).any())
     if len(work.task.x_shape) != 3 or not moved:

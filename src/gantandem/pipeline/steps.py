@@ -22,10 +22,10 @@ from gantandem.latent import make_latent
 from gantandem.nets import build
 from gantandem.pipeline.keep import (
     PICTURES,
+    keep_result,
     write_arrays,
     write_json,
     write_landscape,
-    write_pairs,
 )
 from gantandem.pipeline.workspace import Workspace, proposal_of, task_of
 from gantandem.progress import track
@@ -172,19 +172,15 @@ def compare_run(
     """
     built = {name: work.sampler(name) for name in samplers}
     seed = work.recipe.seed if seed is None else seed
-    metrics = _metrics_head(work, n, seed, setup or {})
-    shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
-    write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
+    metrics = begin_metrics(work, n, seed, setup or {})
     for name, sampler in built.items():
         logger.info("sampling %s", name)
-        result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
-        if result.samples.manifest["interrupted"]:
+        try:
+            result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+        except KeyboardInterrupt:
             done = ", ".join(metrics["samplers"]) or "nothing"
-            raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}")
-        metrics["samplers"][name] = result.row
-        result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
-        write_pairs(work, result.samples)
-        write_json(work.run / files.METRICS_FILE, metrics)
+            raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}") from None
+        keep_result(work, metrics, name, result)
     return metrics
 
 
@@ -249,10 +245,17 @@ def new_run(
     return Workspace(out)
 
 
-def _metrics_head(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:
+def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ``metrics.json`` holds before its first sampler; real data are kept beside it.
+
+    Raises:
+        InputError: If ``n`` is not positive.
+    """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
     logger.info("measuring real data against real data")
+    shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
+    write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
     return {
         "schema": 1,
         "version": __version__,
