@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import signal
 import tarfile
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyarrow import parquet
 
 from gantandem import Samples
+from gantandem.config import load_recipe
 from gantandem.errors import ConfigError, InputError, OutputError
-from gantandem.writers import SHARD, make_writer
+from gantandem.pipeline import pretrained_run, sample_run
+from gantandem.writers import SHARD, Writer, make_writer
 
 
 def samples(start: int, stop: int, shape: tuple[int, ...] = (2,)) -> Samples:
@@ -130,3 +134,29 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, kind):
         writer.add(writer_of_rows)
         writer.close()
     assert writer.kept == 0
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_ctrl_c_waits_until_a_file_is_whole(tmp_path, monkeypatch, kind):
+    whole, calls = Writer._write_counted, []
+
+    def stopped(self, samples):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        whole(self, samples)
+
+    monkeypatch.setattr(Writer, "_write_counted", stopped)
+    before = signal.getsignal(signal.SIGINT)
+    work = pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt) as stop:
+        sample_run(work, "direct", 60_000, tmp_path / "s", kind=kind)
+    assert signal.getsignal(signal.SIGINT) is before
+    if kind == "npz":
+        files = sorted((tmp_path / "s").glob("*.npz"))
+        ids = np.concatenate([Samples.load(file).ids for file in files])
+    else:
+        ids = parquet.read_table(tmp_path / "s" / "samples.parquet")["id"].to_numpy()
+    assert ids.tolist() == list(range(len(ids))) and 2 * SHARD <= len(ids) < 60_000
+    assert f"the first {len(ids):,} of 60,000" in str(stop.value)
+    assert json.loads((tmp_path / "s/manifest.json").read_text())["returned"] == len(ids)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +54,28 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         OutputError: If the file cannot be written.
     """
     write_atomic(path, lambda file: file.write(content))
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a block, which it then ends as it would have before.
+
+    Only the main thread may say so, and where Ctrl-C is Python's to handle; else nothing changes.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    pending = False
+
+    def note(*_: object) -> None:
+        nonlocal pending
+        pending = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pending:
+            signal.raise_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
 from gantandem.errors import GANtandemError, InputError, OutputError
+from gantandem.files import uninterrupted
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build
@@ -209,9 +210,11 @@ def sample_run(
     manifest: dict[str, Any] = {}
     try:
         for block in blocks:
-            manifest = block.manifest
-            writer.add(block)
-        writer.close()
+            with uninterrupted():  # or what a file was about to hold would be missing
+                manifest = block.manifest
+                writer.add(block)
+        with uninterrupted():
+            writer.close()
     except KeyboardInterrupt:
         writer.close()
         raise KeyboardInterrupt(_kept(writer.kept, n, writer.folder)) from None
