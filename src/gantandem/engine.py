@@ -83,6 +83,8 @@ class Run:
         self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._waiting)
         self._chain: Chain = self._empty_chain(self.window)
         self._held: dict[str, Tensor] = {}
+        # Emitted and not yet yielded: Ctrl-C may come between.
+        self._unseen: Samples | None = None
         # Attempts of the id in each slot: begun, and judged.
         self._begun = torch.zeros(self.window, dtype=torch.int64, device=gan.device)
         self._judged = torch.zeros_like(self._begun)
@@ -139,12 +141,12 @@ class Run:
         """Samples in id order, at least a width of them at a time until the last."""
         while self.base < self.stop:
             with self.gan.frozen():
-                block = None
-                while block is None:
-                    block = self._turn()
+                while self._unseen is None:
+                    self._turn()
+            block, self._unseen = self._unseen, None
             yield block
 
-    def _turn(self) -> Samples | None:
+    def _turn(self) -> None:
         pool = self._pool
         if pool.idle == self.width:
             pool.fill(force=True)
@@ -154,14 +156,14 @@ class Run:
             self._buffered += finished.size
         starved = pool.idle >= self.width // 4
         if self._buffered < self._chunk and not starved:
-            return None
+            return
         if self._buffered >= (self._chunk // 8 if pool.idle < self.width else 1):
             self._settle()
         elif self._dry:
-            return None
+            return
         if starved:
             pool.fill(force=True)
-        return self._emit()
+        self._emit()
 
     def _settle(self) -> None:
         """Score up to a chunk of finished proposals, padded to its size, and judge them."""
@@ -313,16 +315,29 @@ class Run:
             manifest={},
             condition=self.gan.conditions(order[:ready]),
         )
-        for table, value in zip(self._chain, self._empty_chain(ready), strict=True):
+        self._unseen = block
+        self._release(block)
+        return block
+
+    def _release(self, block: Samples) -> None:
+        """Empty the slots of what was emitted; done twice it changes nothing."""
+        slots = block.ids % self.window
+        for table, value in zip(self._chain, self._empty_chain(len(block)), strict=True):
             table[slots] = value
         self._begun[slots] = self._judged[slots] = 0
-        self.base += ready
+        self.base = int(block.ids[-1]) + 1
         self._dry = False
-        return block
 
     def rescue(self) -> Samples | None:
         """The contiguous prefix that is finished but was not yielded yet."""
-        return self._emit(everything=True) if self._held else None
+        parts = [self._unseen] if self._unseen is not None else []
+        for block in parts:
+            self._release(block)
+        if self._held:
+            last = self._emit(everything=True)
+            parts += [] if last is None else [last]
+        self._unseen = None
+        return Samples.join(parts, {}) if parts else None
 
     def _empty_chain(self, rows: int) -> Chain:
         device = self._device

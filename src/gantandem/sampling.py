@@ -116,20 +116,24 @@ def sample_iter(
         Blocks of at least a width of samples (the last may be shorter).
     """
     run, manifest = _begin(gan, sampler, n, seed, width, start, strict)
-    begin, count = time.perf_counter(), 0
+    begin, count, unseen = time.perf_counter(), 0, None
     with track(n, run.name.lower(), progress) as update:
         try:
             for block in run.blocks():
-                count += len(block)
+                unseen = block
+                totals = _totals(manifest, run, count + len(block), begin)
+                block = dataclasses.replace(block, manifest=totals)  # noqa: PLW2901
                 update(len(block))
-                yield dataclasses.replace(block, manifest=_totals(manifest, run, count, begin))
+                # Nothing is called from here to the yield: Ctrl-C comes before both or after.
+                count, unseen = totals["returned"], None
+                yield block
         except KeyboardInterrupt:
-            block = run.rescue()
-            count += 0 if block is None else len(block)
+            rest = [part for part in (unseen, run.rescue()) if part is not None]
+            count += sum(map(len, rest))
             logger.warning("interrupted: the first %d of %d samples are kept", count, n)
-            if block is not None:
-                totals = _totals(manifest, run, count, begin)
-                yield dataclasses.replace(block, manifest={**totals, "interrupted": True})
+            if rest:
+                totals = {**_totals(manifest, run, count, begin), "interrupted": True}
+                yield Samples.join(rest, totals)
             raise
     run.check_budget(n)
 
