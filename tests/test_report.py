@@ -181,6 +181,21 @@ def test_events_are_counted_and_an_undiagnosed_discriminator_is_named(images, tm
     assert "refine made samples worse than the plain generator: Fréchet distance 126" in text
 
 
+def test_plain_samples_chosen_badly_are_not_laid_to_refinement(images, tmp_path):
+    def change(metrics):
+        worse = {**metrics["samplers"]["direct"]["metrics"], "frechet_distance": 1e4}
+        chosen = {"name": "obrs", "proposal": {"name": "direct"}}
+        metrics["samplers"]["obrs"] = {
+            **metrics["samplers"]["direct"],
+            "metrics": worse,
+            "sampler": chosen,
+        }
+
+    text = warnings_after(images, tmp_path / "run", change)
+    (said,) = [line for line in text.splitlines() if line.startswith("obrs made samples worse")]
+    assert "Its ratio picks the wrong ones" in said and "step size" not in said
+
+
 def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):
     shutil.copytree(planar, tmp_path / "run")
     path = tmp_path / "run/evidence/diagnosis.json"

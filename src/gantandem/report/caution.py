@@ -37,18 +37,29 @@ def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
             if name == "direct" or ours is None or base is None:
                 continue
             if ours < 0.9 * base if better == "high" else ours > 1.1 * base:
-                cause = (
-                    "The shaped guide leads astray here: try a smaller step size, another layer "
-                    "or more updates."
-                    if evidence.shaping
-                    else "A discriminator that was not shaped often leads astray: shape it, or take"
-                    " a smaller step size."
-                )
                 yield (
                     f"{name} made samples worse than the plain generator: {_LABEL[key]} "
-                    f"{show(base)} became {show(ours)}. {cause}"
+                    f"{show(base)} became {show(ours)}. {_cause(row, evidence)}"
                 )
                 break
+
+
+def _cause(row: dict[str, Any], evidence: Evidence) -> str:
+    sampler = row.get("sampler", {})
+    if sampler.get("proposal", {}).get("name") == "direct":
+        return (
+            "Its ratio picks the wrong ones of the plain samples: diagnose it, and fit a ratio of "
+            "images on features instead of pixels."
+        )
+    if evidence.shaping:
+        return (
+            "The shaped guide leads astray here: try a smaller step size, another layer or more "
+            "updates."
+        )
+    return (
+        "A discriminator that was not shaped often leads astray: shape it, or take a smaller step "
+        "size."
+    )
 
 
 def _collapse(evidence: Evidence) -> Iterator[str]:
