@@ -173,12 +173,16 @@ def _arrows(axes: Axes, axis_x: Array, axis_y: Array, logit: Array) -> None:
     )
 
 
+LEGEND_COLUMNS = 6
+
+
 def modes_figure(shares: dict[str, list[float]], real: list[float] | None) -> Figure:
     """Share of the samples in each mode or class, a group of bars for each."""
     count = len(next(iter(shares.values())))
     fig = figure(9.6, 3.0)
-    axes = fig.add_axes((0.06, 0.14, 0.93, 0.74))
     groups = {**({"data": real} if real is not None else {}), **shares}
+    lines = -(-len(groups) // LEGEND_COLUMNS)
+    axes = fig.add_axes((0.06, 0.14, 0.93, 0.82 - 0.08 * lines))
     width = 0.84 / len(groups)
     for place, (name, share) in enumerate(groups.items()):
         at = np.arange(count) + (place - (len(groups) - 1) / 2) * width
@@ -188,6 +192,7 @@ def modes_figure(shares: dict[str, list[float]], real: list[float] | None) -> Fi
     axes.set_xticks(range(count))
     axes.set_ylabel("share of samples")
     tidy(axes)
-    legend(axes, ncols=len(groups), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    columns = min(len(groups), LEGEND_COLUMNS)
+    legend(axes, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     axes.margins(x=0.01)
     return fig
