@@ -28,6 +28,7 @@ from gantandem import (
     prepare,
     sample,
 )
+from gantandem.errors import InputError
 
 N, WIDTH, SEED = 40, 16, 3
 
@@ -118,7 +119,7 @@ def slow_refine(mover: Refine, gan: GAN, key: Key, sample_id: int, attempt: int 
             unbiased = second / (1 - beta2**t)
             move = first / (1 - beta1**t) / (unbiased.sqrt() + 1e-8)
         if mover.update == "scaled-adam":
-            loss = mover.reference - logit
+            loss = mover.reference - 1 / (1 + math.exp(-logit))
             smoothed = loss if smoothed is None else 0.5 * smoothed + 0.5 * loss
             move = move * max(0.0, smoothed + 0.5) ** 2
         h = h - mover.step_size * move
@@ -244,7 +245,37 @@ def test_settings_left_to_be_resolved():
     threshold = resolved(stop="threshold").threshold
     assert threshold == pytest.approx(float(logits.median()), abs=0.01)
     reference = resolved(update="scaled-adam").reference
-    assert reference == pytest.approx(float(logits.mean()), abs=0.01)
+    assert reference == pytest.approx(float(logits.sigmoid().mean()), abs=0.001)
+
+
+def test_the_scale_of_the_authors_adam_is_that_of_probabilities():
+    """A move is at most 2.25 times Adam's, however sure the guide is that a sample is generated.
+
+    With logits the factor would grow without end: at a logit of -20 it would be over 400.
+    """
+    sure = nn.Linear(3, 1).double()
+    with torch.no_grad():
+        sure.bias.fill_(-20.0)
+    gan = GAN_.with_guide(sure)
+    mover = Refine(steps=1, stop="last", step_size=0.1, update="scaled-adam", reference=1.0)
+    moved = {
+        update: (sample(gan, one, 64).x - sample(gan, replace(one, unrefined=1.0), 64).x).abs()
+        for update, one in (("adam", replace(mover, update="adam")), ("scaled-adam", mover))
+    }
+    factor = moved["scaled-adam"] / moved["adam"]
+    assert torch.allclose(factor, torch.full_like(factor, 2.25), rtol=1e-3)
+
+
+def test_the_authors_adam_needs_a_probability():
+    mover = Refine(update="scaled-adam")
+    critic = GAN_.with_guide(GAN_.guide.network, "critic")
+    with pytest.raises(InputError, match="the guide is a critic"):
+        prepare(critic.observe(torch.randn(50, 3).double()), mover)
+    old = GAN_.replace(real_logits={"mean": 0.2, "median": 0.1})  # of a run kept before
+    with pytest.raises(InputError, match="mean probability of real data.*observe"):
+        prepare(old, mover)
+    with pytest.raises(InputError, match="reference: got 2.3, allowed is a share from 0 to 1"):
+        replace(mover, reference=2.3)
 
 
 # -- acceptance ---------------------------------------------------------------------------------

@@ -350,7 +350,8 @@ class GAN:
             with self.frozen():
                 parts = Rows(real, condition).split(batch)
                 scores = torch.cat([self.guide(*part.to(self.device)) for part in parts])
-            logits = {"mean": float(scores.mean()), "median": float(scores.median())}
+            prob = float(scores.double().sigmoid().mean())  # of a critic it means nothing
+            logits = {"mean": float(scores.mean()), "median": float(scores.median()), "prob": prob}
         return self.replace(spread=float(f"{spread:.3g}"), real_logits=logits)
 
     def with_condition(self, condition: Condition) -> GAN:

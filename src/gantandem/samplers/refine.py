@@ -72,10 +72,12 @@ class Refine:
         threshold: eta; None takes the median of the guide's logit on real data.
         update: ``"sgd"``, ``"momentum"`` (.9), ``"adam"`` (as defined by Kingma and Ba) or
             ``"scaled-adam"``, the authors': betas .9 and .5, each step scaled by
-            max(0, loss + .5)^2, loss = mean logit of real - logit of x, smoothed by .5. Their code
-            never advances Adam's counter, which makes moves about 7 times longer; this one does.
+            max(0, loss + .5)^2, at most 2.25, with loss = mean D(real) - D(x), smoothed by .5, and
+            D the probability sigmoid(logit). Their code never advances Adam's counter, which
+            makes moves about 7 times longer; this one does. A critic has no probability.
         betas: Adam's betas; None takes (.9, .999), or (.9, .5) with ``"scaled-adam"``.
-        reference: The mean logit of real data for ``"scaled-adam"``; None takes it from the GAN.
+        reference: The mean probability of real data, from 0 to 1, for ``"scaled-adam"``; None
+            takes it from the GAN.
         clamp: Range to clamp to when refining pixels, for example (-1, 1).
         defensive: Share of proposals that start from a widened point: the activation plus
             Gaussian noise whose standard deviation is uniform in [0, ``defensive_scale``] spreads.
@@ -116,7 +118,7 @@ class Refine:
         check_choice("refine update", self.update, get_args(Update))
         if self.step_size != "auto":
             check_positive("refine step_size (or 'auto')", self.step_size)
-        for name in ("defensive", "unrefined", "stop_probability"):
+        for name in ("defensive", "unrefined", "stop_probability", "reference"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
                 raise InputError(f"refine {name}: got {share}, allowed is a share from 0 to 1")
@@ -130,7 +132,12 @@ class Refine:
 
     def prepare(self, gan: GAN, key: Key) -> Refine:
         """Resolve step size, threshold, reference and spread on pilot samples."""
-        gan.need_guide("refine")
+        guide = gan.need_guide("refine")
+        if self.update == "scaled-adam" and guide.output == "critic":
+            raise InputError(
+                "refine update: got 'scaled-adam', which weighs by the probability of real, and "
+                "the guide is a critic; allowed are 'sgd', 'momentum' and 'adam'"
+            )
         changes: dict[str, float] = {}
         if self.spread is None and (self.step_size == "auto" or self.defensive):
             changes["spread"] = _round(self._measure_spread(gan, key))
@@ -139,16 +146,17 @@ class Refine:
             changes["step_size"] = _round(AUTO_STEP * spread)
         for name, statistic, needed in (
             ("threshold", "median", self.stop == "threshold"),
-            ("reference", "mean", self.update == "scaled-adam"),
+            ("reference", "prob", self.update == "scaled-adam"),
         ):
             if needed and getattr(self, name) is None:
-                if gan.real_logits is None:
+                if statistic not in (gan.real_logits or {}):
+                    what = "median logit" if statistic == "median" else "mean probability"
                     raise InputError(
-                        f"refine {name}: None takes the {statistic} logit of real data, and this "
-                        f"GAN has seen none: call gan = gan.observe(real), or pass {name}=..."
+                        f"refine {name}: None takes the guide's {what} of real data, which this "
+                        f"GAN has not noted: call gan = gan.observe(real), or pass {name}=..."
                     )
-                changes[name] = gan.real_logits[statistic]
-        if gan.guide is not None and not gan.shaped:
+                changes[name] = gan.real_logits[statistic]  # pyright: ignore
+        if not gan.shaped:
             gan._say(
                 "unshaped",
                 "refining with a discriminator that was not shaped: it often makes samples worse. "
@@ -262,7 +270,7 @@ class Refine:
         square = s.square.lerp_(slope.square(), adam_weight(beta2, s.step, self.steps, slope))
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
-            now = (self.reference - logit).to(loss.dtype)
+            now = self.reference - torch.sigmoid(logit.to(loss.dtype))
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
             mean = mean * _rows((loss + 0.5).clamp(min=0).square(), mean).to(mean.dtype)
         return torch.addcdiv(h, mean, square.sqrt().add_(1e-8), value=eta), loss
