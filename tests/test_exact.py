@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 from gantandem import DRS, OBRS, Direct, Key, Metropolis, Rejection, sample
+from gantandem.errors import NonFiniteError
 from gantandem.samplers import Chain, Proposal
 from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete, gaussian, skewed
 
@@ -80,25 +81,79 @@ def test_a_ratio_that_looks_unbounded_is_said(caplog):
     assert "unbounded" in caplog.text
 
 
-@pytest.mark.parametrize("budget", [1.3, 2.0, 4.0])
+@pytest.mark.parametrize("budget", [1.3, 1.7, 2.0, 4.0, 1e6])
 def test_obrs_law_and_acceptance(budget):
-    """The law of q min(c r, 1), and one acceptance in K; exact only when K is at least max r."""
+    """The law of q min(c r, 1) for at most K proposals; exact when K is at least max r."""
     target = discrete()
     out = sample(target.gan, OBRS(expected=budget, pilot=100_000), N)
     r = DATA / PROPOSAL
-    low, high = 0.0, 1e3
+    low, high = 1 / target.max_ratio, 1e3
     for _ in range(200):
         c = (low + high) / 2
         low, high = (c, high) if (PROPOSAL * np.minimum(c * r, 1)).sum() < 1 / budget else (low, c)
-    law = PROPOSAL * np.minimum(c * r, 1) * budget
-    assert law.sum() == pytest.approx(1)
+    law = PROPOSAL * np.minimum(c * r, 1)
+    spent = 1 / law.sum()
+    law *= spent
+    assert spent == pytest.approx(min(budget, target.max_ratio))
     assert out.manifest["sampler"]["log_scale"] == pytest.approx(np.log(c), abs=0.03)
     assert chi_square(out.x, law) > RARE
     if budget >= target.max_ratio:
         assert np.allclose(law, DATA)
     else:
         assert chi_square(out.x, DATA) < 1e-6
-    assert N / out.manifest["proposals"] == pytest.approx(1 / budget, rel=0.03)
+    assert out.manifest["proposals"] / N == pytest.approx(spent, rel=0.03)
+
+
+def _solved(log_ratio, expected):
+    return OBRS(expected=expected).prepare(lambda n: log_ratio).log_scale
+
+
+@pytest.mark.parametrize("offset", [-1e6, -2_000.0, -60.0, 0.0, 700.0, 2_000.0, 1e6])
+@pytest.mark.parametrize("expected", [1.0, 1.5, 8.0, 1e9])
+def test_obrs_finds_its_constant_at_any_scale_of_the_ratios(offset, expected):
+    log_ratio = torch.linspace(-3, 2, 500, dtype=torch.float64)
+    scale = _solved(log_ratio, expected)
+    assert _solved(log_ratio + offset, expected) == pytest.approx(scale - offset, abs=1e-8)
+    mean = float((log_ratio + scale).clamp(max=0).exp().mean())
+    most = float((log_ratio - 2).exp().mean())
+    assert mean == pytest.approx(max(1 / expected, most), rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", [5.0, 800.0, 5_000.0])
+def test_obrs_accepts_one_in_k_of_ratios_of_any_spread(spread):
+    log_ratio = torch.linspace(-spread, spread, 1_000, dtype=torch.float64)
+    scale = _solved(log_ratio, 4.0)
+    assert float((log_ratio + scale).clamp(max=0).exp().mean()) == pytest.approx(0.25, rel=1e-9)
+
+
+def test_obrs_takes_ratios_of_zero_for_what_they_are(caplog):
+    log_ratio = torch.zeros(100, dtype=torch.float64)
+    log_ratio[:40] = -torch.inf
+    assert _solved(log_ratio, 5.0) == _solved(log_ratio, 1.1) == 0.0
+    log_ratio[40:70] = -1.0  # 30 of 1 and 30 of 1/e: one in two wants c r = 2/3 of the latter
+    assert _solved(log_ratio, 2.0) == pytest.approx(1 + np.log(2 / 3))
+    assert _solved(log_ratio, 1.2) == pytest.approx(1.0)  # all that can be accepted
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(-torch.inf, "is 0"), (torch.nan, "NaN"), (torch.inf, "NaN or")]
+)
+@pytest.mark.parametrize("count", [1, 100])
+def test_obrs_refuses_a_pilot_without_a_constant(value, said, count):
+    if value == -torch.inf:
+        count = 100
+    log_ratio = torch.zeros(100, dtype=torch.float64)
+    log_ratio[:count] = value
+    with pytest.raises(NonFiniteError, match=said):
+        _solved(log_ratio, 2.0)
+
+
+@pytest.mark.parametrize(("spread", "heavy"), [(0.0, 0), (1.0, 0), (1.5, 0), (2.5, 1), (6.0, 1)])
+def test_obrs_says_that_its_tail_is_heavy(spread, heavy, caplog):
+    """A log-normal ratio has the effective share exp(-spread^2)."""
+    log_ratio = spread * torch.randn(10_000, generator=torch.Generator().manual_seed(0)).double()
+    _solved(log_ratio - 300, 4.0)
+    assert caplog.text.count("tail of the ratios is heavy") == heavy
 
 
 @pytest.mark.parametrize("percentile", [None, 60.0, 95.0])

@@ -61,6 +61,8 @@ def test_unknown_names_and_settings(config, words):
         (lambda: DRS(percentile=101), "0 to 100"),
         (lambda: DRS(eps=0), "eps"),
         (lambda: OBRS(expected=0.5), "1 or more"),
+        (lambda: OBRS(expected=float("inf")), "1 or more"),
+        (lambda: OBRS(expected=float("nan")), "1 or more"),
         (lambda: OBRS(max_attempts=0), "max_attempts"),
         (lambda: collaborative(), "was not shaped"),
         (lambda: collaborative(proposal=Direct(), accept="drs"), "'obrs', 'metropolis'"),

@@ -158,12 +158,12 @@ def fit_latent_reweight(
 ) -> GAN:
     """Fit w(z) to the ratio of p_G, for the sampler ``latent_reweight``.
 
-    The target is w*(z) = m min(c r(G(z)), 1), m = ``cap``, with c solved on the pool for a mean of
-    1: the weights with the paper's two constraints (mean 1, at most m) that are nearest p_data.
-    They are accepted with w*/m = min(c r, 1), which a network sigmoid(f(z)) learns by its
-    cross-entropy; r is a function of z, so the minimiser is that probability itself. A tenth of
-    the pool is held out; the weights of the lowest held-out loss are kept. A sample then costs
-    one pass and about m evaluations of a small network.
+    The target is w*(z) = m min(c r(G(z)), 1), m the least of ``cap`` and max r, with c solved on
+    the pool for a mean of 1: the weights with the paper's two constraints (mean 1, at most m) that
+    are nearest p_data. They are accepted with w*/m = min(c r, 1), which a network sigmoid(f(z))
+    learns by its cross-entropy; r is a function of z, so the minimiser is that probability itself.
+    A tenth of the pool is held out; the weights of the lowest held-out loss are kept. A sample
+    then costs one pass and about m evaluations of a small network.
 
     Departs from the paper, which trains w against a Wasserstein critic in turns and holds both
     constraints by penalties: the calibrated ratio of p_G is at hand here, so a regression does.
@@ -172,7 +172,8 @@ def fit_latent_reweight(
 
     Args:
         gan: Networks, latent and the ratio of p_G.
-        cap: m, the largest weight (3 in the paper): one candidate in m is accepted.
+        cap: m, the largest weight (3 in the paper): one candidate in m is accepted, or more where
+            the ratio itself stays below m.
         hidden: Units of each hidden layer of f.
         layers: Linear layers of f, at least 2.
         pool: Samples of p_G to fit on.

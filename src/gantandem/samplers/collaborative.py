@@ -28,7 +28,7 @@ def collaborative(
         gan: A GAN whose ``proposal`` was set by ``shape``.
         proposal: The mover, if not the GAN's.
         accept: ``"obrs"`` or ``"metropolis"``.
-        expected: K of OBRS.
+        expected: K of OBRS, the most expected proposals a sample.
         proposals: Chain length of Metropolis.
 
     Raises:

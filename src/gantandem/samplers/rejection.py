@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantandem.errors import InputError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
 from gantandem.samplers.direct import Direct
 
 logger = logging.getLogger(__name__)
+
+HEAVY_TAIL = 0.02
+"""Below this effective share of its pilot, OBRS says that the tail of the ratios is heavy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,21 +148,25 @@ class DRS:
 
 @dataclass(frozen=True, kw_only=True)
 class OBRS:
-    """Optimal budgeted rejection: accept with min(c r, 1), c such that one in K is accepted.
+    """Optimal budgeted rejection: accept with min(c r, 1), for at most K proposals a sample.
 
-    Exact when K >= max r; otherwise the best f-divergence to p_data that K proposals a sample can
-    buy. Verine et al., Optimal Budgeted Rejection Sampling for Generative Models, AISTATS 2024.
+    On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap
+    as an exact rule can be. Elsewhere c is larger, such that one in K is accepted: the best
+    f-divergence to p_data that K proposals a sample can buy. Verine et al., Optimal Budgeted
+    Rejection Sampling for Generative Models, AISTATS 2024; they solve for one in K in any case,
+    and then pay for proposals that an exact rule does not need.
 
     Args:
         proposal: The mover that makes the proposals.
-        expected: K, expected proposals a sample (2 to 10 in the paper).
+        expected: K, the most expected proposals a sample (2 to 10 in the paper).
         log_scale: log c; None solves for it on the pilot.
         pilot: Pilot proposals.
         max_attempts: Most attempts of an id, None for 32 K; then its last proposal is returned as
             not accepted.
 
     Raises:
-        InputError: If ``expected`` is below 1, or ``pilot`` is not a positive integer.
+        InputError: If ``expected`` is not a finite number of 1 or more, or ``pilot`` is not a
+            positive integer.
     """
 
     name: ClassVar[str] = "obrs"
@@ -172,23 +179,30 @@ class OBRS:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if not self.expected >= 1:
-            raise InputError(f"obrs expected: got {self.expected}, allowed is 1 or more")
+        if not 1 <= self.expected < math.inf:
+            raise InputError(
+                f"obrs expected: got {self.expected}, allowed is 1 or more (and finite)"
+            )
         check_positive("obrs pilot", self.pilot, integer=True)
         if self.max_attempts is not None:
             check_positive("obrs max_attempts", self.max_attempts, integer=True)
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> OBRS:
-        """Solve mean(min(c r, 1)) = 1/K for log c on the pilot, by bisection."""
+        """Find log c on the pilot, and warn when the tail of its ratios is heavy."""
         if self.log_scale is not None:
             return self
-        log_ratio = pilot(self.pilot)
-        low, high = -float(log_ratio.max()) - 50, 50 - float(log_ratio.min().clamp(min=-700))
-        for _ in range(100):
-            middle = (low + high) / 2
-            mean = float((log_ratio + middle).clamp(max=0).exp().mean())
-            low, high = (middle, high) if mean < 1 / self.expected else (low, middle)
-        return replace(self, log_scale=(low + high) / 2)
+        log_ratio = _ratios(self.name, pilot(self.pilot))
+        share = effective_share(log_ratio)
+        if share < HEAVY_TAIL:
+            logger.warning(
+                "obrs: the tail of the ratios is heavy: the weights of %d pilot proposals are "
+                "worth %.2g%% as many equal ones (under %g%%), so what is accepted rests on a "
+                "few. Look at diagnose(); refit or calibrate the ratio, or refine the proposals",
+                len(log_ratio),
+                100 * share,
+                100 * HEAVY_TAIL,
+            )
+        return replace(self, log_scale=_budgeted_scale(log_ratio, self.expected))
 
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
         """Accept when log u < log c + log r."""
@@ -199,6 +213,49 @@ class OBRS:
     def budget(self) -> int:
         """Most attempts of an id."""
         return math.ceil(32 * self.expected) if self.max_attempts is None else self.max_attempts
+
+
+def effective_share(log_ratio: Tensor) -> float:
+    """(sum r)^2 / (n sum r^2): the share of equal weights that (n,) log ratios are worth."""
+    weight = (log_ratio - log_ratio.max()).exp()
+    return float(weight.sum() ** 2 / (len(weight) * (weight**2).sum()))
+
+
+def _budgeted_scale(log_ratio: Tensor, expected: float) -> float:
+    """The least log c >= -log max r with mean(min(c r, 1)) >= 1 / expected, by bisection.
+
+    Ratios are taken relative to their largest, so that their common scale costs no digits. Where
+    too many are 0, c accepts all others.
+    """
+    top = log_ratio.max()
+    below = log_ratio - top
+    low, high = 0.0, -float(below[below.isfinite()].min())
+    if float(below.exp().mean()) >= 1 / expected:
+        high = low
+    for _ in range(100):
+        middle = (low + high) / 2
+        mean = float((below + middle).clamp(max=0).exp().mean())
+        low, high = (middle, high) if mean < 1 / expected else (low, middle)
+    return high - float(top)
+
+
+def _ratios(name: str, log_ratio: Tensor) -> Tensor:
+    """Refuse pilot ratios from which no constant can be taken.
+
+    A log ratio of -inf (a ratio of 0) is one that is never accepted, and may occur.
+    """
+    if bool(log_ratio.isnan().any()) or bool((log_ratio == torch.inf).any()):
+        raise NonFiniteError(
+            f"{name}: the pilot has log ratios that are NaN or +inf; allowed are numbers and -inf "
+            "(a ratio of 0). Check the network that judges"
+        )
+    if not bool(log_ratio.isfinite().any()):
+        raise NonFiniteError(
+            f"{name}: every ratio of the pilot ({len(log_ratio)} proposals) is 0, so nothing can "
+            "be accepted. The discriminator gives every sample -inf: check its weights and the "
+            "range of its input, or fit_ratio()"
+        )
+    return log_ratio
 
 
 def _known(value: float | None) -> float:
