@@ -98,7 +98,7 @@ FITS: dict[str, Mutation] = {
         "test_fit_ratio_recovers_the_ratio_given_the_label",
     ),
     "conditions are split apart from their samples": Mutation(
-        edit(parts, "split_real", "_cut(cond, seed)", "_cut(cond, seed + 1)"),
+        edit(parts, "split_real", "take(cond, index)", "take(cond, index.flip(0))"),
         "test_conditional",
         "test_pairs_are_split_together",
     ),

@@ -173,7 +173,7 @@ def kept_distance(shaped: GAN, real: Real) -> float:
 def test_the_guide_kept_is_the_nearest_of_the_history(tie):
     """Or a later one that is at most ``tie`` farther, and no farther than the start."""
     real = cloud()
-    options = {"learning_rate": 0.1, "updates": 120, "check_every": 20, "tie": tie}
+    options = {"learning_rate": 0.15, "updates": 120, "check_every": 20, "tie": tie}
     shaped = shape(poor(), real, **{**TINY, **options})
     distances = [entry["distance"] for entry in shaped.history]
     kept = max(

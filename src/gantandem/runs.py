@@ -21,7 +21,7 @@ from gantandem.files import write_bytes
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
-from gantandem.nets.weights import read_tensors, write_tensors
+from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.reweighting import ReweightedLatent
 from gantandem.samplers.base import from_config, to_config
 from gantandem.score import Ratio, Score
@@ -29,6 +29,7 @@ from gantandem.score import Ratio, Score
 RUN_FILE = "run.yaml"
 CONDITION_FILE = "condition.safetensors"
 REWEIGHTING_FILE = "reweighting.safetensors"
+SEEN = "gantandem.seen."
 
 
 def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -> Path:
@@ -75,7 +76,9 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
             "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
         }
         path = folder / "ratios" / f"{law}.safetensors"
-        save_weights(ratio.score.network, path, {"gantandem": json.dumps(notes)})
+        seen = {SEEN + step: hashes for step, hashes in ratio.seen.items()}
+        tensors = {**ratio.score.network.state_dict(), **seen}
+        write_tensors(path, tensors, {"gantandem": json.dumps(notes)})
     _save_reweighting(gan, folder / REWEIGHTING_FILE)
     text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
     write_bytes(folder / RUN_FILE, text)
@@ -212,7 +215,9 @@ def read_run_file(folder: Path) -> dict[str, Any]:
 
 
 def _read_ratio(path: Path) -> Ratio:
-    _, metadata = read_tensors(path)
+    tensors, metadata = read_tensors(path)
+    steps = [name for name in tensors if name.startswith(SEEN)]
+    seen = {name.removeprefix(SEEN): tensors.pop(name) for name in steps}
     try:
         notes = json.loads(metadata["gantandem"])
         network = _build(notes["spec"])
@@ -226,8 +231,9 @@ def _read_ratio(path: Path) -> Ratio:
             diagnosis=Diagnosis(**diagnosis | {"bins": tuple(diagnosis["bins"])})
             if diagnosis
             else None,
+            seen=seen,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
-    load_weights(network, path)
+    assign(network, tensors, str(path))
     return ratio

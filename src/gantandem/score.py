@@ -106,6 +106,7 @@ class Ratio:
         origin: ``"shipped"`` (came with the generator) or ``"fitted"``.
         spec: How to rebuild the network, ``{"net": name, **arguments}``; empty if unknown.
         diagnosis: What ``diagnose`` established, if it ran.
+        seen: Hashes of the real samples that each step ("fit", "calibrate") fitted it on.
     """
 
     score: Score
@@ -114,6 +115,7 @@ class Ratio:
     origin: Literal["shipped", "fitted"] = "fitted"
     spec: dict[str, Any] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
+    seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def logit(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Uncalibrated log odds of real, (N,)."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
+from gantandem.discriminator.held_out import check_unseen, remember
 from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
@@ -224,6 +225,7 @@ def calibrate(
     if per_class:
         calibrator = _fit_per_class(fits[method], calibrator, scored)
     ratio = replace(gan.ratio(scored.mover, quiet=True), calibrator=calibrator, diagnosis=None)
+    ratio = remember(ratio, "calibrate", scored.held)
     new = gan.with_ratio(gan.law(scored.mover), ratio)
     new.setup_passes += scored.passes
     return new
@@ -260,7 +262,8 @@ class Scored(NamedTuple):
     """Scores of real samples and proposals.
 
     ``mover`` is prepared, ``label`` (N,) 1 for real and 0 for generated, ``score`` (N,) logits or
-    calibrated log ratios, ``cond`` (N, ...) conditions or None, ``passes`` what was spent.
+    calibrated log ratios, ``cond`` (N, ...) conditions or None, ``passes`` what was spent,
+    ``held`` the real samples.
     """
 
     mover: Mover
@@ -268,6 +271,7 @@ class Scored(NamedTuple):
     score: np.ndarray
     cond: Tensor | None
     passes: int
+    held: Tensor
 
 
 def score_law(
@@ -287,6 +291,7 @@ def score_law(
     ratio = gan.ratio(mover, quiet=True)
     asked = asked_alike(gan, held, part)
     drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
+    check_unseen(ratio, held.x, "calibrate" if part == "calibrate" else "diagnose", drawn.x)
     score = ratio.log_ratio if calibrated else ratio.logit
     with gan.frozen():
         scores = [
@@ -298,4 +303,4 @@ def score_law(
     if held.cond is not None and drawn.cond is not None:
         cond = torch.cat([held.cond.cpu(), drawn.cond.cpu()])
     spent = drawn.passes + len(label)
-    return Scored(mover, label, torch.cat(scores).cpu().numpy(), cond, spent)
+    return Scored(mover, label, torch.cat(scores).cpu().numpy(), cond, spent, held.x)

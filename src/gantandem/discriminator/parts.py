@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -14,28 +15,39 @@ from torch.nn import functional as F
 
 from gantandem.condition import check_condition
 from gantandem.data.real import PARTS, Real, RealData, Rows
+from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine import Run
 from gantandem.errors import DataError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 
+logger = logging.getLogger(__name__)
+
 MIN_REAL = 40
+PROBE = 256
 T = TypeVar("T", Tensor, Rows)
 
 
-def parts_for(gan: GAN, real: RealData, where: str, seed: int = 0) -> Real:
+def parts_for(gan: GAN, real: RealData, where: str) -> Real:
     """Split real samples, and check that they bring the conditions that this GAN needs.
 
     Raises:
         DataError: If there are too few samples, some are not finite, or a count is wrong.
         InputError: If conditions are missing, superfluous or of another kind.
     """
-    parts = split_real(real, seed)
+    parts = real if isinstance(real, Real) else split_real(real, apart=repeats(_probe(gan)))
     for part in PARTS:
         x, cond = parts.rows(part)
         check_condition(gan._example_conditions(), cond, len(x), where)
     return parts
+
+
+def _probe(gan: GAN) -> Tensor:
+    """A few samples of the generator, whatever is sampled later."""
+    ids = torch.arange(PROBE, device=gan.device)
+    with gan.frozen():
+        return gan.decode(gan.latent.draw(Key(0).fold("probe of data"), ids), gan.conditions(ids))
 
 
 def asked_alike(gan: GAN, part: Rows, purpose: str) -> GAN:
@@ -50,12 +62,16 @@ def asked_alike(gan: GAN, part: Rows, purpose: str) -> GAN:
     return gan.with_condition(part.cond[order].to(gan.device))
 
 
-def split_real(real: RealData, seed: int = 0) -> Real:
+def split_real(real: RealData, *, apart: bool = False) -> Real:
     """Split real samples once: 70% to fit, 10% each to select, calibrate and test.
 
     A ``Real`` is already split and comes back as it is; conditions are split as their samples.
-    The split depends on the data's number and the seed alone, so that every call sees the same
-    parts.
+    The content of each sample decides where it goes, so that every call sees the same parts.
+    Equal samples stay together.
+
+    Args:
+        real: Samples, samples with their conditions, or split data.
+        apart: Let equal samples land in different parts: for a discrete law.
 
     Raises:
         DataError: If there are too few samples, some are not finite, or there are not as many
@@ -63,30 +79,33 @@ def split_real(real: RealData, seed: int = 0) -> Real:
     """
     if isinstance(real, Real):
         return real
-    if isinstance(real, tuple):
-        x, cond = real
-        if len(x) != len(cond):
-            raise DataError(
-                f"real: {len(x)} samples came with {len(cond)} conditions; every sample needs one "
-                "condition, in the same order"
-            )
-        return replace(split_real(x, seed), conditions=_cut(cond, seed))
-    if real.dim() < 2 or len(real) < MIN_REAL:
+    x, cond = real if isinstance(real, tuple) else (real, None)
+    if cond is not None and len(x) != len(cond):
         raise DataError(
-            f"real: got shape {tuple(real.shape)}; at least {MIN_REAL} samples (N, *x_shape) are "
+            f"real: {len(x)} samples came with {len(cond)} conditions; every sample needs one "
+            "condition, in the same order"
+        )
+    if x.dim() < 2 or len(x) < MIN_REAL:
+        raise DataError(
+            f"real: got shape {tuple(x.shape)}; at least {MIN_REAL} samples (N, *x_shape) are "
             "needed to fit, select, calibrate and test on separate parts"
         )
-    if not bool(real.isfinite().all()):
+    if not bool(x.isfinite().all()):
         raise DataError("real: some values are NaN or infinite; remove those samples")
-    return _cut(real, seed)
-
-
-def _cut(values: Tensor, seed: int) -> Real:
-    order = torch.randperm(len(values), generator=Key(seed).fold("split real").generator())
-    tenth = len(values) // 10
-    cuts = (len(values) - 3 * tenth, tenth, tenth, tenth)
-    fit, select, held, test = (values[index] for index in order.split(cuts))
-    return Real(fit=fit, select=select, calibrate=held, test=test)
+    distinct = len(rows_hash(x).unique())
+    if distinct < MIN_REAL and not apart:
+        apart = True
+        logger.warning(
+            "real: %d samples are %d distinct ones, fewer than the %d that separate parts need; "
+            "each part holds samples that the others hold too, and no held-out number can be "
+            "trusted",
+            len(x),
+            distinct,
+            MIN_REAL,
+        )
+    places = split_places(x, apart=apart)
+    conditions = None if cond is None else Real(*(take(cond, index) for index in places))
+    return Real(*(take(x, index) for index in places), conditions=conditions)
 
 
 def batches(rows: T, size: int, generator: torch.Generator) -> Iterator[T]:

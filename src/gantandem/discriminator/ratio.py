@@ -16,6 +16,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantandem.condition import is_labels
 from gantandem.data.real import PARTS, Real, RealData, Rows
+from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.parts import (
     asked_alike,
     batches,
@@ -100,7 +101,7 @@ def fit_ratio(
     check_positive("fit_ratio batch", batch, integer=True)
     if not schedule:
         raise InputError("fit_ratio schedule: got none, allowed are (updates, learning rate) pairs")
-    parts = parts_for(gan, real, "fit_ratio real", seed)
+    parts = parts_for(gan, real, "fit_ratio real")
     if gan.spread is None:
         gan = gan.observe(*parts.rows("fit"))
     mover, _ = prepare(gan, _mover(gan, proposal))
@@ -124,6 +125,7 @@ def fit_ratio(
     else:
         fitted = _fit(own, parts, made, out_made, *options)
     ratio = Ratio(Score(fitted), origin="fitted", spec=dict(spec or {}))
+    ratio = remember(ratio, "fit", parts.fit, parts.select)
     new = gan.with_ratio(law, ratio)
     new.setup_passes += drawn.passes
     if as_guide:

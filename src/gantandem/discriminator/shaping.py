@@ -112,7 +112,7 @@ def shape(
     if recipe not in ("pool", "paper"):
         raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
     guide = gan.need_guide("shape")
-    parts = parts_for(gan, real, "shape real", seed)
+    parts = parts_for(gan, real, "shape real")
     gan = gan.observe(*parts.rows("fit")).replace(shaped=True)
     mover = refine or gan.proposal or Refine(defensive=defensive)
     if not isinstance(mover, Refine):
