@@ -21,11 +21,14 @@ from gantandem import (
     sample,
     shape,
 )
+from gantandem.data.real import Rows
 from gantandem.discriminator import shaping
 from gantandem.discriminator.parts import draw_all, split_real
+from gantandem.engine import Run
 from gantandem.errors import DataError, InputError, NonFiniteError
 from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.nets import MLPDiscriminator
+from gantandem.rng import Key
 from gantandem.score import Score, weights_hash
 from gantandem.testing import toy_gan
 from targets import Formula, data_of, gaussian, waves
@@ -206,6 +209,39 @@ def test_the_published_recipe():
     assert shaped.setup_passes >= 60 * 128 * (1 + 3 * 11)
 
 
+def test_the_published_update_is_sgd_on_the_sum_of_both_losses(monkeypatch):
+    real, rate = cloud(), 0.05
+    made = torch.randn(128, 2, generator=torch.Generator().manual_seed(3))
+    monkeypatch.setattr(shaping._Shaper, "fresh", lambda self: Rows(made))
+    monkeypatch.setattr(shaping, "batches", lambda *_: iter([Rows(real.fit[:128])]))
+    options = {**TINY, "recipe": "paper", "learning_rate": rate, "updates": 1, "check_every": 1}
+    shaped = shape(poor(), real, **options)
+    own = small(1)
+    loss = nn.functional.binary_cross_entropy_with_logits
+    on_real, on_made = own(real.fit[:128]), own(made)
+    sum_of = loss(on_real, torch.ones_like(on_real)) + loss(on_made, torch.zeros_like(on_made))
+    sum_of.backward()
+    for new, old in zip(shaped.guide.network.parameters(), own.parameters(), strict=True):
+        assert torch.allclose(new, old - rate * old.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("stop", ["random", "last", "best"])
+@pytest.mark.parametrize("width", [None, 64])
+def test_a_fresh_batch_is_that_of_a_run(stop, width):
+    """Every id once, refined to the step where its lane would stop in the pool."""
+    gan = poor().observe(cloud().fit)
+    mover = Refine(steps=10, step_size=0.2, stop=stop).prepare(gan, Key(0))
+    shaper = shaping._Shaper(gan, gan.guide.network, mover, cloud(), Key(5), width, 100, 100)
+    shaper.fresh()
+    spent, x = shaper.passes, shaper.fresh().x
+    run = Run(gan, mover, 100, shaper._fresh, start=100)
+    expected = torch.cat([block.x for block in run.blocks()])
+    order = torch.cdist(expected, x).argmin(1)
+    assert len(order.unique()) == 100
+    assert torch.allclose(x[order], expected, atol=1e-5)
+    assert shaper.passes - spent == run.passes
+
+
 def test_shaping_is_deterministic_whatever_the_global_state():
     def once():
         with torch.random.fork_rng():
@@ -284,3 +320,5 @@ def test_a_refinement_that_leaves_the_numbers_ends_in_one_message(monkeypatch):
     monkeypatch.setattr(shaping._Shaper, "check", lambda *_: {"distance": 1.0})
     with pytest.raises(NonFiniteError, match="gave 0 finite samples.*step_size"):
         shape(toy_gan(), torch.randn(400, 2), **options)
+    with pytest.raises(NonFiniteError, match="none of 32 refined samples is finite.*step_size"):
+        shape(toy_gan(), torch.randn(400, 2), recipe="paper", **options)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.pool import LanePool, Tickets, lanes
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import check_positive
+from gantandem.samplers.base import check_positive, tree_map
 from gantandem.samplers.refine import Refine
 from gantandem.score import Score
 
@@ -80,8 +80,9 @@ def shape(
         defensive: Share of widened starts in that default; 0 switches them off. They let
             acceptance bring back modes that the generator has lost.
         updates: Discriminator updates.
-        learning_rate: Of Adam (recipe "pool") or SGD (recipe "paper", which used 8e-3); "pool"
-            lowers it to a tenth over the last quarter.
+        learning_rate: Of Adam (recipe "pool"), which lowers it to a tenth over the last quarter,
+            or of SGD (recipe "paper", which used 8e-3) on the sum of the losses on real and on
+            refined samples, as the authors write it: "pool" takes their mean.
         batch: Real, and as many refined, samples of an update.
         width: Lanes of the pool.
         replay: How many of the last finished proposals negatives are drawn from.
@@ -93,7 +94,8 @@ def shape(
             such differences are noise of the comparison, and a later guide has learnt more.
             The unshaped guide must be beaten outright.
         recipe: ``"paper"`` refines a fresh batch for each update, as published, and keeps the
-            last guide.
+            last guide. Published too: ``refine=Refine(steps=50, step_size=0.1)``, which stops at
+            random while shaping, and samples that take ``stop="best"``.
         seed: Of the data order and the pool.
         progress: Show a progress bar.
 
@@ -153,6 +155,8 @@ def shape(
                     group["lr"] = rate
             made = shaper.fresh() if recipe == "paper" else shaper.pooled()
             loss = contrast(own, next(every).to(made.x.device), made)
+            if recipe == "paper":
+                loss = 2 * loss  # the sum of what contrast takes the mean of
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -192,6 +196,7 @@ class _Shaper:
         self._buffer: Rows | None = None
         self._filled = self._at = 0
         self._pick = key.fold("negatives").generator()
+        self._fresh = key.fold("fresh")
         self._pool = LanePool(
             self.gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
         )
@@ -238,12 +243,36 @@ class _Shaper:
         self._filled = min(self._filled + count, self.replay)
 
     def fresh(self) -> Rows:
-        """A fresh batch, refined to its end: what the published loop does."""
-        purpose = f"fresh {self.key.seed} {self.drawn}"
-        self.drawn += 1
-        drawn = draw_all(self.gan, self.mover, self.batch, purpose, width=self.width)
-        self.passes += drawn.passes
-        return drawn.rows
+        """A fresh batch, every sample refined to its own end: what the published loop does.
+
+        No lane is filled anew, so there is no pool: those that are done are left out.
+        """
+        start, self.drawn = self.drawn, self.drawn + self.batch
+        done: list[tuple[Tensor, Tensor]] = []
+        with self.gan.frozen():
+            for ids in torch.arange(start, self.drawn, device=self.gan.device).split(self.width):
+                done += self._refined(ids)
+        x, ids = (torch.cat(column) for column in zip(*done, strict=True))
+        sound = x.flatten(1).isfinite().all(1)
+        if not bool(sound.any()):
+            raise NonFiniteError(
+                f"shape: none of {self.batch:,} refined samples is finite. Take a smaller "
+                "step_size, or clamp"
+            )
+        return Rows(x[sound], self.gan.conditions(ids[sound]))
+
+    def _refined(self, ids: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Samples, and whose they are, as they are done."""
+        cost = self.mover.cost()
+        state: Any = self.mover.init(self.gan, self._fresh, ids, torch.zeros_like(ids))
+        self.passes += cost.start * len(ids)
+        while len(ids):
+            state, moved = self.mover.step(self.gan, self._fresh, state)
+            self.passes += cost.step * len(ids)
+            yield moved.x[moved.done], ids[moved.done]
+            going = (~moved.done).nonzero().squeeze(1)
+            ids = ids[going]
+            state = tree_map(lambda value, going=going: value[going], state)
 
     def check(self, distance: Distance, count: int, step: int) -> dict[str, Any]:
         """Compare samples refined by the guide as it stands with held-out real data."""
