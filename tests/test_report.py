@@ -221,6 +221,7 @@ def test_the_best_is_judged_by_the_way_each_metric_goes():
     assert winner("kl", a=0.00001, b=0.00002, c=0.1) == {"a", "b"}  # shown alike
     assert winner("kl", a=0.1, b=0.1) == set()
     assert winner("kl", a=None, b=0.2, c=0.3) == {"b"}
+    assert winner("c2st", a=0.44, b=0.53, c=0.6) == {"b"}
     assert winner("mean_distance", a=0.1, b=0.2) == set()
 
 

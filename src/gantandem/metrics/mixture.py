@@ -10,6 +10,8 @@ from torch import Tensor
 from gantandem.data.mixtures import Mixture
 from gantandem.errors import InputError
 from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.two_sample import ENOUGH as TESTABLE
+from gantandem.metrics.two_sample import c2st
 
 GOOD = 4.0
 """A sample is good within this many standard deviations of the nearest mode."""
@@ -18,6 +20,8 @@ HIT = 1e-3
 ENOUGH = 100
 """A mode needs this many good samples before the spread within it is measured."""
 PAIRS = 20
+TESTS = 2
+"""Pairs of the floor that trees try to tell apart: each takes a second for 10,000 points."""
 
 
 def mixture_metrics(x: Tensor, mixture: Mixture, seed: int = 0) -> dict[str, float | list[float]]:
@@ -25,24 +29,36 @@ def mixture_metrics(x: Tensor, mixture: Mixture, seed: int = 0) -> dict[str, flo
 
     ``good``, ``kl``, ``js``, ``modes``, ``within_mode_std`` (mean over the modes with enough
     samples), ``within_mode_std_main`` (a list: the two modes of largest true weight),
-    ``sliced_w1`` (over 50 fixed directions, against a fresh draw of N real points by ``seed``) and
-    ``mean_distance`` (to the nearest centre); the functions below define the others. A mode is hit
-    by 0.1% of all samples. NaN where a metric is undefined, for example ``kl`` without any good
+    ``sliced_w1`` (over 50 fixed directions), ``c2st`` (both against one fresh draw of N real points
+    by ``seed``) and ``mean_distance`` (to the nearest centre); the functions below and
+    :func:`~gantandem.metrics.two_sample.c2st` define the others. A mode is hit by 0.1% of all
+    samples. NaN where a metric is undefined, for example ``kl`` without any good
     sample; a sample that is not finite counts as bad and makes the distances NaN.
 
     Raises:
         InputError: If ``x`` is empty or not of shape (N, dim).
     """
+    x, fresh = _beside_fresh(x, mixture, seed)
+    testable = len(x) >= TESTABLE and bool(x.isfinite().all())
+    return {**_of_points(x, fresh, mixture), "c2st": c2st(x, fresh) if testable else math.nan}
+
+
+def _beside_fresh(x: Tensor, mixture: Mixture, seed: int) -> tuple[Tensor, Tensor]:
+    """The samples and as many fresh real points."""
     x = x.detach().float().cpu()
     if x.dim() != 2 or x.shape[1] != mixture.means.shape[1] or not len(x):
         raise InputError(
             f"samples are of shape {tuple(x.shape)}; wanted is (N, {mixture.means.shape[1]}), N > 0"
         )
+    return x, mixture.draw(len(x), torch.Generator().manual_seed(3_000_017 + seed))
+
+
+def _of_points(x: Tensor, fresh: Tensor, mixture: Mixture) -> dict[str, float | list[float]]:
+    """All metrics but the two-sample test, which takes most of the time."""
     distance, _ = nearest(x, mixture)
     counts = mode_counts(x, mixture)
     spread = within_mode_std(x, mixture)
     main = mixture.weights.argsort(descending=True, stable=True)[:2]
-    fresh = mixture.draw(len(x), torch.Generator().manual_seed(3_000_017 + seed))
     return {
         "good": counts.sum().item() / len(x),
         "kl": kl(counts, mixture),
@@ -124,14 +140,18 @@ def within_mode_std(x: Tensor, mixture: Mixture) -> Tensor:
 def mixture_floor(n: int, mixture: Mixture) -> dict[str, float | list[float]]:
     """Return what n real points score: the mean metrics over 20 i.i.d. draws from the mixture.
 
-    A mode without enough points to measure its spread is left out of that mean.
+    A mode without enough points to measure its spread is left out of that mean; ``c2st`` is the
+    mean over the first 2 draws.
     """
     noise = torch.Generator().manual_seed(2_000_003)
-    rows = [mixture_metrics(mixture.draw(n, noise), mixture, seed=pair) for pair in range(PAIRS)]
-    return {
+    draws = [_beside_fresh(mixture.draw(n, noise), mixture, pair) for pair in range(PAIRS)]
+    rows = [_of_points(x, fresh, mixture) for x, fresh in draws]
+    floor = {
         name: torch.tensor([row[name] for row in rows], dtype=torch.float64).nanmean(0).tolist()
         for name in rows[0]
     }
+    tests = [c2st(*draw) for draw in draws[:TESTS]] if n >= TESTABLE else [math.nan]
+    return {**floor, "c2st": sum(tests) / len(tests)}
 
 
 def _kl(p: Tensor, q: Tensor) -> float:

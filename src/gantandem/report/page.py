@@ -137,7 +137,7 @@ def _table(evidence: Evidence) -> str:
 
 
 def _heading(column: Column) -> str:
-    arrow = {"high": " ↑", "low": " ↓", "one": " → 1", None: ""}[column.better]
+    arrow = {"high": " ↑", "low": " ↓", "one": " → 1", "half": " → .5", None: ""}[column.better]
     return f'<th scope="col" title="{escape(column.help)}">{escape(column.label)}{arrow}</th>'
 
 

@@ -16,7 +16,8 @@ class Column:
     Args:
         key: Its name in ``metrics.json``.
         label: Short heading.
-        better: ``"high"``, ``"low"``, ``"one"`` (nearest to 1) or None (not judged).
+        better: ``"high"``, ``"low"``, ``"one"`` (nearest to 1), ``"half"`` (nearest to .5) or None
+            (not judged).
         help: What it measures, in a sentence.
         digits: Decimals shown; None takes three significant digits.
         brief: Also shown where there is little room.
@@ -24,7 +25,7 @@ class Column:
 
     key: str
     label: str
-    better: Literal["high", "low", "one"] | None
+    better: Literal["high", "low", "one", "half"] | None
     help: str
     digits: int | None = None
     brief: bool = True
@@ -61,6 +62,14 @@ COLUMNS = (
         brief=False,
     ),
     Column("sliced_w1", "sliced W1", "low", "sliced Wasserstein-1 distance to fresh real data", 3),
+    Column(
+        "c2st",
+        "C2ST",
+        "half",
+        "two-sample test: AUC by which boosted trees tell samples from fresh real data, "
+        "cross-fitted; .5 when they cannot",
+        3,
+    ),
     Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3, brief=False),
     Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 2),
     Column("confidence", "confidence", None, "mean largest class probability", 3, brief=False),
@@ -129,8 +138,8 @@ def best(metrics: Mapping[str, Any], column: Column) -> set[str]:
 
 
 def _badness(column: Column, value: float) -> float:
-    if column.better == "one":
-        return abs(value - 1)
+    if column.better in ("one", "half"):
+        return abs(value - (1 if column.better == "one" else 0.5))
     return value if column.better == "low" else -value
 
 
