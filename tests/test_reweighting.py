@@ -175,7 +175,7 @@ def fitted():
 
 
 def test_the_fit_finds_the_ratio(fitted):
-    """With a cap of 3 above the largest ratio (2), w is the ratio and m is 2: no dearer than exact."""
+    """With a cap of 3 above the largest ratio (2), w is the ratio and m is 2, no more."""
     latent = fitted.reweighted
     z = torch.linspace(-2, 2, 41)[:, None]
     w = torch.sigmoid(latent.network(z).double()) / latent.acceptance

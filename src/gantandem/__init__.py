@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from gantandem.samples import Samples
     from gantandem.sampling import prepare, sample, sample_iter
+    from gantandem.statistics import refresh_statistics
     from gantandem.sweeping import sweep
 
 _WHERE = {
@@ -60,6 +61,7 @@ _WHERE = {
     "sampling": ("prepare", "sample", "sample_iter"),
     "metrics.pareto": ("pareto_front",),
     "knobs": ("Sweep",),
+    "statistics": ("refresh_statistics",),
     "sweeping": ("sweep",),
     "drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
@@ -138,6 +140,7 @@ __all__ = [
     "load_run",
     "pareto_front",
     "prepare",
+    "refresh_statistics",
     "sample",
     "sample_iter",
     "save_run",

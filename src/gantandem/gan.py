@@ -24,6 +24,7 @@ from gantandem.rng import Key
 from gantandem.score import Output, Ratio, Score
 from gantandem.split import Split, split
 from gantandem.stack import find_stack
+from gantandem.statistics import warn_unfilled
 
 if TYPE_CHECKING:
     from gantandem.samplers.base import Moved, Mover
@@ -93,6 +94,8 @@ class GAN:
         self._told: set[str] = set()
         with self.frozen():
             check_networks(self.generator, self.guide, *self._examples())
+        warn_unfilled(self.generator, "generator")
+        warn_unfilled(discriminator, "discriminator")
         if self.guide is not None and self.guide.output != "critic":
             self.ratios[self._base_law()] = Ratio(self.guide, origin="shipped")
 

@@ -21,6 +21,7 @@ from gantandem.errors import DataError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
+from gantandem.statistics import unfilled
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +198,9 @@ def contrast(network: nn.Module, real: Rows, made: Rows) -> Tensor:
 def trainable(network: nn.Module) -> nn.Module:
     """A copy to fine-tune: weights free, statistics of normalisation layers held as they are."""
     own = copy.deepcopy(network).train()
+    for _, layer in unfilled(own):  # weights are now fitted to the statistics as they are
+        if isinstance(counted := getattr(layer, "num_batches_tracked", None), Tensor):
+            counted.fill_(1)
     for module in own.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
