@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
+from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import check_unseen, remember
 from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
 from gantandem.errors import ConfigError, InputError
@@ -285,7 +286,9 @@ def score_law(
     calibrated: bool = False,
 ) -> Scored:
     """Score a part of the real data and as many proposals of a law, under the same conditions."""
-    held = parts_for(gan, real, f"{part} real").rows(part)
+    parts = parts_for(gan, real, f"{part} real")
+    check_discriminator(gan, parts)
+    held = parts.rows(part)
     chosen = proposal or gan.proposal or Direct()
     mover, _ = prepare(gan, chosen.proposal if isinstance(chosen, Selector) else chosen)
     ratio = gan.ratio(mover, quiet=True)

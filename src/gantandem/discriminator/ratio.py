@@ -16,6 +16,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantandem.condition import is_labels
 from gantandem.data.real import PARTS, Real, RealData, Rows
+from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.parts import (
     asked_alike,
@@ -102,6 +103,7 @@ def fit_ratio(
     if not schedule:
         raise InputError("fit_ratio schedule: got none, allowed are (updates, learning rate) pairs")
     parts = parts_for(gan, real, "fit_ratio real")
+    check_discriminator(gan, parts)
     if gan.spread is None:
         gan = gan.observe(*parts.rows("fit"))
     mover, _ = prepare(gan, _mover(gan, proposal))

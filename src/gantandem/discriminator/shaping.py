@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.data.real import Real, RealData, Rows
+from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.parts import (
     asked_alike,
     batches,
@@ -115,6 +116,7 @@ def shape(
         raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
     guide = gan.need_guide("shape")
     parts = parts_for(gan, real, "shape real")
+    check_discriminator(gan, parts)
     gan = gan.observe(*parts.rows("fit")).replace(shaped=True)
     mover = refine or gan.proposal or Refine(defensive=defensive)
     if not isinstance(mover, Refine):

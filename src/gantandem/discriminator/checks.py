@@ -1,0 +1,143 @@
+"""What the scores of a shipped discriminator give away beside real data, said in one line each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gantandem.data.real import Real, Rows
+from gantandem.discriminator.parts import asked_alike, take
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.score import Score
+from gantandem.statistics import in_batches, kept_statistics, refresh_statistics
+
+SAMPLES = 512
+"""Real, and as many generated, samples that are scored."""
+BATCH = 64
+WORSE = 0.05
+"""An AUC is worse than another if it is lower by more than this and its noise."""
+
+
+def check_discriminator(gan: GAN, parts: Real) -> None:
+    """Score real and generated samples by the shipped discriminator, and say what is wrong.
+
+    Said are: statistics of normalisation layers that fit neither kind of sample, labels the other
+    way round, probabilities taken for logits, and scores that are all the same. A guide that was
+    shaped or fitted here is not looked at: it was trained as it is used.
+
+    Args:
+        gan: With or without a guide.
+        parts: Real data; some of the ``fit`` part is scored.
+    """
+    guide = gan.guide
+    fitted = [r.score for r in gan.ratios.values() if r.origin == "fitted"]
+    if guide is None or gan.shaped or any(score is guide for score in fitted):
+        return
+    with gan.frozen():
+        real, made = _both(gan, parts.rows("fit"))
+        on_real, on_made = _scores(guide, real), _scores(guide, made)
+        if not bool(torch.cat([on_real, on_made]).isfinite().all()):
+            return  # refused by the engine, with ids
+        said = _check_batches(gan, guide, real, made, auc(on_real, on_made))
+    _check_values(gan, guide, on_real, on_made)
+    if not said:
+        _check_direction(gan, guide, on_real, on_made)
+
+
+def auc(real: Tensor, made: Tensor) -> float:
+    """Chance that a real sample scores higher than a generated one; a tie counts one half."""
+    order = made.sort().values
+    below = torch.searchsorted(order, real) + torch.searchsorted(order, real, right=True)
+    return float(below.double().mean() / 2 / len(made))
+
+
+def auc_noise(real: int, made: int) -> float:
+    """Standard error of the AUC of two samples from one law."""
+    return math.sqrt((real + made + 1) / (12 * real * made))
+
+
+def _both(gan: GAN, rows: Rows) -> tuple[Rows, Rows]:
+    key = Key(0).fold("check discriminator")
+    real = take(rows, torch.randperm(len(rows.x), generator=key.generator())[:SAMPLES])
+    asked = asked_alike(gan, real, "check discriminator")
+    ids = torch.arange(len(real.x), device=gan.device)
+    made = [asked.decode(gan.latent.draw(key, i), asked.conditions(i)) for i in ids.split(BATCH)]
+    return real.to(gan.device), Rows(torch.cat(made), asked.conditions(ids))
+
+
+def _scores(score: Callable[..., Tensor], rows: Rows) -> Tensor:
+    """Score in batches of nearly one size: BatchNorm takes none of one row."""
+    size = -(-len(rows.x) // -(-len(rows.x) // BATCH))
+    return torch.cat([score(*part).double() for part in rows.split(size)])
+
+
+def _check_batches(gan: GAN, guide: Score, real: Rows, made: Rows, kept: float) -> bool:
+    """Compare what the kept statistics tell apart with what those of each batch do."""
+    own = in_batches(guide.network)
+    if own is None:
+        return False
+    score = Score(own, guide.output)
+    alone = auc(_scores(score, real), _scores(score, made))
+    noise = auc_noise(len(real.x), len(made.x))
+    if alone < 0.5 or alone - kept <= WORSE + 3 * noise:
+        return False
+    half = len(real.x) // 2
+    mixed = [
+        tuple(torch.cat(both) for both in zip(*pair, strict=True) if both[0] is not None)
+        for pair in zip(
+            *(rows.map(lambda v: v[:half]).split(BATCH // 2) for rows in (real, made)), strict=True
+        )
+    ]
+    score = Score(refresh_statistics(guide.network, mixed).eval(), guide.output)
+    anew = auc(*(_scores(score, rows.map(lambda v: v[half:])) for rows in (real, made)))
+    kinds = sorted({type(layer).__name__ for _, layer, _ in kept_statistics(own)})
+    refreshed = "D = gt.refresh_statistics(D, batches of half real, half generated samples)"
+    helps = anew - kept > WORSE
+    gan._say(
+        f"statistics {id(guide.network)}",
+        f"discriminator {type(guide.network).__name__}: its scores tell real from generated "
+        f"samples with AUC {kept:.3f} as it is used, in eval mode, where with the statistics of "
+        f"each batch it is {alone:.3f}: what its {' and '.join(kinds)} layers keep fits neither "
+        "kind of sample. "
+        + (f"Make a GAN with {refreshed}: AUC {anew:.3f}; or fit" if helps else "Fit")
+        + " a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())"
+        + ("" if helps else f" (gt.refresh_statistics gives AUC {anew:.3f})"),
+    )
+    return True
+
+
+def _check_values(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None:
+    kind = f"discriminator {type(guide.network).__name__}"
+    both = torch.cat([real, made])
+    low, high = float(both.min()), float(both.max())
+    if low == high:
+        gan._say(
+            f"constant {id(guide.network)}",
+            f"{kind}: gives {low:.4g} for every real and generated sample, so that it refines "
+            "nothing and accepts everything. Check its weights and the range of its input, or "
+            "fit a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())",
+        )
+    elif guide.output == "logit" and low >= 0 and high <= 1:
+        gan._say(
+            f"squashed {id(guide.network)}",
+            f"{kind}: all scores of {len(both):,} samples lie in [0, 1], from {low:.3g} to "
+            f"{high:.3g}, but output='logit'. Pass output='prob' if it ends in a sigmoid, or "
+            "output='critic' if it was trained by least squares",
+        )
+
+
+def _check_direction(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None:
+    apart = auc(real, made)
+    if apart < 0.5 - 3 * auc_noise(len(real), len(made)):
+        gan._say(
+            f"reversed {id(guide.network)}",
+            f"discriminator {type(guide.network).__name__}: scores generated samples above real "
+            f"ones (AUC {apart:.3f}), so that refining and accepting by it lead away from the "
+            "data. If 1 means generated, pass a network that returns -D(x) (1 - D(x) for "
+            "output='prob'); else fit a ratio: gan = gt.fit_ratio(gan, real, "
+            "proposal=gt.Direct())",
+        )
