@@ -128,14 +128,6 @@ def test_floor_of_the_imbalanced_circle_is_the_published_one() -> None:
     assert floor["within_mode_std"] == pytest.approx(1, abs=0.01)
 
 
-def test_samples_that_are_not_finite_are_bad_and_seen_in_the_distances() -> None:
-    x = draw(1000)
-    x[:250] = math.nan
-    metrics = mixture_metrics(x, TWO)
-    assert metrics["good"] == pytest.approx(0.75, abs=0.01)
-    assert math.isnan(metrics["sliced_w1"]) and math.isnan(metrics["mean_distance"])
-
-
 @pytest.mark.parametrize("shape", [(0, 2), (5, 3), (5,)])
 def test_samples_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"wanted is \(N, 2\)"):

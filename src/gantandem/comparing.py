@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from gantandem.gan import GAN
+from gantandem.metrics.finite import need_finite
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import Samples
 from gantandem.sampling import sample
@@ -50,6 +51,7 @@ def compare(
 
     Raises:
         InputError: As :func:`~gantandem.sample`.
+        NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
         KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
     """
     results: dict[str, Compared] = {}
@@ -68,7 +70,7 @@ def compare(
                 "acceptance": len(out) / m["proposals"],
                 "events": m["events"],
                 "sampler": m["sampler"],
-                "metrics": metrics(out.x.cpu()),
+                "metrics": metrics(need_finite(out.x.cpu(), f"samples of {name}")),
             },
             out,
         )

@@ -39,7 +39,7 @@ class NotARatioError(InputError):
 
 
 class NonFiniteError(GANtandemError):
-    """A network gave NaN or infinity for a fresh sample of the generator."""
+    """A network gave NaN or infinity, or what is not finite was to be measured or written."""
 
 
 class BudgetError(GANtandemError):

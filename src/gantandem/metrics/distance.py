@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gantandem.metrics.finite import need_finite
+
 DIRECTIONS = 50
 
 
@@ -17,8 +19,12 @@ def sliced_wasserstein(x: Tensor, y: Tensor, directions: int = DIRECTIONS, seed:
             are fewer.
         directions: Unit directions, drawn once from ``seed`` (default 50).
         seed: Of the directions.
+
+    Raises:
+        NonFiniteError: If a sample is not finite.
     """
-    x, y = x.double().flatten(1), y.double().flatten(1)
+    x = need_finite(x, "samples (sliced W1)").double().flatten(1)
+    y = need_finite(y, "real samples (sliced W1)").double().flatten(1)
     generator = torch.Generator().manual_seed(seed)
     axes = torch.randn(x.shape[1], directions, generator=generator, dtype=torch.float64)
     axes = (axes / axes.norm(dim=0)).to(x.device)

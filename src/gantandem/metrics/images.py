@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantandem.errors import InputError, need
+from gantandem.metrics.finite import need_finite
 from gantandem.metrics.manifold import manifold_metrics
 from gantandem.nets.classifier import MNISTClassifier
 
@@ -49,6 +50,7 @@ def image_metrics(x: Tensor, real_x: Tensor, seed: int = 0) -> dict[str, float |
 
     Raises:
         InputError: If there are fewer than 2 images or their shape is wrong.
+        NonFiniteError: If an image is not finite, or so large that its features are not.
         MissingExtraError: If the ``images`` extra is not installed.
 
     Source: Salimans et al., NeurIPS 2016 (score); Heusel et al., NeurIPS 2017 (distance).
@@ -73,6 +75,7 @@ def frechet_distance(x: Tensor, real_x: Tensor) -> float:
 
     Raises:
         InputError: If either has fewer than 2 images or their shape is wrong.
+        NonFiniteError: If an image is not finite, or so large that its features are not.
         MissingExtraError: If the ``images`` extra is not installed.
     """
     return _frechet(_look(x)[0], _real_features(real_x))
@@ -87,6 +90,7 @@ def image_manifold(x: Tensor, real_x: Tensor, seed: int = 0) -> dict[str, float]
 
     Raises:
         InputError: If either has fewer than 6 images or their shape is wrong.
+        NonFiniteError: If an image is not finite, or so large that its features are not.
     """
     features, real = _look(x)[0], _real_features(real_x)
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
@@ -117,8 +121,9 @@ def _look(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return features (N, 64) and logits (N, 10) of images, in float64."""
     if x.dim() != 4 or x.shape[1:] != (1, 28, 28) or len(x) < 2:
         raise InputError(f"images are of shape {tuple(x.shape)}; wanted is (N, 1, 28, 28), N > 1")
-    network = _classifier()
+    network, x = _classifier(), need_finite(x, "images")
     features = torch.cat([network.features(part.float().cpu()) for part in x.split(BATCH)])
+    need_finite(features, "images' features")
     return features.double(), network.head(features).double()
 
 

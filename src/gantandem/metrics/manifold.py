@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
+from gantandem.metrics.finite import need_finite
 
 NEIGHBOURS = 5
 CHUNK = 1024
@@ -26,8 +27,6 @@ def manifold_metrics(x: Tensor, real_x: Tensor, k: int = NEIGHBOURS) -> dict[str
     the same law have density 1 and coverage near 1 - 2^-k. All of them depend on the sizes of
     both sets: compare equal sizes.
 
-    A sample that is not finite lies in no ball, and nothing lies in its own.
-
     Args:
         x: (N, *shape) samples or their features, flattened.
         real_x: (M, *shape) real ones.
@@ -35,6 +34,7 @@ def manifold_metrics(x: Tensor, real_x: Tensor, k: int = NEIGHBOURS) -> dict[str
 
     Raises:
         InputError: If the shapes differ, or a set has k points or fewer.
+        NonFiniteError: If a point is not finite.
     """
     if x.shape[1:] != real_x.shape[1:]:
         raise InputError(
@@ -46,7 +46,8 @@ def manifold_metrics(x: Tensor, real_x: Tensor, k: int = NEIGHBOURS) -> dict[str
             f"manifold_metrics: {len(x)} samples and {len(real_x)} real ones; {k} nearest "
             f"neighbours need at least {k + 1} of each"
         )
-    made, real = x.detach().double().flatten(1), real_x.detach().double().flatten(1)
+    made = need_finite(x, "samples (manifold_metrics)").detach().double().flatten(1)
+    real = need_finite(real_x, "real samples (manifold_metrics)").detach().double().flatten(1)
     made_radius, real_radius = _radii(made, k), _radii(real, k)
     reached = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = reached.clone()
@@ -67,16 +68,14 @@ def manifold_metrics(x: Tensor, real_x: Tensor, k: int = NEIGHBOURS) -> dict[str
 
 
 def _radii(points: Tensor, k: int) -> Tensor:
-    """The distance of each point (N, d) to its k-th nearest other point; NaN if not finite."""
+    """The distance of each point (N, d) to its k-th nearest other point."""
     radii = []
     for start in range(0, len(points), CHUNK):
         rows = points[start : start + CHUNK]
         distance = _distance(rows, points)
         own = torch.arange(start, start + len(rows), device=points.device)
         distance[torch.arange(len(rows), device=points.device), own] = torch.inf
-        distance = distance.nan_to_num(torch.inf, posinf=torch.inf)
-        nearest = distance.topk(k, dim=1, largest=False).values[:, -1]
-        radii.append(nearest.where(rows.isfinite().all(1), torch.nan))
+        radii.append(distance.topk(k, dim=1, largest=False).values[:, -1])
     return torch.cat(radii)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from gantandem.data.mixtures import Mixture
 from gantandem.errors import InputError
 from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.finite import need_finite
 from gantandem.metrics.two_sample import ENOUGH as TESTABLE
 from gantandem.metrics.two_sample import c2st
 
@@ -33,14 +34,15 @@ def mixture_metrics(x: Tensor, mixture: Mixture, seed: int = 0) -> dict[str, flo
     by ``seed``) and ``mean_distance`` (to the nearest centre); the functions below and
     :func:`~gantandem.metrics.two_sample.c2st` define the others. A mode is hit by 0.1% of all
     samples. NaN where a metric is undefined, for example ``kl`` without any good
-    sample; a sample that is not finite counts as bad and makes the distances NaN.
+    sample.
 
     Raises:
         InputError: If ``x`` is empty or not of shape (N, dim).
+        NonFiniteError: If a sample is not finite.
     """
     x, fresh = _beside_fresh(x, mixture, seed)
-    testable = len(x) >= TESTABLE and bool(x.isfinite().all())
-    return {**_of_points(x, fresh, mixture), "c2st": c2st(x, fresh) if testable else math.nan}
+    test = c2st(x, fresh) if len(x) >= TESTABLE else math.nan
+    return {**_of_points(x, fresh, mixture), "c2st": test}
 
 
 def _beside_fresh(x: Tensor, mixture: Mixture, seed: int) -> tuple[Tensor, Tensor]:
@@ -50,6 +52,7 @@ def _beside_fresh(x: Tensor, mixture: Mixture, seed: int) -> tuple[Tensor, Tenso
         raise InputError(
             f"samples are of shape {tuple(x.shape)}; wanted is (N, {mixture.means.shape[1]}), N > 0"
         )
+    need_finite(x, "samples (mixture_metrics)")
     return x, mixture.draw(len(x), torch.Generator().manual_seed(3_000_017 + seed))
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
+from gantandem.metrics.finite import need_finite
 
 FOLDS = 5
 ENOUGH = 100
@@ -30,24 +31,26 @@ def c2st(x: Tensor, y: Tensor, seed: int = 0) -> float:
 
     Raises:
         InputError: If the shapes differ or a set has fewer than 100 rows.
+        NonFiniteError: If a sample is not finite.
     """
     if x.shape[1:] != y.shape[1:] or min(len(x), len(y)) < ENOUGH:
         raise InputError(
             f"c2st: {len(x)} samples of shape {tuple(x.shape[1:])} and {len(y)} real ones of "
             f"{tuple(y.shape[1:])}; wanted are equal shapes and at least {ENOUGH} of each"
         )
+    sets = need_finite(x, "samples (c2st)"), need_finite(y, "real samples (c2st)")
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
     from threadpoolctl import threadpool_limits
 
-    rows = torch.cat([one.detach().cpu().flatten(1).double() for one in (x, y)]).numpy()
+    rows = torch.cat([one.detach().cpu().flatten(1).double() for one in sets]).numpy()
     real = np.repeat([0, 1], [len(x), len(y)])
     shuffle = np.random.default_rng(seed)
     part = np.concatenate([shuffle.permutation(len(one)) % FOLDS for one in (x, y)])
     score = np.empty(len(rows))
     for held_out in range(FOLDS):
         unseen = part == held_out
-        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
+        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)  # type: ignore
         # Trees this small do not gain from threads, and wait for one another on a busy machine.
         with threadpool_limits(1, user_api="openmp"):
             trees.fit(rows[~unseen], real[~unseen])

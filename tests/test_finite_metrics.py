@@ -1,0 +1,78 @@
+"""No metric is taken of what is not finite, whoever wrote it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from gantandem import GAN, Direct, Normal, compare, comparing
+from gantandem.data.mixtures import imbalanced_8
+from gantandem.errors import NonFiniteError
+from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.images import frechet_distance, image_manifold, image_metrics
+from gantandem.metrics.manifold import manifold_metrics
+from gantandem.metrics.mixture import mixture_metrics
+from gantandem.metrics.two_sample import c2st
+
+BAD = (math.nan, math.inf, -math.inf)
+PAIRED = (sliced_wasserstein, manifold_metrics, c2st)
+OF_IMAGES = (image_metrics, frechet_distance, image_manifold)
+
+
+def rows(n: int, *shape: int) -> torch.Tensor:
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(n)) * 2 - 1
+
+
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("metric", PAIRED)
+def test_points_that_are_not_finite_are_refused_on_either_side(metric, value):
+    good, bad = rows(120, 3), rows(120, 3)
+    bad[7, 1] = bad[100] = value
+    for sets in ((bad, good), (good, bad)):
+        with pytest.raises(NonFiniteError, match=re.escape("2 of 120") + r".*rows 7, 100\)"):
+            metric(*sets)
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_points_beside_a_mixture_are_refused_too(value):
+    x = imbalanced_8().draw(200, torch.Generator().manual_seed(0))
+    x[3, 0] = value
+    with pytest.raises(NonFiniteError, match=r"1 of 200 .*rows 3\)"):
+        mixture_metrics(x, imbalanced_8())
+
+
+@pytest.mark.parametrize("value", [*BAD, 3e38])
+@pytest.mark.parametrize("metric", OF_IMAGES)
+def test_one_broken_image_is_an_error_and_no_crash(metric, value):
+    """3e38 is finite; what the classifier makes of it is not."""
+    good, bad = rows(30, 1, 28, 28), rows(30, 1, 28, 28)
+    bad[4, 0, :9, :9] = value
+    for sets in ((bad, good), (good, bad.clone())):
+        with pytest.raises(NonFiniteError, match=r"1 of 30 images.*rows 4\)"):
+            metric(*sets)
+
+
+def test_a_metric_of_the_users_own_is_not_called_on_them(monkeypatch):
+    called = []
+
+    def metric(x):
+        called.append(x)
+        return {"mean": float(x.mean())}
+
+    whole = comparing.sample
+
+    def with_nan(*args, **options):
+        out = whole(*args, **options)
+        out.x[5] = math.nan
+        return out
+
+    gan = GAN(nn.Identity(), None, Normal(2))
+    assert math.isfinite(compare(gan, {"a": Direct()}, metric, 64)["a"].row["metrics"]["mean"])
+    monkeypatch.setattr(comparing, "sample", with_nan)
+    with pytest.raises(NonFiniteError, match=r"1 of 64 samples of a are not finite \(rows 5\)"):
+        compare(gan, {"a": Direct()}, metric, 64)
+    assert len(called) == 1
