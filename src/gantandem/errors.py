@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 
 class GANtandemError(Exception):
@@ -48,6 +49,19 @@ class BudgetError(GANtandemError):
 
 class ContractError(GANtandemError, AssertionError):
     """A sampler breaks the contract that ``gantandem.testing.check_sampler`` checks."""
+
+
+class IncompleteError(GANtandemError):
+    """Some samplers could not be measured; the rows of the others are kept.
+
+    Args:
+        message: What failed and why, and where the rest is.
+        metrics: The content of ``metrics.json``, with the reasons under ``failed``.
+    """
+
+    def __init__(self, message: str, metrics: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.metrics = metrics
 
 
 class OutputError(GANtandemError):

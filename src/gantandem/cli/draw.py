@@ -120,8 +120,9 @@ def compare(
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
     from gantandem import pipeline
     from gantandem.cli.show import comparison_table, sweep_table
-    from gantandem.errors import ConfigError
+    from gantandem.errors import ConfigError, IncompleteError
 
+    incomplete = None
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
     work = pipeline.Workspace(run, overrides or ())
@@ -133,7 +134,10 @@ def compare(
     else:
         count = 10_000 if n is None else n
         names = pipeline.DEFAULT_SAMPLERS if names is None else names
-        found = pipeline.compare_run(work, names, count, seed=seed)
+        try:
+            found = pipeline.compare_run(work, names, count, seed=seed)
+        except IncompleteError as error:  # told after the rows that there are
+            found, incomplete = error.metrics, error
         table = comparison_table(found)
     if json_file is not None:
         pipeline.write_json(json_file, found)
@@ -142,6 +146,8 @@ def compare(
         out.print(f"picture: {run / 'sweep.png'}", markup=False)
     step = "report" if (run / "metrics.json").is_file() else "compare"
     out.print(f"next: gantandem {step} {run}", style="dim", markup=False)
+    if incomplete is not None:
+        raise incomplete
 
 
 def report(

@@ -29,12 +29,19 @@ def demo(
     """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
     from gantandem import pipeline
     from gantandem.cli.show import comparison_table
+    from gantandem.errors import IncompleteError
 
-    metrics = pipeline.demo(
-        folder, seed=seed, n=n, pretrained=pretrained, overrides=overrides or ()
-    )
+    incomplete = None
+    try:
+        metrics = pipeline.demo(
+            folder, seed=seed, n=n, pretrained=pretrained, overrides=overrides or ()
+        )
+    except IncompleteError as error:  # told after the rows that there are
+        metrics, incomplete = error.metrics, error
     out.print(comparison_table(metrics))
     _say_report(folder / "report.html", show)
+    if incomplete is not None:
+        raise incomplete
 
 
 def train(

@@ -16,7 +16,7 @@ from gantandem.comparing import compare
 from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
-from gantandem.errors import GANtandemError, InputError, OutputError
+from gantandem.errors import GANtandemError, IncompleteError, InputError, OutputError
 from gantandem.files import uninterrupted
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
@@ -157,6 +157,9 @@ def compare_run(
 ) -> dict[str, Any]:
     """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
 
+    Each row is written when it is there. A sampler that fails does not stop the others; why it
+    failed is kept under ``failed``.
+
     Args:
         work: The run.
         samplers: Names, see :meth:`Workspace.sampler`.
@@ -168,12 +171,15 @@ def compare_run(
         The content of ``metrics.json``.
 
     Raises:
-        InputError: If ``n`` is not positive or a sampler cannot run on this GAN.
+        ConfigError: If there is no such sampler, before anything is drawn.
+        InputError: If ``n`` is not positive.
+        IncompleteError: At the end, if a sampler failed; it holds the content of ``metrics.json``.
         KeyboardInterrupt: On Ctrl-C; the samplers that finished are kept.
     """
     built = {name: work.sampler(name) for name in samplers}
     seed = work.recipe.seed if seed is None else seed
     metrics = begin_metrics(work, n, seed, setup or {})
+    errors: list[Exception] = []
     for name, sampler in built.items():
         logger.info("sampling %s", name)
         try:
@@ -181,7 +187,21 @@ def compare_run(
         except KeyboardInterrupt:
             done = ", ".join(metrics["samplers"]) or "nothing"
             raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}") from None
-        keep_result(work, metrics, name, result)
+        except Exception as error:  # a network's, sampler's or metric's of the user's own, too
+            ours = isinstance(error, GANtandemError)
+            reason = str(error) if ours else f"{type(error).__name__}: {error}"
+            logger.warning("%s failed: %s", name, reason, exc_info=None if ours else error)
+            metrics.setdefault("failed", {})[name] = reason
+            errors.append(error)
+        else:
+            keep_result(work, metrics, name, result)
+    if errors and metrics["samplers"]:
+        write_json(work.run / files.METRICS_FILE, metrics)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in metrics["failed"].items())
+        done = f"{', '.join(metrics['samplers'])} are kept in {work.run}"
+        raise IncompleteError(f"not measured: {reasons}. {done}", metrics) from errors[0]
+    if errors:
+        raise errors[0]
     return metrics
 
 

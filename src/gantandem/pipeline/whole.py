@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.config import Recipe, load_recipe
-from gantandem.errors import WeightsError
+from gantandem.errors import IncompleteError, WeightsError
 from gantandem.nets import build, load_weights
 from gantandem.pipeline.steps import (
     DEFAULT_SAMPLERS,
@@ -49,6 +49,9 @@ def demo(
 
     Returns:
         The content of ``metrics.json``.
+
+    Raises:
+        IncompleteError: At the end, if a sampler failed; the report holds the others.
     """
     recipe = load_recipe("imbalanced-8", [f"seed={seed}", *overrides])
     setup: dict[str, Any] = {}
@@ -60,10 +63,16 @@ def demo(
         shape_run(work)
     with _step("fit ratios", setup, work):
         fit_run(work)
+    incomplete = None
     with _step("compare", {}):
-        metrics = compare_run(work, samplers, n, setup=setup)
+        try:
+            metrics = compare_run(work, samplers, n, setup=setup)
+        except IncompleteError as error:
+            metrics, incomplete = error.metrics, error
     with _step("report", {}):
         write_report(work.run)
+    if incomplete is not None:
+        raise incomplete
     return metrics
 
 

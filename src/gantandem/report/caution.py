@@ -21,12 +21,19 @@ _LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": 
 def cautions(evidence: Evidence) -> list[str]:
     """Warnings in plain words, the gravest first."""
     return [
+        *_failed(evidence),
         *_worse_than_direct(evidence),
         *_collapse(evidence),
         *_lost_modes(evidence),
         *_discriminator(evidence),
         *_events(evidence),
     ]
+
+
+def _failed(evidence: Evidence) -> Iterator[str]:
+    failed: dict[str, str] = evidence.metrics.get("failed") or {}
+    for name, reason in failed.items():
+        yield f"{name} could not be measured: {reason}"
 
 
 def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
