@@ -263,7 +263,7 @@ def test_preparing_resolves_nothing():
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: Flow(divergence="tv"), "kl, js, logd"),
+        (lambda: Flow(divergence="tv"), "'kl', 'js' or 'logd'"),
         (lambda: Flow(step_size=0), "dgflow step_size"),
         (lambda: Flow(noise=-0.1), "dgflow noise"),
         (lambda: Flow(steps=0), "dgflow steps"),

@@ -113,11 +113,11 @@ def test_other_weights_make_a_sweep_obsolete(work):
 WRONG = {
     ("--sweep", "obr.expected=2"): ["unknown sampler 'obr'", "'obrs'"],
     ("--sweep", "obrs.expcted=2"): ["obrs has no knob 'expcted'", "'expected'"],
-    ("--sweep", "obrs.expected=two"): ["value 'two' is of type str", "float"],
+    ("--sweep", "obrs.expected=two"): ["got 'two'", "a number of 1 or more"],
     ("--sweep", "obrs.expected=2,2"): ["2 is given twice"],
     ("--sweep", "obrs.expected=2", "--sweep", "obrs.expected=4"): ["obrs.expected", "twice"],
     ("--sweep", "obrs.expected"): ["wanted is SAMPLER.KNOB"],
-    ("--sweep", "obrs.expected=0"): ["obrs expected: got 0"],
+    ("--sweep", "obrs.expected=0"): ["obrs.expected: got 0"],
     ("--sweep", "refine.steps=2", "-n", "5"): ["n: got 5", "6 or more"],
     ("--fit",): ["--fit belongs to --sweep"],
     ("--sweep", "--samplers", "refin"): ["unknown sampler 'refin'", "'refine'"],

@@ -261,7 +261,7 @@ def test_a_guide_that_cannot_scale_is_refused():
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: DOT(layer="1"), "dot layer: got '1', allowed are latent, data"),
+        (lambda: DOT(layer="1"), "dot layer: got '1', allowed is 'latent' or 'data'"),
         (lambda: DOT(update="momentum"), "dot update"),
         (lambda: DOT(steps=0), "dot steps"),
         (lambda: DOT(step_size=0), "dot step_size"),

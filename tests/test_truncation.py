@@ -196,7 +196,7 @@ def test_priors_without_a_mean_are_refused(latent, how):
         ({"truncation": 0}, "direct truncation.*got 0"),
         ({"truncation": -1.0}, "direct truncation.*got -1.0"),
         ({"truncation": 1.1, "how": "shrink"}, "got 1.1; with how='shrink'.*up to 1"),
-        ({"how": "clip"}, "direct how: got 'clip', allowed are resample, shrink"),
+        ({"how": "clip"}, "direct how: got 'clip', allowed is 'resample' or 'shrink'"),
     ],
 )
 def test_settings(options, words):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.latent_chain import Point
 from gantandem.sampling import prepare
+from gantandem.settings import at_least, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +97,14 @@ def chain_report(
             several conditions.
         MissingExtraError: If ArviZ is not installed.
     """
-    for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("burn_in", burn_in, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(f"{name}: got {value!r}, allowed is an integer of {least} or more")
+    chains, draws, burn_in = (
+        check(name, Annotated[int, at_least(least)], value)
+        for name, value, least in (
+            ("chains", chains, 2),
+            ("draws", draws, 4),
+            ("burn_in", burn_in, 0),
+        )
+    )
     need("arviz_stats", "chains")
     if isinstance(mover, Selector):
         raise _no_chain(mover)

@@ -19,8 +19,9 @@ from gantandem.latent import Latent
 from gantandem.pool import check_width, default_width
 from gantandem.reweighting import ReweightedLatent
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector, check_positive
+from gantandem.samplers.base import Mover, Selector
 from gantandem.sampling import prepare
+from gantandem.settings import Count, check
 
 
 class SampledGenerator(nn.Module):
@@ -137,7 +138,7 @@ class SampledGenerator(nn.Module):
 
     def sample(self, num_samples: int) -> Tensor:
         """Draw latents of the prior, (num_samples, *latent shape); calls go on with one stream."""
-        check_positive("sample num_samples", num_samples, integer=True)
+        num_samples = check("sample num_samples", Count, num_samples)
         ids = self._drawn + torch.arange(num_samples, device=self.gan.device)
         self._drawn += num_samples
         return self._prior.draw(self._key.fold("sample"), ids)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
 
 from gantandem.config import Loader, near
 from gantandem.errors import ConfigError
 from gantandem.samplers.base import Mover, Selector, to_config
+from gantandem.settings import check, kinds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,33 +169,5 @@ def _turn(sampler: Any, where: str, path: Sequence[str], value: Any) -> Any:
         )
     if rest:
         return dataclasses.replace(sampler, **{part: _turn(inner, where, rest, value)})
-    _check_type(kind, part, where, value)
+    value = check(f"sweep {where}", kinds(kind).get(part), value)
     return dataclasses.replace(sampler, **{part: value})
-
-
-def _check_type(kind: type, part: str, where: str, value: Any) -> None:
-    wanted = _hints(kind).get(part)
-    try:
-        if wanted is not None:
-            TypeAdapter(wanted, config=_STRICT).validate_python(value)
-    except ValidationError:
-        name = getattr(wanted, "__name__", None) if isinstance(wanted, type) else None
-        raise ConfigError(
-            f"sweep {where}: value {value!r} is of type {type(value).__name__}; allowed is "
-            f"{name or str(wanted).replace('typing.', '')}"
-        ) from None
-    except PydanticUserError:  # a type of the user's own that pydantic cannot judge
-        pass
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"sweep {where}: value {value!r}; allowed are finite numbers")
-
-
-_STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(kind)
-    except NameError:  # a type known to the checker only
-        return {}

@@ -6,12 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch import distributions as dist
 
 from gantandem.errors import ConfigError, InputError
 from gantandem.rng import Key, stable
+from gantandem.settings import Count, Interval, check
 
 
 @runtime_checkable
@@ -31,11 +33,6 @@ class Latent(Protocol):
         ...
 
 
-def _check_dim(dim: int) -> None:
-    if not isinstance(dim, int) or dim < 1:
-        raise InputError(f"latent dim: got {dim!r}, allowed is an integer of 1 or more")
-
-
 @dataclass(frozen=True)
 class Normal:
     """The standard normal in ``dim`` dimensions: z of shape (N, dim)."""
@@ -45,7 +42,7 @@ class Normal:
 
     def __post_init__(self) -> None:
         """Check the dimension."""
-        _check_dim(self.dim)
+        object.__setattr__(self, "dim", check("latent dim", Count, self.dim))
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
         """Draw one latent for each id, (N, dim)."""
@@ -71,9 +68,10 @@ class Uniform:
 
     def __post_init__(self) -> None:
         """Check the dimension and the interval."""
-        _check_dim(self.dim)
-        if not self.low < self.high:
-            raise InputError(f"latent low, high: got {self.low}, {self.high}; low must be below")
+        low, high = check("latent (low, high)", Interval, (self.low, self.high))
+        for name, value in (("dim", check("latent dim", Count, self.dim)), ("low", low)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "high", high)
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
         """Draw one latent for each id, (N, dim)."""
@@ -183,7 +181,7 @@ def make_latent(config: dict[str, Any]) -> Latent:
 
 def as_latent(latent: Latent | dist.Distribution | int) -> Latent:
     """Take a latent, a ``torch.distributions`` object, or a dimension (standard normal)."""
-    if isinstance(latent, int):
+    if isinstance(latent, int | np.integer):
         return Normal(latent)
     if isinstance(latent, dist.Distribution):
         return Distribution(latent)

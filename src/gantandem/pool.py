@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, leaves, tree_map
+from gantandem.settings import Width, check
 
 
 class Finished(NamedTuple):
@@ -71,9 +71,7 @@ def check_width(width: int) -> int:
     Raises:
         InputError: If it is not.
     """
-    if width < 16 or width % 16:
-        raise InputError(f"width: got {width}, allowed are multiples of 16 (such as 256 or 1024)")
-    return width
+    return check("width", Width, width)
 
 
 def lanes(width: int, device: torch.device) -> int:

@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +26,11 @@ from gantandem.latent import Latent
 from gantandem.nets import build
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import check_positive
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.rejection import OBRS
 from gantandem.sampling import prepare
 from gantandem.score import weights_hash
+from gantandem.settings import Count, NotNegative, Rule, Schedule, check
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ class ReweightedLatent:
 
     def __post_init__(self) -> None:
         """Freeze the network, measure the acceptance and check the budget."""
-        check_positive("latent reweighting budget", self.budget, integer=True)
+        budget = check("latent reweighting budget", Count, self.budget)
+        object.__setattr__(self, "budget", budget)
         object.__setattr__(self, "network", frozen_copy(self.network))
         if self.acceptance is None:
             object.__setattr__(self, "acceptance", self._measure())
@@ -203,14 +204,11 @@ def fit_latent_reweight(
         >>> sample(gan, LatentReweight(), 4).x.shape
         torch.Size([4, 2])
     """
-    check_positive("fit_latent_reweight pool", pool, integer=True)
-    check_positive("fit_latent_reweight batch", batch, integer=True)
-    if not cap > 1:
-        raise InputError(f"fit_latent_reweight cap: got {cap}, allowed is a number above 1")
-    if not schedule:
-        raise InputError(
-            "fit_latent_reweight schedule: got none, allowed are (updates, rate) pairs"
-        )
+    where = "fit_latent_reweight"
+    pool, batch = check(f"{where} pool", Count, pool), check(f"{where} batch", Count, batch)
+    cap = check(f"{where} cap", Annotated[float, Rule("a number above 1", lambda m: m > 1)], cap)
+    schedule = check(f"{where} schedule", Schedule, schedule)
+    weight_decay = check(f"{where} weight_decay", NotNegative, weight_decay)
     mover, _ = prepare(gan, Direct())
     run = draw(gan, mover, pool, "latent reweight", width=width)
     run.ratio = gan.ratio(mover)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.errors import InputError
+from gantandem.settings import Seed, check
 
 RNG_VERSION = 1
 """Recorded in every manifest; raised whenever the same key would give other numbers."""
@@ -111,8 +111,7 @@ class Key:
 
     def __post_init__(self) -> None:
         """Check the range of the seed."""
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
-            raise InputError(f"seed: got {self.seed!r}, allowed are integers from 0 to 2^64 - 1")
+        object.__setattr__(self, "seed", check("seed", Seed, self.seed))
 
     def fold(self, purpose: str | int) -> Key:
         """Derive an independent key for a named purpose (or a number)."""

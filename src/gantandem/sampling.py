@@ -22,6 +22,7 @@ from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector, to_config
 from gantandem.samples import Samples
 from gantandem.score import weights_hash
+from gantandem.settings import Count, NotNegativeInt, check
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,8 @@ def _begin(
             f"sampler: got {sampler!r}; allowed are movers (Direct, Refine, ...) and selectors "
             "(OBRS, Metropolis, ...); names become samplers by from_config(name)"
         )
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
-    if not isinstance(start, int) or start < 0 or start + n > 2**32:
+    n, start = check("n", Count, n), check("start", NotNegativeInt, start)
+    if start + n > 2**32:
         raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
     key = Key(seed)
     width = check_width(default_width(gan) if width is None else width)
@@ -76,7 +76,7 @@ def _begin(
     run = Run(gan, frozen, n, key, start=start, width=width, ratio=ratio)
     manifest = {
         "n": n,
-        "seed": seed,
+        "seed": key.seed,
         "start": start,
         "width": width,
         "rng_version": RNG_VERSION,

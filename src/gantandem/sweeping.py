@@ -15,6 +15,7 @@ from gantandem.metrics.pareto import PASSES, Axis, Pareto, pareto_front
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
+from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,7 @@ def sweep(
         InputError: If ``n`` is not allowed, or every setting was skipped.
         KeyboardInterrupt: On Ctrl-C; ``on_point`` has seen all that was finished.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
+    n = check("n", Count, n)
     planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)
     swept = Swept([], [], gan)
     spent: dict[str, int] = {}

@@ -25,6 +25,7 @@ from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
+from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
 
@@ -286,6 +287,7 @@ def score_law(
     calibrated: bool = False,
 ) -> Scored:
     """Score a part of the real data and as many proposals of a law, under the same conditions."""
+    n = check("n", Count | None, n)
     parts = parts_for(gan, real, f"{part} real")
     check_discriminator(gan, parts)
     held = parts.rows(part)

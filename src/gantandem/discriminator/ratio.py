@@ -34,10 +34,11 @@ from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector, check_positive
+from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
 from gantandem.score import Ratio, Score
+from gantandem.settings import Count, NotNegative, Schedule, check
 
 logger = logging.getLogger(__name__)
 
@@ -98,10 +99,9 @@ def fit_ratio(
         InputError: If a setting is not allowed, or the conditions do not fit the GAN.
         DataError: If the real samples are too few or not finite.
     """
-    check_positive("fit_ratio pool", pool, integer=True)
-    check_positive("fit_ratio batch", batch, integer=True)
-    if not schedule:
-        raise InputError("fit_ratio schedule: got none, allowed are (updates, learning rate) pairs")
+    pool, batch = check("fit_ratio pool", Count, pool), check("fit_ratio batch", Count, batch)
+    schedule = check("fit_ratio schedule", Schedule, schedule)
+    weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     parts = parts_for(gan, real, "fit_ratio real")
     check_discriminator(gan, parts)
     if gan.spread is None:

@@ -37,9 +37,10 @@ from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.pool import LanePool, Tickets, lanes
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import check_positive, tree_map
+from gantandem.samplers.base import tree_map
 from gantandem.samplers.refine import Refine
 from gantandem.score import Score
+from gantandem.settings import Count, NotNegative, Positive, check
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +110,13 @@ def shape(
         DataError: If the real samples are too few or not finite.
         NonFiniteError: If refinement ends at hardly any finite sample.
     """
-    for name, value in (("updates", updates), ("batch", batch), ("check_every", check_every)):
-        check_positive(f"shape {name}", value, integer=True)
-    check_positive("shape learning_rate", learning_rate)
+    counts = {"updates": updates, "batch": batch, "replay": replay}
+    counts |= {"check_every": check_every, "check_samples": check_samples}
+    updates, batch, replay, check_every, check_samples = (
+        check(f"shape {name}", Count, value) for name, value in counts.items()
+    )
+    learning_rate = check("shape learning_rate", Positive, learning_rate)
+    tie = check("shape tie", NotNegative, tie)
     if recipe not in ("pool", "paper"):
         raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
     guide = gan.need_guide("shape")

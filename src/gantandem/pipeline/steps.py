@@ -16,7 +16,7 @@ from gantandem.comparing import compare
 from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
-from gantandem.errors import GANtandemError, IncompleteError, InputError, OutputError
+from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.files import uninterrupted
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
@@ -37,6 +37,7 @@ from gantandem.runs import save_run
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 from gantandem.sampling import prepare, sample_iter
+from gantandem.settings import Count, check
 from gantandem.tasks import Task
 from gantandem.training.gan import train_gan
 from gantandem.writers import MANIFEST, make_writer
@@ -274,8 +275,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     Raises:
         InputError: If ``n`` is not positive.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError(f"n: got {n!r}, allowed is an integer of 1 or more")
+    n = check("n", Count, n)
     logger.info("measuring real data against real data")
     shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
     write_arrays(work.run / files.REAL_FILE, x=shown.numpy())

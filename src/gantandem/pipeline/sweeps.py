@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 
 from gantandem._version import __version__
 from gantandem.discriminator import fit_ratio
-from gantandem.errors import ConfigError, InputError
+from gantandem.errors import ConfigError
 from gantandem.gan import GAN
 from gantandem.knobs import Sweep, default_sweeps, parse_sweep, plan
 from gantandem.pipeline.keep import write_json
@@ -19,6 +19,7 @@ from gantandem.pipeline.workspace import Workspace
 from gantandem.report import evidence as files
 from gantandem.report.pareto import write_pareto
 from gantandem.samplers.base import Mover
+from gantandem.settings import at_least, check
 from gantandem.sweeping import Swept, sweep
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,7 @@ def sweep_run(
         InputError: If ``n`` is 5 or less, or every setting was skipped.
         KeyboardInterrupt: On Ctrl-C; the settings that finished are kept.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 6:
-        raise InputError(f"n: got {n!r}, allowed is an integer of 6 or more with --sweep")
+    n = check("n", Annotated[int, at_least(6)], n)
     names, lines = _lines(sweeps, samplers)
     built = {name: work.sampler(name) for name in names}
     if DEFAULT in sweeps:

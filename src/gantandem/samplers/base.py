@@ -9,13 +9,23 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 import torch
 from torch import Tensor
 
-from gantandem.errors import ConfigError, InputError
+from gantandem.errors import ConfigError
 from gantandem.rng import Key
+from gantandem.settings import Rule, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +147,10 @@ class Mover(Protocol):
         ...
 
 
+Proposing = Annotated[Mover, Rule("a mover such as Direct() or Refine()", lambda mover: True)]
+"""The mover of a selector; selectors do not nest."""
+
+
 @runtime_checkable
 class Selector(Protocol):
     """Judges finished proposals; never touches a network."""
@@ -222,15 +236,7 @@ def from_config(config: str | dict[str, Any]) -> Any:
     kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
     make: Any = kind
     if dataclasses.is_dataclass(kind):
-        allowed = [item.name for item in dataclasses.fields(kind) if item.init]
-        for setting in config:
-            if setting not in allowed:
-                near = difflib.get_close_matches(setting, allowed, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(
-                    f"sampler {name!r}: unknown setting {setting!r}{hint} "
-                    f"(allowed: {', '.join(allowed)})"
-                )
+        check_names(name, kind, config)
     values = {k: from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     if isinstance(values.get("proposal"), str):
@@ -253,17 +259,3 @@ def _foreign(name: str, known: list[str]) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None
-
-
-def check_choice(where: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the allowed words."""
-    if value not in allowed:
-        raise InputError(f"{where}: got {value!r}, allowed are {', '.join(allowed)}")
-
-
-def check_positive(where: str, value: Any, *, integer: bool = False) -> None:
-    """Refuse a value that is not a positive number (or integer)."""
-    kind = int if integer else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
-        wanted = "an integer of 1 or more" if integer else "a number above 0"
-        raise InputError(f"{where}: got {value!r}, allowed is {wanted}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,9 +16,10 @@ from torch import Tensor
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.refine import _rows, _wide
+from gantandem.settings import Count, Layer, NotNegative, Positive, Settings
 
 Divergence = Literal["kl", "js", "logd"]
 
@@ -36,7 +37,7 @@ class FlowState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DGFlow:
+class DGFlow(Settings):
     """Follow the gradient flow of an entropy-regularised f-divergence from p_G towards p_data.
 
     The law is biased. The flow of the density rho needs log p_data / rho as rho moves, and uses
@@ -80,19 +81,11 @@ class DGFlow:
     name: ClassVar[str] = "dgflow"
     uses_guide: ClassVar[bool] = True
 
-    layer: str = "latent"
+    layer: Layer = "latent"
     divergence: Divergence = "kl"
-    step_size: float = 0.1
-    noise: float = 0.01
-    steps: int = 25
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_choice("dgflow divergence", self.divergence, get_args(Divergence))
-        check_positive("dgflow step_size", self.step_size)
-        check_positive("dgflow steps", self.steps, integer=True)
-        if self.noise != 0:
-            check_positive("dgflow noise (or 0)", self.noise)
+    step_size: Positive = 0.1
+    noise: NotNegative = 0.01
+    steps: Count = 25
 
     def prepare(self, gan: GAN, key: Key) -> DGFlow:
         """Check that the guide offers what the divergence needs; nothing to resolve."""

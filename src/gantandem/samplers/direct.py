@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Distribution, Latent, Normal, Uniform
 from gantandem.rng import Key, stable
-from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
+from gantandem.samplers.base import Cost, Moved
+from gantandem.settings import Positive, Settings
 
 How = Literal["resample", "shrink"]
 
@@ -30,7 +31,7 @@ class DirectState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Direct:
+class Direct(Settings):
     """x = G(z): the law is p_G (Goodfellow et al. 2014). No discriminator runs.
 
     With ``truncation`` the law is another one, of less diversity and mostly better single samples
@@ -55,19 +56,17 @@ class Direct:
     name: ClassVar[str] = "direct"
     uses_guide: ClassVar[bool] = False
 
-    truncation: float | None = None
+    truncation: Positive | None = None
     how: How = "resample"
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_choice("direct how", self.how, get_args(How))
-        if self.truncation is not None:
-            check_positive("direct truncation (or None)", self.truncation)
-            if self.how == "shrink" and self.truncation > 1:
-                raise InputError(
-                    f"direct truncation: got {self.truncation}; with how='shrink' allowed is a "
-                    "number above 0 and up to 1"
-                )
+        super().__post_init__()
+        if self.truncation is not None and self.how == "shrink" and self.truncation > 1:
+            raise InputError(
+                f"direct truncation: got {self.truncation}; with how='shrink' allowed is a "
+                "number above 0 and up to 1"
+            )
 
     def prepare(self, gan: GAN, key: Key) -> Direct:
         """Check that the prior can be truncated; without truncation ``how`` names no other law."""

@@ -10,7 +10,7 @@ in the data    argmin over x of ||x - y|| - D(x) / K_eff.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,9 +19,10 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Normal
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.refine import _round, _rows, _wide, adam_weight
+from gantandem.settings import Count, Decays, Interval, Positive, Settings
 
 Space = Literal["latent", "data"]
 Update = Literal["sgd", "adam"]
@@ -43,7 +44,7 @@ class DOTState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DOT:
+class DOT(Settings):
     """Gradient descent on the distance moved less the scaled score of the guide.
 
     The law is biased: the transport is optimal only for an optimal D with its true constant, the
@@ -88,30 +89,19 @@ class DOT:
     uses_guide: ClassVar[bool] = True
 
     layer: Space = "latent"
-    steps: int | None = None
-    step_size: float = 0.01
+    steps: Count | None = None
+    step_size: Positive = 0.01
     update: Update | None = None
-    betas: tuple[float, float] = (0.0, 0.9)
-    lipschitz: float | None = None
-    pairs: int = 100
-    offset: float = 1e-3
+    betas: Decays = (0.0, 0.9)
+    lipschitz: Positive | None = None
+    pairs: Count = 100
+    offset: Positive = 1e-3
     project: bool = True
-    clamp: tuple[float, float] | None = None
+    clamp: Interval | None = None
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_choice("dot layer", self.layer, get_args(Space))
-        if self.steps is not None:
-            check_positive("dot steps", self.steps, integer=True)
-        if self.update is not None:
-            check_choice("dot update", self.update, get_args(Update))
-        if self.lipschitz is not None:
-            check_positive("dot lipschitz", self.lipschitz)
-        for name in ("step_size", "offset"):
-            check_positive(f"dot {name}", getattr(self, name))
-        check_positive("dot pairs", self.pairs, integer=True)
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise InputError(f"dot betas: got {self.betas}, allowed are two shares below 1")
+        super().__post_init__()
         if self.clamp is not None and self.layer != "data":
             raise InputError(
                 f"dot clamp: got {self.clamp} with layer={self.layer!r}; it belongs to layer='data'"

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
-    check_step,
     look,
     mala_move,
     proceed,
@@ -24,10 +22,11 @@ from gantandem.samplers.latent_chain import (
     start,
     tune_step,
 )
+from gantandem.settings import Between, Count, Positive, Settings, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ex2MCMC:
+class Ex2MCMC(Settings):
     """Explore-exploit MCMC on p0(z) r(G(z)): one i-SIR move, then m MALA moves, repeated.
 
     The i-SIR move chooses among the current point and N - 1 fresh draws from the prior with
@@ -67,22 +66,12 @@ class Ex2MCMC:
     uses_guide: ClassVar[bool] = False
     uses_ratio: ClassVar[bool] = True
 
-    rounds: int = 10
-    points: int = 10
-    moves: int = 3
-    step_size: float | Literal["auto"] = "auto"
-    target_acceptance: float = 0.57
-    max_drift: float | None = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        for name in ("rounds", "points", "moves"):
-            check_positive(f"ex2mcmc {name}", getattr(self, name), integer=True)
-        if self.points < 2:
-            raise InputError(
-                f"ex2mcmc points: got {self.points}, allowed is 2 or more, one being current"
-            )
-        check_step("ex2mcmc", self.step_size, self.target_acceptance, self.max_drift)
+    rounds: Count = 10
+    points: Annotated[int, at_least(2)] = 10
+    moves: Count = 3
+    step_size: Positive | Literal["auto"] = "auto"
+    target_acceptance: Between = 0.57
+    max_drift: Positive | None = 1.0
 
     @property
     def pilot_passes(self) -> int:

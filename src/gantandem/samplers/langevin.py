@@ -16,11 +16,10 @@ from torch import Tensor
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
-    check_step,
     look_by_guide,
     mala_move,
     normal_noise,
@@ -30,10 +29,11 @@ from gantandem.samplers.latent_chain import (
     start,
     tune_step,
 )
+from gantandem.settings import Between, Count, Positive, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ULA:
+class ULA(Settings):
     """Unadjusted Langevin (DDLS): z <- z + (eps/2) grad L(z) + sqrt(eps) xi.
 
     L(z) = log p0(z) + d(G(z)), d the guide's logit or critic. Biased: for small eps and many
@@ -61,13 +61,8 @@ class ULA:
     name: ClassVar[str] = "ula"
     uses_guide: ClassVar[bool] = True
 
-    steps: int = 100
-    step_size: float = 0.01
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("ula steps", self.steps, integer=True)
-        check_positive("ula step_size", self.step_size)
+    steps: Count = 100
+    step_size: Positive = 0.01
 
     def prepare(self, gan: GAN, key: Key) -> ULA:
         """Nothing to resolve."""
@@ -91,7 +86,7 @@ class ULA:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MALA:
+class MALA(Settings):
     """Metropolis-adjusted Langevin (REP-GAN) on p0(z) r(G(z)), r the ratio of p_G.
 
     z' = z + (tau/2) grad L(z) + eta xi, accepted with min(1, pi(z') q(z | z') / (pi(z) q(z' | z))).
@@ -129,23 +124,20 @@ class MALA:
     uses_guide: ClassVar[bool] = False
     uses_ratio: ClassVar[bool] = True
 
-    steps: int = 100
-    step_size: float | Literal["auto"] = "auto"
-    target_acceptance: float = 0.57
-    noise: float | None = None
-    max_drift: float | None = 1.0
+    steps: Count = 100
+    step_size: Positive | Literal["auto"] = "auto"
+    target_acceptance: Between = 0.57
+    noise: Positive | None = None
+    max_drift: Positive | None = 1.0
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_positive("mala steps", self.steps, integer=True)
-        check_step("mala", self.step_size, self.target_acceptance, self.max_drift)
-        if self.noise is not None:
-            check_positive("mala noise", self.noise)
-            if self.step_size == "auto":
-                raise InputError(
-                    f"mala noise: got {self.noise} with step_size='auto', which tunes both "
-                    "together; pass a step_size, or leave noise None"
-                )
+        super().__post_init__()
+        if self.noise is not None and self.step_size == "auto":
+            raise InputError(
+                f"mala noise: got {self.noise} with step_size='auto', which tunes both "
+                "together; pass a step_size, or leave noise None"
+            )
 
     @property
     def pilot_passes(self) -> int:

@@ -18,7 +18,7 @@ from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.latent import Latent, Normal
 from gantandem.rng import Key
-from gantandem.samplers.base import Moved, check_positive, tree_map
+from gantandem.samplers.base import Moved, tree_map
 
 logger = logging.getLogger(__name__)
 
@@ -241,16 +241,6 @@ def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None)
 def rows(values: Tensor, like: Tensor) -> Tensor:
     """View (W,) values so that they multiply the rows of a tensor."""
     return values.view(-1, *[1] * (like.dim() - 1))
-
-
-def check_step(name: str, step_size: float | str, target: float, limit: float | None) -> None:
-    """Refuse a step size, a target acceptance or a bound of the drift that is out of range."""
-    if step_size != "auto":
-        check_positive(f"{name} step_size (or 'auto')", step_size)
-    if not 0 < target < 1:
-        raise InputError(f"{name} target_acceptance: got {target}, allowed is between 0 and 1")
-    if limit is not None:
-        check_positive(f"{name} max_drift (or None)", limit)
 
 
 def resolved(name: str, step_size: float | str) -> float:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.refine import _rows, _wide
+from gantandem.settings import Count, Positive, Settings
 
 
 class LatentOptState(NamedTuple):
@@ -31,7 +32,7 @@ class LatentOptState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentOpt:
+class LatentOpt(Settings):
     """Natural-gradient steps of the latent up the guide.
 
     The law is biased: an ascent with neither a prior term nor noise, which draws the latents of a
@@ -57,15 +58,9 @@ class LatentOpt:
     name: ClassVar[str] = "latent_opt"
     uses_guide: ClassVar[bool] = True
 
-    step_size: float = 0.9
-    damping: float = 5.0
-    steps: int = 3
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("latent_opt step_size", self.step_size)
-        check_positive("latent_opt damping", self.damping)
-        check_positive("latent_opt steps", self.steps, integer=True)
+    step_size: Positive = 0.9
+    damping: Positive = 5.0
+    steps: Count = 3
 
     def prepare(self, gan: GAN, key: Key) -> LatentOpt:
         """Check that there is a guide; nothing to resolve."""

@@ -9,12 +9,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.base import Chain, Proposal, Proposing
 from gantandem.samplers.direct import Direct
+from gantandem.settings import Count, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metropolis:
+class Metropolis(Settings):
     """Independence chain: y ~ proposal, accepted with min(1, r(y) / r(x)); its last state is kept.
 
     The law tends to p_data as the number of proposals grows, if the ratio is exact. Turner et
@@ -32,12 +33,8 @@ class Metropolis:
 
     name: ClassVar[str] = "metropolis"
 
-    proposal: Mover = Direct()
-    proposals: int = 20
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("metropolis proposals", self.proposals, integer=True)
+    proposal: Proposing = Direct()
+    proposals: Count = 20
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> Metropolis:
         """Nothing to fix."""

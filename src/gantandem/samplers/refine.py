@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from torch import Tensor
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_choice, check_positive
+from gantandem.samplers.base import Cost, Moved
+from gantandem.settings import Count, Decays, Interval, Layer, Positive, Settings, Share
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class RefineState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refine:
+class Refine(Settings):
     """Gradient steps of the guide on an activation of the generator.
 
     The law is biased: it is neither p_G nor p_data. With ``stop="random"`` its support covers
@@ -96,32 +97,24 @@ class Refine:
     uses_guide: ClassVar[bool] = True
     compiles: ClassVar[bool] = True
 
-    layer: str = "data"
-    steps: int = 50
-    step_size: float | Literal["auto"] = "auto"
+    layer: Layer = "data"
+    steps: Count = 50
+    step_size: Positive | Literal["auto"] = "auto"
     stop: Stop = "random"
-    stop_probability: float | None = None
+    stop_probability: Share | None = None
     threshold: float | None = None
     update: Update = "adam"
-    betas: tuple[float, float] | None = None
-    reference: float | None = None
-    clamp: tuple[float, float] | None = None
-    defensive: float = 0.0
-    defensive_scale: float = 1.0
-    spread: float | None = None
-    unrefined: float = 0.0
+    betas: Decays | None = None
+    reference: Share | None = None
+    clamp: Interval | None = None
+    defensive: Share = 0.0
+    defensive_scale: Positive = 1.0
+    spread: Positive | None = None
+    unrefined: Share = 0.0
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        check_positive("refine steps", self.steps, integer=True)
-        check_choice("refine stop", self.stop, get_args(Stop))
-        check_choice("refine update", self.update, get_args(Update))
-        if self.step_size != "auto":
-            check_positive("refine step_size (or 'auto')", self.step_size)
-        for name in ("defensive", "unrefined", "stop_probability", "reference"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
-                raise InputError(f"refine {name}: got {share}, allowed is a share from 0 to 1")
+        super().__post_init__()
         least = 1 / (self.steps + 1)
         if self.defensive and self.stop != "random" and self.unrefined < least:
             raise InputError(

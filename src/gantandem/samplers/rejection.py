@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,17 +14,19 @@ from torch.nn import functional as F
 
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.base import Chain, Proposal, Proposing
 from gantandem.samplers.direct import Direct
+from gantandem.settings import Count, Positive, Rule, Settings
 
 logger = logging.getLogger(__name__)
 
+BELOW_100 = Rule("a percentile from 0 to below 100", lambda value: 0 <= value < 100)
 HEAVY_TAIL = 0.02
 """Below this effective share of its pilot, OBRS says that the tail of the ratios is heavy."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejection:
+class Rejection(Settings):
     """Accept with min(r / M, 1), M = max r on pilot proposals, then frozen.
 
     Exact if M bounds r; proposals above M are counted as ``excess``. Azadi et al., Discriminator
@@ -42,15 +44,10 @@ class Rejection:
 
     name: ClassVar[str] = "rejection"
 
-    proposal: Mover = Direct()
+    proposal: Proposing = Direct()
     log_max: float | None = None
-    pilot: int = 10_000
-    budget: int = 10_000
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("rejection pilot", self.pilot, integer=True)
-        check_positive("rejection budget", self.budget, integer=True)
+    pilot: Count = 10_000
+    budget: Count = 10_000
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> Rejection:
         """Fix M on the pilot; warn when the ratio looks unbounded."""
@@ -78,7 +75,7 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DRS:
+class DRS(Settings):
     """Discriminator rejection sampling as published: accept with sigmoid(F).
 
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
@@ -101,21 +98,13 @@ class DRS:
 
     name: ClassVar[str] = "drs"
 
-    proposal: Mover = Direct()
-    percentile: float | None = 95.0
-    eps: float = 1e-6
+    proposal: Proposing = Direct()
+    percentile: Annotated[float, BELOW_100] | None = 95.0
+    eps: Positive = 1e-6
     log_max: float | None = None
     gamma: float | None = None
-    pilot: int = 10_000
-    budget: int = 10_000
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("drs pilot", self.pilot, integer=True)
-        check_positive("drs budget", self.budget, integer=True)
-        check_positive("drs eps", self.eps)
-        if self.percentile is not None and not 0 <= self.percentile <= 100:
-            raise InputError(f"drs percentile: got {self.percentile}, allowed is 0 to 100 or None")
+    pilot: Count = 10_000
+    budget: Count = 10_000
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> DRS:
         """Fix M and gamma on the pilot."""
@@ -147,7 +136,7 @@ class DRS:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OBRS:
+class OBRS(Settings):
     """Optimal budgeted rejection: accept with min(c r, 1), for at most K proposals a sample.
 
     On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap
@@ -171,21 +160,11 @@ class OBRS:
 
     name: ClassVar[str] = "obrs"
 
-    proposal: Mover = Direct()
-    expected: float = 8.0
+    proposal: Proposing = Direct()
+    expected: Annotated[float, Rule("a number of 1 or more", lambda k: k >= 1)] = 8.0
     log_scale: float | None = None
-    pilot: int = 10_000
-    max_attempts: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        if not 1 <= self.expected < math.inf:
-            raise InputError(
-                f"obrs expected: got {self.expected}, allowed is 1 or more (and finite)"
-            )
-        check_positive("obrs pilot", self.pilot, integer=True)
-        if self.max_attempts is not None:
-            check_positive("obrs max_attempts", self.max_attempts, integer=True)
+    pilot: Count = 10_000
+    max_attempts: Count | None = None
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> OBRS:
         """Find log c on the pilot, and warn when the tail of its ratios is heavy."""

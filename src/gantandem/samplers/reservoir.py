@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
-from gantandem.errors import InputError
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Mover, Proposal, check_positive
+from gantandem.samplers.base import Chain, Proposal, Proposing
 from gantandem.samplers.direct import Direct
+from gantandem.settings import Count, Settings, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
-class SIR:
+class SIR(Settings):
     """Sampling importance resampling: one of M proposals, with probability proportional to r.
 
     Biased for a finite M, with p_data as its limit as M grows if the ratio is exact. Ding, Wang
@@ -39,12 +39,8 @@ class SIR:
 
     name: ClassVar[str] = "sir"
 
-    proposal: Mover = Direct()
-    proposals: int = 10
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("sir proposals", self.proposals, integer=True)
+    proposal: Proposing = Direct()
+    proposals: Count = 10
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> SIR:
         """Nothing to fix."""
@@ -61,7 +57,7 @@ class SIR:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ISIR:
+class ISIR(Settings):
     """Iterated SIR: among the current point and N - 1 fresh ones choose one with weights r; repeat.
 
     A chain that leaves p_data invariant for any N >= 2 if the ratio is exact; its law tends to
@@ -81,17 +77,9 @@ class ISIR:
 
     name: ClassVar[str] = "isir"
 
-    proposal: Mover = Direct()
-    points: int = 10
-    rounds: int = 10
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        check_positive("isir rounds", self.rounds, integer=True)
-        if not isinstance(self.points, int) or self.points < 2:
-            raise InputError(
-                f"isir points: got {self.points!r}, allowed is an integer of 2 or more"
-            )
+    proposal: Proposing = Direct()
+    points: Annotated[int, at_least(2)] = 10
+    rounds: Count = 10
 
     def prepare(self, pilot: Callable[[int], Tensor]) -> ISIR:
         """Nothing to fix."""

@@ -13,12 +13,13 @@ from gantandem.latent import Latent
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.direct import Direct, DirectState
+from gantandem.settings import Settings
 
 _DIRECT = Direct()
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentReweight:
+class LatentReweight(Settings):
     """x = G(z) with z rejected on a fitted w(z) before G or D ever runs.
 
     The law is biased: p_G reweighted by w, which is as near p_data as its fit and its cap allow.

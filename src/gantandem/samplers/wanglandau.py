@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,12 +19,11 @@ from torch import Tensor
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved, check_positive
+from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
     Point,
-    check_step,
     log_accept,
     look,
     normal_noise,
@@ -34,6 +33,18 @@ from gantandem.samplers.latent_chain import (
     rows,
     start,
     tune_step,
+)
+from gantandem.settings import (
+    INCREASING,
+    Between,
+    Count,
+    Interval,
+    NotNegativeInt,
+    Positive,
+    Settings,
+    Share,
+    Width,
+    at_least,
 )
 
 logger = logging.getLogger(__name__)
@@ -84,7 +95,7 @@ class WangLandauState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WangLandau:
+class WangLandau(Settings):
     """MALA on L(z) - theta[bin(E(z))], its energy histogram flat (WL-GAN).
 
     Three laws, by setting:
@@ -147,51 +158,39 @@ class WangLandau:
     uses_guide: ClassVar[bool] = False
     uses_ratio: ClassVar[bool] = True
 
-    steps: int = 640
-    burn_in: int | None = None
-    step_size: float | Literal["auto"] = "auto"
-    target_acceptance: float = 0.4
-    max_drift: float | None = 1.0
-    bins: int = 50
-    t0: int = 400
-    quantiles: tuple[float, float] = (0.01, 0.99)
-    reach: float = 0.75
-    pilots: int = 128
-    warm_up: int = 1000
+    steps: Count = 640
+    burn_in: NotNegativeInt | None = None
+    step_size: Positive | Literal["auto"] = "auto"
+    target_acceptance: Between = 0.4
+    max_drift: Positive | None = 1.0
+    bins: Annotated[int, at_least(3)] = 50
+    t0: Count = 400
+    quantiles: Annotated[tuple[Share, Share], INCREASING] = (0.01, 0.99)
+    reach: Share = 0.75
+    pilots: Width = 128
+    warm_up: Count = 1000
     reweight: bool = True
     online: bool = False
-    energy_range: tuple[float, float] | None = None
+    energy_range: Interval | None = None
     log_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("steps", "t0", "warm_up"):
-            check_positive(f"wlgan {name}", getattr(self, name), integer=True)
-        check_step("wlgan", self.step_size, self.target_acceptance, self.max_drift)
-        if self.burn_in is not None and not 0 <= self.burn_in < self.steps:
+        super().__post_init__()
+        if self.burn_in is not None and self.burn_in >= self.steps:
             raise InputError(
                 f"wlgan burn_in: got {self.burn_in}, allowed is 0 to steps - 1 = {self.steps - 1}"
             )
-        if not isinstance(self.bins, int) or self.bins < 3:
-            raise InputError(f"wlgan bins: got {self.bins!r}, allowed is an integer of 3 or more")
-        if not isinstance(self.pilots, int) or self.pilots < 16 or self.pilots % 16:
-            raise InputError(f"wlgan pilots: got {self.pilots!r}, allowed are multiples of 16")
-        low, high = self.quantiles
-        if not 0 <= low < high <= 1:
-            raise InputError(
-                f"wlgan quantiles: got {self.quantiles}, allowed is 0 <= low < high <= 1"
-            )
-        if not 0 <= self.reach <= 1:
-            raise InputError(f"wlgan reach: got {self.reach}, allowed is a quantile from 0 to 1")
-        if self.energy_range is not None and not self.energy_range[0] < self.energy_range[1]:
-            raise InputError(f"wlgan energy_range: got {self.energy_range}; low must be below high")
         if self.log_weights is not None:
             self._check_weights(self.log_weights)
 
     def _check_weights(self, theta: tuple[float, ...]) -> None:
         if self.energy_range is None:
-            raise InputError("wlgan log_weights: they need the energy_range their bins lie in")
-        if len(theta) != self.bins or not all(map(math.isfinite, theta)):
+            raise InputError(
+                f"wlgan log_weights: got {len(theta)} without the energy_range their bins lie in; "
+                "pass both, or neither"
+            )
+        if len(theta) != self.bins:
             raise InputError(
                 f"wlgan log_weights: got {len(theta)}, allowed are {self.bins} finite numbers "
                 "(one a bin)"
