@@ -300,12 +300,22 @@ def test_shape_refuses(options, words):
         shape(poor(), cloud(), **options)
 
 
+class Clamped(nn.Linear):
+    """Probabilities that come out of no sigmoid."""
+
+    def __init__(self):
+        super().__init__(2, 1)
+
+    def forward(self, x):
+        return super().forward(x).clamp(0, 1)
+
+
 def test_shape_needs_logits_and_a_discriminator():
     gan = poor()
     with pytest.raises(InputError, match="no discriminator"):
         shape(GAN(gan.generator, None, gan.latent), cloud())
-    with pytest.raises(InputError, match="sigmoid"):
-        prob = gan.replace(guide=Score(nn.Sequential(small(), nn.Sigmoid()), "prob"))
+    with pytest.raises(InputError, match="does not end in a sigmoid"):
+        prob = gan.replace(guide=Score(Clamped(), "prob"))
         shape(prob, cloud(), refine=Refine(steps=2, step_size=0.1))
 
 

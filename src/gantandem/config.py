@@ -188,7 +188,7 @@ class Recipe(Section):
     generator: NetworkSpec | None = None
     discriminator: NetworkSpec | None = None
     latent: LatentSpec | None = None
-    output: Literal["logit", "prob", "critic"] = "logit"
+    output: Literal["logit", "prob", "critic", "hinge", "wgan", "lsgan"] = "logit"
     train: TrainSettings = TrainSettings()
     shape: ShapeSettings = ShapeSettings()
     fit_ratio: FitSettings = FitSettings()

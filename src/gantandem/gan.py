@@ -45,7 +45,8 @@ class GAN:
         discriminator: Called as ``discriminator(x)`` or ``discriminator(x, condition)``. None when
             it was never published: then start with ``fit_ratio``.
         latent: The prior of z, a ``torch.distributions`` object, or the size of a standard normal.
-        output: What the discriminator returns: ``"logit"``, ``"prob"`` or ``"critic"``.
+        output: What the discriminator returns: ``"logit"`` (before a sigmoid), ``"prob"`` (after
+            it) or ``"critic"`` (any other score; ``"hinge"``, ``"wgan"``, ``"lsgan"`` mean this).
         condition: What the networks are conditioned on: a tensor of M rows (id i gets row i mod
             M) or a function from (N,) ids to N rows.
         compile: Compile what guides samples, gradient included (``torch.compile``, which needs a

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from .errors import InputError
+from .sigmoid import warn_probabilities
 
 if TYPE_CHECKING:
     from .score import Score
@@ -159,6 +160,8 @@ def check_networks(
             f"of shape {tuple(x.shape)}: {error}"
         ) from error
     check_rows(score.network, score.network, (x, *beside), "discriminator")
+    if score.output == "logit":
+        warn_probabilities(score.network, x, *beside)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.errors import InputError, NotARatioError
+from gantandem.sigmoid import BeforeSigmoid
 
 if TYPE_CHECKING:
     from gantandem.discriminator.calibration import Calibrator
     from gantandem.discriminator.diagnostics import Diagnosis
 
-Output = Literal["logit", "prob", "critic"]
+Output = Literal["logit", "prob", "critic", "hinge", "wgan", "lsgan"]
+OUTPUTS: tuple[str, ...] = get_args(Output)
+_CRITICS = ("hinge", "wgan", "lsgan")
+"""Losses whose scores are no log ratio: other names of ``"critic"``."""
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -35,29 +39,37 @@ class Score:
     Args:
         network: Called as ``network(x)`` or ``network(x, condition)``; scores of shape (N,),
             (N, 1) or (N, 1, h, w) are reduced to (N,) by their mean.
-        output: ``"logit"`` (before the sigmoid), ``"prob"`` (after it) or ``"critic"`` (WGAN).
+        output: ``"logit"`` (before the sigmoid), ``"prob"`` (after it) or ``"critic"`` (any other
+            score: ``"hinge"``, ``"wgan"`` and ``"lsgan"`` are read as this).
     """
 
     network: nn.Module
     output: Output = "logit"
+    _before: BeforeSigmoid | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the kind of output."""
-        if self.output not in get_args(Output):
+        if self.output not in OUTPUTS:
             raise InputError(
-                f"output: got {self.output!r}, allowed are 'logit', 'prob' and 'critic'"
+                f"output: got {self.output!r}, allowed are 'logit' (before a sigmoid), 'prob' "
+                "(after it) and 'critic' (any other score; 'hinge', 'wgan' and 'lsgan' mean this)"
             )
+        if self.output in _CRITICS:
+            object.__setattr__(self, "output", "critic")
+        if self.output == "prob":
+            object.__setattr__(self, "_before", BeforeSigmoid(self.network))
 
     def __call__(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Score (N, *x_shape) samples: (N,) logits, or a critic's values.
 
-        A probability is clipped to within one float epsilon of 0 and 1 before the logit: beyond
-        it a sigmoid output holds no more information.
+        Of a probability the logit is taken before the last sigmoid of the network. Where there is
+        none, the probability is clipped to within one float epsilon of 0 and 1.
 
         Raises:
             InputError: If the number of scores is not N, or a "prob" lies outside [0, 1].
         """
-        raw = self.network(x) if cond is None else self.network(x, cond)
+        network = self.network if self._before is None else self._before
+        raw = network(x) if cond is None else network(x, cond)
         if not isinstance(raw, Tensor) or raw.dim() == 0 or raw.shape[0] != x.shape[0]:
             got = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
             raise InputError(
@@ -70,16 +82,27 @@ class Score:
                 "one channel is needed: (N,), (N, 1) or (N, 1, h, w). Wrap it to return the "
                 "real-against-generated score alone."
             )
-        if self.output == "prob":
-            if not torch.compiler.is_compiling() and bool(((raw < 0) | (raw > 1)).any()):
-                low, high = float(raw.min()), float(raw.max())
-                raise InputError(
-                    f"discriminator {type(self.network).__name__}: output='prob', but values "
-                    f"from {low:.3g} to {high:.3g} came; a probability lies in [0, 1]. Pass "
-                    "output='logit' (before the sigmoid) or 'critic'"
-                )
-            raw = torch.logit(raw, eps=torch.finfo(raw.dtype).eps)
         return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
+
+    def as_logits(self, own: nn.Module, where: str) -> nn.Module:
+        """A copy of this score's network as one that gives logits, to be trained.
+
+        Args:
+            own: The copy; what is returned trains its weights.
+            where: For the message.
+
+        Raises:
+            InputError: If it gives probabilities, and no sigmoid is the last thing that it does.
+        """
+        if self._before is None:
+            return own
+        if not self._before.found:
+            raise InputError(
+                f"{where}: {type(self.network).__name__} gives probabilities and does not end in "
+                "a sigmoid that could be left out, so that it saturates; pass a network that "
+                "gives logits (output='logit')"
+            )
+        return self._before.on(own)
 
     def need_ratio(self, where: str) -> None:
         """Refuse a raw critic.
@@ -90,7 +113,8 @@ class Score:
         if self.output == "critic":
             raise NotARatioError(
                 f"{where} needs a log ratio, and the discriminator "
-                f"{type(self.network).__name__} is a critic (an energy, not a ratio). Fit one: "
+                f"{type(self.network).__name__} is a critic (hinge, Wasserstein, least squares: "
+                "a score, not a ratio). Fit one: "
                 "gan = fit_ratio(gan, real, proposal=Direct())"
             )
 

@@ -129,14 +129,9 @@ def shape(
     key = Key(seed).fold("shape")
     mover = mover.prepare(gan, Key(0).fold("prepare"))
     own = trainable(guide.network)
-    score = Score(own, "logit" if guide.output == "prob" else guide.output)
-    if guide.output == "prob":
-        raise InputError(
-            "shape: a discriminator that ends in a sigmoid saturates; pass the network without it "
-            "(output='logit')"
-        )
+    score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)
-    shaper = _Shaper(working, own, mover, parts, key, width, batch, replay)
+    shaper = _Shaper(working, scored, mover, parts, key, width, batch, replay)
     best, history = (float("inf"), guide.network), []
     begin = time.perf_counter()
     every = batches(parts.rows("fit"), batch, key.fold("real").generator())
@@ -161,7 +156,7 @@ def shape(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
             made = shaper.fresh() if recipe == "paper" else shaper.pooled()
-            loss = contrast(own, next(every).to(made.x.device), made)
+            loss = contrast(scored, next(every).to(made.x.device), made)
             if recipe == "paper":
                 loss = 2 * loss  # the sum of what contrast takes the mean of
             optimizer.zero_grad(set_to_none=True)
