@@ -17,6 +17,7 @@ from gantandem.condition import Condition, check_condition, rows_for
 from gantandem.data.real import Rows
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.guidance import Guidance
+from gantandem.held import Parts, exchanged, held
 from gantandem.latent import Latent, as_latent
 from gantandem.law import law_name
 from gantandem.probe import check_networks
@@ -93,6 +94,8 @@ class GAN:
         self._steppers: dict[Mover, Callable[[Key, Any], tuple[Any, Moved]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
+        self._held = False
+        self._parts: Parts = {}
         with self.frozen():
             check_networks(self.generator, self.guide, *self._examples())
         warn_unfilled(self.generator, "generator")
@@ -113,8 +116,12 @@ class GAN:
         return None if self.condition is None else rows_for(self.condition, ids)
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Run the generator: (N, d) latents to (N, *x_shape) samples."""
-        return self.generator(z) if cond is None else self.generator(z, cond)
+        """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples."""
+        if self._held:
+            return self.generator(z) if cond is None else self.generator(z, cond)
+        gradients = torch.is_grad_enabled()
+        with self.frozen(), torch.set_grad_enabled(gradients):
+            return self.decode(z, cond)
 
     def split(self, layer: str) -> Split:
         """Cut the generator at a named module, or at ``"latent"`` or ``"data"``.
@@ -122,11 +129,10 @@ class GAN:
         Raises:
             SplitError: If it cannot be cut there; the message lists near matches.
         """
-        if layer not in self._splits:
-            with self.frozen():
-                z, cond = self._examples()
-                self._splits[layer] = split(self.generator, layer, z, cond)
-        return self._splits[layer]
+        with contextlib.nullcontext() if self._held else self.frozen():
+            if layer not in self._splits:
+                self._splits[layer] = split(self.generator, layer, *self._examples())
+            return self._splits[layer]
 
     def guidance(
         self,
@@ -149,6 +155,9 @@ class GAN:
             x of shape (N, *x_shape), the guide's logit (or critic value) of shape (N,), and the
             gradient of that score for h, of h's shape. No gradient of a weight is computed.
         """
+        if not self._held:
+            with self.frozen():
+                return self.guidance(layer, h, carry, cond, score)
         score = score or self.need_guide(layer)
         guide = self._guides.get((layer, id(score))) or self._make_guide(layer, score)
         x, logit, gradient = guide(h, carry, cond)
@@ -237,27 +246,35 @@ class GAN:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hold every network in eval mode without gradients for weights; restore on leaving."""
-        networks = {id(self.generator): self.generator}
-        for score in [self.guide, *(r.score for r in self.ratios.values())]:
-            if score is not None:
-                networks[id(score.network)] = score.network
-        modules = {id(m): m for n in networks.values() for m in n.modules()}
-        parameters = {id(p): p for n in networks.values() for p in n.parameters()}
-        training = [m for m in modules.values() if m.training]
-        wanted = [p for p in parameters.values() if p.requires_grad]
-        try:
-            for module in training:
-                module.training = False
-            for parameter in wanted:
-                parameter.requires_grad_(False)
+        """Hold every network in eval mode without gradients for weights; restore on leaving.
+
+        Whatever a forward writes meanwhile is put back as well, and so is the global random
+        state. Inside, another ``frozen()`` of the same GAN does nothing.
+        """
+        if self._held:
             with torch.no_grad():
                 yield
+            return
+        scores = [self.guide, *(ratio.score for ratio in self.ratios.values())]
+        networks = [self.generator, *(score.network for score in scores if score is not None)]
+        self._held = True
+        try:
+            with held(networks, self.device) as parts:
+                self._forget_exchanged(parts)
+                yield
         finally:
-            for module in training:
-                module.training = True
-            for parameter in wanted:
-                parameter.requires_grad_(True)
+            self._held = False
+
+    def _forget_exchanged(self, parts: Parts) -> None:
+        """Forget splits and guidance of networks whose parts were exchanged since."""
+        known = {n: self._parts[n] for n in parts if n in self._parts}
+        for network in [n for n in known if exchanged(known[n], parts[n])]:
+            del known[network]
+            if network == id(self.generator):
+                self._splits.clear()
+            self._guides.clear()
+            self._steppers.clear()
+        self._parts = {**parts, **known}
 
     # -- laws -----------------------------------------------------------------------------------
 
@@ -332,6 +349,7 @@ class GAN:
         new = copy.copy(self)
         new.ratios, new._told = dict(self.ratios), set(self._told)
         new._splits, new._guides, new._steppers, new._pulled = dict(self._splits), {}, {}, None
+        new._held, new._parts = False, dict(self._parts)
         for name, value in changes.items():
             setattr(new, name, value)
         return new

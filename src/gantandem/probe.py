@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from .errors import InputError
+from .held import held
 from .sigmoid import warn_probabilities
 
 if TYPE_CHECKING:
@@ -28,36 +28,6 @@ _NOISE = (
     "gives two outputs for one input: it draws noise of its own or keeps a hidden state, so a "
     "sample would not be a function of its latent and seed"
 )
-
-
-@contextmanager
-def quiet(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Run `module` as sampling would, in eval mode without gradients, and leave it as found.
-
-    Training flags, buffers and the global random state (CPU and `device`) are restored.
-
-    Args:
-        module: The network that is run inside the block.
-        device: Where its inputs live.
-    """
-    training = [(m, m.training) for m in module.modules()]
-    buffers = [(b, b.clone()) for b in module.buffers()]
-    devices = [device] if device.type == "cuda" else []
-    try:
-        with (
-            torch.random.fork_rng(devices=devices),
-            torch.inference_mode(False),
-            torch.no_grad(),
-        ):
-            module.eval()
-            yield
-    finally:
-        for m, flag in training:
-            m.training = flag
-        with torch.no_grad():
-            for buffer, value in buffers:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
 
 
 def close(a: Tensor, b: Tensor, rtol: float) -> bool:
@@ -108,7 +78,7 @@ def check_rows(
     def run(values: tuple[Tensor, ...]) -> Any:
         return module_call(*(t.clone() for t in values))
 
-    with quiet(module, inputs[0].device):
+    with held([module], inputs[0].device):
         first, again = _snapshot(run(inputs), n), _snapshot(run(inputs), n)
         if not _same(first, again):
             same = _watch(run, module, inputs, n), _watch(run, module, inputs, n)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gantandem.condition import check_condition
+from gantandem.copying import copy_network, unwrapped
 from gantandem.data.real import PARTS, Real, RealData, Rows
 from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine import Run
 from gantandem.errors import DataError, NonFiniteError
 from gantandem.gan import GAN
+from gantandem.held import random_state
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 from gantandem.statistics import unfilled
@@ -179,7 +180,7 @@ def logits(score: nn.Module, rows: Tensor | Rows, batch: int = 1000) -> Tensor:
 @contextlib.contextmanager
 def seeded(key: Key, device: torch.device) -> Iterator[None]:
     """Draw initial weights and dropout from a key; the global random state is given back."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with random_state(device):
         torch.manual_seed(key.seed % 2**63)
         yield
 
@@ -196,19 +197,33 @@ def contrast(network: nn.Module, real: Rows, made: Rows) -> Tensor:
 
 
 def trainable(network: nn.Module) -> nn.Module:
-    """A copy to fine-tune: weights free, statistics of normalisation layers held as they are."""
-    own = copy.deepcopy(network).train()
+    """A copy to fine-tune, with statistics of normalisation layers held as they are.
+
+    Weights that the user froze stay. A network that is frozen throughout was only made ready for
+    use: then all of its weights learn, or those that did before it was frozen here.
+    """
+    free = _free(network)
+    own = copy_network(network).train()
     for _, layer in unfilled(own):  # weights are now fitted to the statistics as they are
         if isinstance(counted := getattr(layer, "num_batches_tracked", None), Tensor):
             counted.fill_(1)
     for module in own.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
-    for parameter in own.parameters():
-        parameter.requires_grad_(True)
+    for name, parameter in own.named_parameters():
+        parameter.requires_grad_(name in free)
     return own
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """A copy in eval mode whose weights stay."""
-    return copy.deepcopy(network).eval().requires_grad_(False)
+    """A copy in eval mode whose weights stay; it remembers which of them may learn."""
+    own = copy_network(network).eval().requires_grad_(False)
+    own._free = _free(network)  # type: ignore[assignment]
+    return own
+
+
+def _free(network: nn.Module) -> frozenset[str]:
+    """Names of the weights that may learn."""
+    named = dict(unwrapped(network).named_parameters())
+    free = frozenset(name for name, weight in named.items() if weight.requires_grad)
+    return free or getattr(network, "_free", None) or frozenset(named)

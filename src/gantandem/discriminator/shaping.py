@@ -127,7 +127,8 @@ def shape(
     if not isinstance(mover, Refine):
         raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
     key = Key(seed).fold("shape")
-    mover = mover.prepare(gan, Key(0).fold("prepare"))
+    with gan.frozen():
+        mover = mover.prepare(gan, Key(0).fold("prepare"))
     own = trainable(guide.network)
     score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SplitError
-from ..probe import close, quiet
+from ..held import held, untouched
+from ..probe import close
 from .base import Carry, Example, Split, Unsplittable, has_rows
 from .ends import DataSplit, LatentSplit
 from .graph import GraphSplit
@@ -51,7 +52,7 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
             f"split needs at least 4 example rows, as many in cond as in z; got {rows}"
         )
     generator = getattr(generator, "_orig_mod", generator)  # inside torch.compile's wrapper
-    with quiet(generator, z.device):
+    with held([generator], z.device):
         examples = [_rows(z, cond, 4), _rows(z, cond, 8)]
         if layer == "latent":
             return _verified(LatentSplit(generator), generator, examples, reach=False)
@@ -125,7 +126,8 @@ def _check_target(
     try:
         for example in examples:
             before = len(seen)
-            _call(generator, example)
+            with untouched([generator], example[0].device):
+                _call(generator, example)
             calls = len(seen) - before
             if calls == 0:
                 raise SplitError(
@@ -157,7 +159,8 @@ def _verified(cut: Split, generator: nn.Module, examples: list[Example], *, reac
     for example in examples:
         z, cond = example
         n = len(z)
-        x, again = _call(generator, example), _call(generator, example)
+        with untouched([generator], z.device):  # a split must not live on what a call leaves
+            x, again = _call(generator, example), _call(generator, example)
         if not isinstance(x, Tensor) or x.ndim == 0 or len(x) != n:
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise SplitError(

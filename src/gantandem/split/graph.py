@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from ..errors import SplitError
+from ..held import untouched
 from .base import Carry, Example, Path, Split, Unsplittable, build, describe
 
 
@@ -46,7 +47,8 @@ class GraphSplit(Split):
         """Trace the generator and cut its graph."""
         super().__init__(layer)
         root = _Root(generator) if examples[0][1] is None else _ConditionalRoot(generator)
-        graph = _Tracer(root, target, examples[0], whole).trace(root)
+        with untouched([generator], examples[0][0].device):  # a forward may keep a proxy
+            graph = _Tracer(root, target, examples[0], whole).trace(root)
         cutter = _Cutter(root, graph, target, examples)
         self._head_graph = fx.GraphModule(root, cutter.head, "Head")
         self._tail_graph = fx.GraphModule(root, cutter.tail, "Tail")
@@ -134,12 +136,15 @@ class _Tracer(fx.Tracer):
             interpreter = fx.Interpreter(self.root, False, graph=self.graph)
             interpreter.env = self._known
             inputs = iter(self._inputs)
-            for n in self.graph.nodes:
+            # A list: where the module holds proxies, running a node adds nodes.
+            for n in list(self.graph.nodes):
                 if n.op == "placeholder":
                     value = next(inputs).clone()
                     self._known.setdefault(n, value)
                 elif n not in self._known:
                     self._known[n] = interpreter.run_node(n)
+                if isinstance(self._known[n], fx.Proxy):
+                    raise Unsplittable("the forward writes values into its module and reads them")
             return self._known[node]
         finally:
             self._running = False

@@ -1,0 +1,213 @@
+"""Networks held still while the library runs them, and put back as they were.
+
+A forward may write into its module: buffers put aside and back, running statistics, counters,
+cached activations, the global random state. Whatever it writes, and whatever tracing it leaves
+behind, is gone when the block ends, after an exception too.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import operator
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_PLAIN = (int, float, complex, str, bytes)
+_COLLECTIONS = (dict, collections.OrderedDict, list, set)
+
+
+class Structure:
+    """What a module is made of: its attributes, and what its collections hold, by identity.
+
+    Plain values count by their value. Weights count as objects and not by their numbers; the
+    training flag does not count.
+
+    Args:
+        module: One module; its submodules are among its attributes and not looked into.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        # A scripted module keeps what it holds in C++, where nothing writes but itself.
+        own = {} if isinstance(module, torch.jit.ScriptModule) else vars(module)
+        self.module, self.forward = module, type(module).forward
+        self.names, self.values = list(own), list(own.values())
+        self.contents = [
+            (i, value.copy()) for i, value in enumerate(self.values) if type(value) in _COLLECTIONS
+        ]
+        filled = (_within(kept) for _, kept in self.contents if kept)
+        self._ids = list(map(id, itertools.chain(self.values, *filled)))
+
+    def same(self, other: Structure) -> bool:
+        """Say whether nothing was exchanged, added or taken away."""
+        if self.module is not other.module or self.forward is not other.forward:
+            return False
+        if self.names != other.names or len(self.contents) != len(other.contents):
+            return False
+        if self._ids == other._ids:
+            return True
+        pairs = zip(self.names, self.values, other.values, strict=True)
+        if not all(a is b or name == "training" or _alike(a, b) for name, a, b in pairs):
+            return False
+        held = zip(self.contents, other.contents, strict=True)
+        return all(i == j and _identical(a, b, _alike) for (i, a), (j, b) in held)
+
+    def restore(self) -> None:
+        """Put attributes and contents back."""
+        if not self.names:
+            return
+        now = vars(self.module)
+        if list(now) != self.names or not all(map(operator.is_, now.values(), self.values)):
+            now.clear()
+            now.update(zip(self.names, self.values, strict=True))
+        for i, kept in self.contents:
+            value = self.values[i]
+            if (value or kept) and not _identical(value, kept):
+                value.clear()
+                value.extend(kept) if isinstance(value, list) else value.update(kept)
+
+
+def _within(collection: Any) -> Iterable[Any]:
+    return collection.values() if isinstance(collection, dict) else collection
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Equal plain values; collections, whose contents are compared apart."""
+    kind = type(a)
+    return kind is type(b) and ((kind in _PLAIN and a == b) or kind in _COLLECTIONS)
+
+
+def _identical(a: Any, b: Any, alike: Callable[[Any, Any], bool] = operator.is_) -> bool:
+    """Compare what two collections of one kind hold, by identity or as ``alike`` says."""
+    if isinstance(a, set):
+        return a == b
+    if len(a) != len(b) or (isinstance(a, dict) and list(a) != list(b)):
+        return False
+    if all(map(operator.is_, _within(a), _within(b))):
+        return True
+    pairs = zip(_within(a), _within(b), strict=True)
+    return alike is not operator.is_ and all(x is y or alike(x, y) for x, y in pairs)
+
+
+Parts = dict[int, list[Structure]]
+"""What each network is made of, by its id: the parts of all its modules, in order."""
+
+
+def exchanged(before: list[Structure], now: list[Structure]) -> bool:
+    """Say whether a network is no longer made of the same parts."""
+    return len(before) != len(now) or not all(map(Structure.same, before, now))
+
+
+class _Values:
+    """The numbers of a tensor, and where it keeps them."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.data = tensor, tensor.detach()
+        self.value = self.data.clone()
+
+    def restore(self) -> None:
+        if self.tensor.data_ptr() != self.data.data_ptr():
+            self.tensor.data = self.data  # a forward wrote ``tensor.data = ...``
+        if not torch.equal(self.data, self.value):
+            self.data.copy_(self.value)
+
+
+def _parameters(module: nn.Module) -> list[nn.Parameter]:
+    """Its own, without those of submodules; faster than asking the module."""
+    return [p for _, p in module._parameters.items() if p is not None]
+
+
+def _may_change(module: nn.Module) -> Iterator[Tensor]:
+    """Tensors that a forward may write into: buffers, plain attributes, vectors, bounded rows.
+
+    Vectors of power iterations are parameters in some published code, and an embedding with a
+    ``max_norm`` scales its own rows.
+    """
+    bounded = getattr(module, "max_norm", None) is not None
+    for parameter in _parameters(module):
+        if parameter.dim() < 2 or bounded:
+            yield parameter
+    plain = () if isinstance(module, torch.jit.ScriptModule) else vars(module).values()
+    for value in (*(b for _, b in module._buffers.items()), *plain):
+        # Expanded tensors share their numbers and cannot be written into.
+        if isinstance(value, Tensor) and value.layout is torch.strided and 0 not in value.stride():
+            yield value
+
+
+@contextlib.contextmanager
+def random_state(device: torch.device) -> Iterator[None]:
+    """Give back the global random state of torch (CPU and ``device``), NumPy and Python."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextlib.contextmanager
+def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Parts]:
+    """Leave networks and the global random state as they were, whatever runs in the block.
+
+    Put back: attributes, collections one level deep, parameters, buffers and hooks as objects, the
+    numbers of all that a forward may write into (see ``_may_change``), training flags and
+    ``requires_grad``. Weight matrices are not copied, which would double the memory.
+
+    Args:
+        networks: What may be changed in the block.
+        device: Where their inputs live.
+
+    Yields:
+        What the networks are made of.
+    """
+    parts = {id(n): [Structure(module) for module in n.modules()] for n in networks}
+    all_parts = list({id(p.module): p for found in parts.values() for p in found}.values())
+    modules = [part.module for part in all_parts]
+    flags = [module.training for module in modules]
+    parameters = [p for module in modules for p in _parameters(module)]
+    wanted = [p.requires_grad for p in parameters]
+    values = [_Values(tensor) for module in modules for tensor in _may_change(module)]
+    try:
+        with random_state(device):
+            yield parts
+    finally:
+        for part in all_parts:
+            part.restore()
+        with torch.no_grad():
+            for value in values:
+                value.restore()
+        for module, flag in zip(modules, flags, strict=True):
+            if module.training != flag:
+                module.training = flag
+        for parameter, flag in zip(parameters, wanted, strict=True):
+            if parameter.requires_grad != flag:
+                parameter.requires_grad_(flag)
+
+
+@contextlib.contextmanager
+def held(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Parts]:
+    """Run networks as sampling does: eval mode, frozen weights, no gradients; untouched after.
+
+    Args:
+        networks: What runs in the block.
+        device: Where their inputs live.
+
+    Yields:
+        What the networks are made of.
+    """
+    with untouched(networks, device) as parts:
+        for part in (part for found in parts.values() for part in found):
+            if part.module.training:
+                part.module.training = False
+            for parameter in _parameters(part.module):
+                if parameter.requires_grad:
+                    parameter.requires_grad_(False)
+        with torch.inference_mode(False), torch.no_grad():
+            yield parts
