@@ -3,13 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
 
 Condition = Tensor | Callable[[Tensor], Tensor]
-"""A tensor of M rows (id i gets row i mod M), or a function from (N,) ids to N rows."""
+"""A tensor of M rows (id i gets row i mod M), or a function from (N,) ids to N rows.
+
+A label, a list or an array is read as such a tensor.
+"""
+
+ALLOWED = "labels (M,) of integers or numbers (M, ...), as a tensor, an array or a list"
+
+
+def as_condition(given: Any, where: str = "condition") -> Any:
+    """Read a condition: a tensor or a function as it is, a label, a list or an array as a tensor.
+
+    Integers become int64; numbers that come without a type of their own, or as float64 of NumPy,
+    become torch's default type. One label is that of every id.
+
+    Raises:
+        InputError: If it holds anything but numbers, no row, or rows of different lengths.
+    """
+    if given is None or (callable(given) and not isinstance(given, Tensor)):
+        return given
+    value = given
+    try:
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
+            value = torch.stack([torch.as_tensor(row) for row in value])
+        if not isinstance(value, Tensor):
+            array = np.asarray(value)
+            value = torch.as_tensor(np.ascontiguousarray(array))
+            if value.dtype == torch.float64:
+                value = value.to(torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{where}: got {type(given).__name__}, which is no table of numbers ({error}); allowed "
+            f"are {ALLOWED}, or a function from ids to rows"
+        ) from None
+    if not (value.is_floating_point() or value.is_complex()):
+        value = value.long()
+    value = value[None] if value.dim() == 0 else value
+    if len(value) == 0:
+        raise InputError(f"{where}: got shape {tuple(value.shape)}; allowed are {ALLOWED}")
+    if value.is_floating_point() and not bool(value.isfinite().all()):
+        raise InputError(f"{where}: some values are NaN or infinite; remove those rows")
+    return value
+
+
+def like(own: Tensor | None, given: Tensor | None) -> Tensor | None:
+    """Conditions in the type that a GAN was made with, where only the precision differs."""
+    if own is None or given is None or own.is_floating_point() != given.is_floating_point():
+        return given
+    return given.to(own.dtype)
 
 
 def rows_for(condition: Condition, ids: Tensor) -> Tensor:
@@ -19,13 +69,10 @@ def rows_for(condition: Condition, ids: Tensor) -> Tensor:
         InputError: If there are no rows, or a function does not give one for each id.
     """
     if isinstance(condition, Tensor):
-        if condition.dim() == 0 or len(condition) == 0:
-            raise InputError(
-                f"condition: got shape {tuple(condition.shape)}; allowed are labels (M,) int64 or "
-                "tensors (M, ...), with M of 1 or more"
-            )
         return condition.to(ids.device)[ids % len(condition)]
     rows = condition(ids)
+    if not isinstance(rows, Tensor):
+        rows = as_condition(rows, "condition: the function's rows")
     if not isinstance(rows, Tensor) or rows.shape[:1] != ids.shape:
         got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise InputError(

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as dist
 
-from gantandem.condition import Condition, check_condition, rows_for
-from gantandem.data.real import Rows
+from gantandem.condition import Condition, as_condition, check_condition, rows_for
+from gantandem.data.matching import spread_of, take_in
+from gantandem.data.real import Real, RealData, Rows
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.guidance import Guidance
 from gantandem.held import Parts, exchanged, held
@@ -48,8 +49,8 @@ class GAN:
         latent: The prior of z, a ``torch.distributions`` object, or the size of a standard normal.
         output: What the discriminator returns: ``"logit"`` (before a sigmoid), ``"prob"`` (after
             it) or ``"critic"`` (any other score; ``"hinge"``, ``"wgan"``, ``"lsgan"`` mean this).
-        condition: What the networks are conditioned on: a tensor of M rows (id i gets row i mod
-            M) or a function from (N,) ids to N rows.
+        condition: What the networks are conditioned on: M rows as a tensor, an array or a list (id
+            i gets row i mod M), one label, or a function from (N,) ids to N rows.
         compile: Compile what guides samples, gradient included (``torch.compile``, which needs a
             C++ compiler), and the steps of ``refine``; the first batch of every width and layer
             then takes many seconds.
@@ -77,7 +78,7 @@ class GAN:
     ) -> None:
         self.generator = generator
         self.latent = as_latent(latent)
-        self.condition = condition
+        self.condition: Condition | None = as_condition(condition)
         self.compile = compile
         self.guide = None if discriminator is None else Score(discriminator, output)
         self.shaped = False
@@ -351,22 +352,28 @@ class GAN:
         new._splits, new._guides, new._steppers, new._pulled = dict(self._splits), {}, {}, None
         new._held, new._parts = False, dict(self._parts)
         for name, value in changes.items():
-            setattr(new, name, value)
+            setattr(new, name, as_condition(value) if name == "condition" else value)
         return new
 
-    def observe(self, real: Tensor, condition: Tensor | None = None, *, batch: int = 1000) -> GAN:
+    def observe(self, real: RealData, condition: Any = None, *, batch: int = 1000) -> GAN:
         """Note the spread of real data and the guide's logits on it; movers resolve from them.
 
         Args:
-            real: (N, *x_shape) real samples.
+            real: (N, *x_shape) real samples, in any form that ``RealData`` names; of a ``Real``
+                the ``fit`` part.
             condition: (N, ...) the condition of each, for a conditional GAN.
             batch: Samples scored at a time.
 
         Raises:
+            DataError: If the samples cannot be read, are not finite, or have another shape than
+                the generator's.
             InputError: If the conditions do not fit the samples or this GAN.
         """
-        check_condition(self._example_conditions(), condition, len(real), "observe")
-        spread = float(real.double().flatten(1).var(0).mean().sqrt())
+        given = real.rows("fit") if isinstance(real, Real) else real
+        real, condition = take_in(
+            self, given if condition is None else (given, condition), "observe", least=2
+        )
+        spread = spread_of(real)
         logits = None
         if self.guide is not None:
             with self.frozen():

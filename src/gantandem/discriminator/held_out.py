@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantandem.data.real import Stored
 from gantandem.score import Ratio
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _MIX = -7046029254386353131  # odd: another order than that in which hashes are 
 _BLOCK = 2**24
 
 
-def rows_hash(x: Tensor) -> Tensor:
+def rows_hash(x: Tensor | Stored) -> Tensor:
     """A 64-bit hash of the content of each sample, (N,) int64: equal samples have equal hashes.
 
     Values count as float32, so that a sample read in another precision is still the same one.
@@ -39,7 +40,9 @@ def _hash(x: Tensor) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)
 
 
-def split_places(x: Tensor, *, apart: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def split_places(
+    x: Tensor | Stored, *, apart: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Places of the samples that fit (70%), select, calibrate and test (10% each).
 
     The content of a sample decides, and neither a seed nor its place: every call sees the same
@@ -57,8 +60,7 @@ def split_places(x: Tensor, *, apart: bool = False) -> tuple[Tensor, Tensor, Ten
     order = group.argsort(stable=True)
     tenth = len(groups) // 10
     ends = torch.tensor([len(groups) - k * tenth for k in (3, 2, 1)])
-    fit, select, calibrate, test = order.tensor_split(torch.searchsorted(group[order], ends))
-    return fit, select, calibrate, test
+    return order.tensor_split(torch.searchsorted(group[order], ends))
 
 
 def _occurrence(keys: Tensor) -> Tensor:

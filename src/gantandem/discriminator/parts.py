@@ -6,15 +6,16 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantandem.condition import check_condition
 from gantandem.copying import copy_network, unwrapped
-from gantandem.data.real import PARTS, Real, RealData, Rows
+from gantandem.data.incoming import read
+from gantandem.data.matching import check_finite, probe, take_in
+from gantandem.data.real import PARTS, Real, RealData, Rows, Stored
 from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine import Run
 from gantandem.errors import DataError, NonFiniteError
@@ -27,29 +28,28 @@ from gantandem.statistics import unfilled
 logger = logging.getLogger(__name__)
 
 MIN_REAL = 40
-PROBE = 256
+MIN_PART = 4
 T = TypeVar("T", Tensor, Rows)
 
 
 def parts_for(gan: GAN, real: RealData, where: str) -> Real:
-    """Split real samples, and check that they bring the conditions that this GAN needs.
+    """Read and split real samples, and see that they suit this GAN in every part.
 
     Raises:
-        DataError: If there are too few samples, some are not finite, or a count is wrong.
+        DataError: If they cannot be read, there are too few, some are not finite, or they have
+            another shape than the generator's.
         InputError: If conditions are missing, superfluous or of another kind.
     """
-    parts = real if isinstance(real, Real) else split_real(real, apart=repeats(_probe(gan)))
-    for part in PARTS:
-        x, cond = parts.rows(part)
-        check_condition(gan._example_conditions(), cond, len(x), where)
-    return parts
-
-
-def _probe(gan: GAN) -> Tensor:
-    """A few samples of the generator, whatever is sampled later."""
-    ids = torch.arange(PROBE, device=gan.device)
-    with gan.frozen():
-        return gan.decode(gan.latent.draw(Key(0).fold("probe of data"), ids), gan.conditions(ids))
+    made = probe(gan)
+    if not isinstance(real, Real):
+        rows = take_in(gan, real, where, made=made, least=MIN_REAL)
+        return split_real(rows, apart=repeats(made))
+    rows = [
+        take_in(gan, real.rows(part), f"{where} part {part!r}", made=made, least=MIN_PART)
+        for part in PARTS
+    ]
+    cond = [part.cond for part in rows if part.cond is not None]
+    return Real(*(part.x for part in rows), conditions=Real(*cond) if cond else None)
 
 
 def asked_alike(gan: GAN, part: Rows, purpose: str) -> GAN:
@@ -72,28 +72,22 @@ def split_real(real: RealData, *, apart: bool = False) -> Real:
     Equal samples stay together.
 
     Args:
-        real: Samples, samples with their conditions, or split data.
+        real: What :data:`RealData` names.
         apart: Let equal samples land in different parts: for a discrete law.
 
     Raises:
-        DataError: If there are too few samples, some are not finite, or there are not as many
-            conditions.
+        DataError: If they cannot be read, there are too few samples, some are not finite, or there
+            are not as many conditions.
     """
     if isinstance(real, Real):
         return real
-    x, cond = real if isinstance(real, tuple) else (real, None)
-    if cond is not None and len(x) != len(cond):
-        raise DataError(
-            f"real: {len(x)} samples came with {len(cond)} conditions; every sample needs one "
-            "condition, in the same order"
-        )
-    if x.dim() < 2 or len(x) < MIN_REAL:
+    x, cond, _ = read(real)
+    if len(x.shape) < 2 or len(x) < MIN_REAL:
         raise DataError(
             f"real: got shape {tuple(x.shape)}; at least {MIN_REAL} samples (N, *x_shape) are "
             "needed to fit, select, calibrate and test on separate parts"
         )
-    if not bool(x.isfinite().all()):
-        raise DataError("real: some values are NaN or infinite; remove those samples")
+    check_finite(x, "real")
     distinct = len(rows_hash(x).unique())
     if distinct < MIN_REAL and not apart:
         apart = True
@@ -106,8 +100,9 @@ def split_real(real: RealData, *, apart: bool = False) -> Real:
             MIN_REAL,
         )
     places = split_places(x, apart=apart)
+    parts: Any = [x.part(i) if isinstance(x, Stored) else take(x, i) for i in places]
     conditions = None if cond is None else Real(*(take(cond, index) for index in places))
-    return Real(*(take(x, index) for index in places), conditions=conditions)
+    return Real(*parts, conditions=conditions)
 
 
 def batches(rows: T, size: int, generator: torch.Generator) -> Iterator[T]:

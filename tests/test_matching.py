@@ -1,0 +1,320 @@
+"""Real data that do not suit the generator are refused or told, in every call that takes some."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from gantandem import GAN, Normal, Real, Refine, calibrate, diagnose, fit_ratio, shape
+from gantandem.data.matching import probe, take_in
+from gantandem.discriminator.parts import parts_for
+from gantandem.errors import DataError, InputError
+from targets import Formula
+
+
+def noise(*size: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed))
+
+
+class Map(nn.Module):
+    """Latents to samples of a shape, through a last function."""
+
+    def __init__(self, *size: int, last=torch.tanh, gain: float = 1.0, dtype=torch.float32):
+        super().__init__()
+        self.size, self.last, self.dtype = size, last, dtype
+        values = gain * noise(8, math.prod(size), seed=1)
+        self.register_buffer("weight", values)
+
+    def forward(self, z):
+        return self.last(z @ self.weight).reshape(-1, *self.size).to(self.dtype)
+
+
+def flat(*size: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(size), 1))
+
+
+def gan(*size: int, **options) -> GAN:
+    return GAN(Map(*size, **options), flat(*size), Normal(8))
+
+
+QUICK = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 16, "progress": False}
+TINY = {"updates": 2, "check_every": 1, "check_samples": 64, "batch": 32, "progress": False}
+CALLS = {
+    "fit_ratio": lambda g, real: fit_ratio(g, real, network=g.guide.network, **QUICK),
+    "shape": lambda g, real: shape(g, real, refine=Refine(steps=1, step_size=0.1), **TINY),
+    "calibrate": lambda g, real: calibrate(g, real, method="platt"),
+    "diagnose": diagnose,
+    "observe": GAN.observe,
+}
+
+
+# -- what is not finite, in any part ------------------------------------------------------------
+
+
+def points(n: int = 200, bad: float | None = None) -> torch.Tensor:
+    x = noise(n, 2)
+    if bad is not None:
+        x[n // 2, 1] = bad
+    return x
+
+
+def plane() -> GAN:
+    return GAN(nn.Linear(2, 2), nn.Linear(2, 1), Normal(2))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("part", ["tensor", "fit", "select", "calibrate", "test"])
+def test_a_sample_that_is_not_finite_is_refused_in_every_part(call, part, bad):
+    sound = {name: points() for name in ("fit", "select", "calibrate", "test")}
+    real = points(200, bad) if part == "tensor" else Real(**{**sound, part: points(200, bad)})
+    if call == "observe" and part in ("select", "calibrate", "test"):
+        CALLS[call](plane(), real)  # it looks at the fit part alone
+        return
+    with pytest.raises(DataError, match=r"1 of 200 samples hold values that are NaN.*at 100\)"):
+        CALLS[call](plane(), real)
+
+
+@pytest.mark.parametrize("call", list(CALLS)[:4])
+@pytest.mark.parametrize(
+    "parts, words",
+    [
+        ({"test": points()[:0]}, "part 'test': got 0 samples; at least 4"),
+        ({"select": points()[:3]}, "part 'select': got 3 samples"),
+        ({"calibrate": noise(50, 3)}, r"part 'calibrate'.*\(3,\).*makes \(2,\)"),
+        ({"fit": noise(50)}, r"part 'fit'.*shape \(\)"),
+        ({"test": "test.npy"}, "part 'test': got the path 'test.npy'"),
+    ],
+    ids=["empty", "few", "shape", "flat", "path"],
+)
+def test_every_part_is_checked_as_a_tensor_is(call, parts, words):
+    sound = {name: points() for name in ("fit", "select", "calibrate", "test")}
+    with pytest.raises(DataError, match=words):
+        CALLS[call](plane(), Real(**{**sound, **parts}))
+
+
+def test_conditions_that_are_not_finite_are_refused():
+    g = GAN(Sum(), None, Normal(2), condition=torch.eye(2))
+    cond = torch.eye(2).repeat(100, 1)
+    fitted = fit_ratio(g, (points(), cond), **QUICK)
+    cond[7, 0] = math.nan
+    with pytest.raises(InputError, match="conditions: some values are NaN"):
+        fit_ratio(g, (points(), cond), **QUICK)
+    sound = Real(*[torch.eye(2).repeat(100, 1)] * 3, cond)
+    with pytest.raises(InputError, match="conditions: some values are NaN"):
+        diagnose(fitted, Real(*[points()] * 4, conditions=sound))
+
+
+class Sum(nn.Module):
+    def forward(self, x, cond):
+        return x + cond
+
+
+# -- shapes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_another_shape_is_refused_in_every_call(call):
+    with pytest.raises(DataError, match=r"real\.permute\(0, 3, 1, 2\)"):
+        CALLS[call](gan(3, 8, 8), torch.rand(60, 8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    "want, got, fix",
+    [
+        ((3, 8, 8), (60, 8, 8, 3), lambda real: real.permute(0, 3, 1, 2)),
+        ((1, 8, 8), (60, 8, 8, 1), lambda real: real.permute(0, 3, 1, 2)),
+        ((8, 8, 3), (60, 3, 8, 8), lambda real: real.permute(0, 2, 3, 1)),
+        ((1, 8, 8), (60, 8, 8), lambda real: real[:, None]),
+        ((8, 8), (60, 1, 8, 8), lambda real: real[:, 0]),
+        ((64,), (60, 1, 8, 8), lambda real: real.reshape(-1, 64)),
+        ((1, 8, 8), (60, 64), lambda real: real.reshape(-1, 1, 8, 8)),
+        ((3, 8, 8), (60, 1, 8, 8), lambda real: real.expand(-1, 3, -1, -1)),
+        ((1, 8, 8), (60, 3, 8, 8), lambda real: real.mean(1, keepdim=True)),
+        ((3, 8, 8), (60, 4, 8, 8), lambda real: real[:, :3]),
+        ((1,), (60,), lambda real: real[:, None]),
+        (
+            (3, 8, 8),
+            (60, 3, 16, 12),
+            lambda real: torch.nn.functional.interpolate(
+                real, size=(8, 8), mode="bilinear", antialias=True
+            ),
+        ),
+    ],
+    ids=str,
+)
+def test_the_message_says_how_to_map(want, got, fix):
+    """What it says is code, and that code gives the generator's shape."""
+    real, g = torch.rand(got), gan(*want, last=torch.sigmoid)
+    with pytest.raises(DataError) as error:
+        parts_for(g, real, "fit_ratio real")
+    mapped = eval(str(error.value).rpartition(": ")[2], {"torch": torch, "real": real})
+    assert torch.equal(mapped, fix(real)) and mapped.shape[1:] == want
+    parts_for(g, mapped, "fit_ratio real")
+
+
+def test_steps_are_named_one_after_the_other():
+    with pytest.raises(DataError, match=r"permute.*, then make 3 channels of 1.*, then resize"):
+        parts_for(gan(3, 8, 8), torch.rand(60, 16, 16, 1), "real")
+    with pytest.raises(DataError, match="these are batches, join them"):
+        parts_for(gan(3, 8, 8), torch.rand(60, 5, 3, 8, 8), "real")
+    with pytest.raises(DataError, match=r"shape \(5,\).*must be \(N, 2\): make them alike"):
+        parts_for(plane(), noise(60, 5), "real")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_numbers_without_an_axis_end_in_one_message(call):
+    g = GAN(nn.Linear(2, 1), nn.Linear(1, 1), Normal(2))
+    with pytest.raises(DataError, match=r"must be \(N, 1\).*real\[:, None\]"):
+        CALLS[call](g, noise(100))
+    with pytest.raises(DataError, match=r"shape \(\).*must be \(N, 2\)"):
+        CALLS[call](plane(), noise(100))
+
+
+# -- types -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64])
+def test_other_types_are_put_in_the_generators(call, dtype, caplog):
+    x = (3 * points()).to(dtype)
+    assert CALLS[call](plane(), x) is not None
+    sound = [(3 * points(200)).to(dtype)] * 4
+    assert CALLS[call](plane(), Real(*sound)) is not None
+    assert "data lie" not in caplog.text
+
+
+def test_a_double_generator_keeps_double_data():
+    g = GAN(Formula(lambda z: z), None, Normal(2))
+    x = points().double() + 1e-12
+    assert parts_for(g, x, "real").fit.dtype == torch.float64
+    big = torch.full((60, 2), 1e300, dtype=torch.float64)
+    with pytest.raises(DataError, match="infinite as float32"):
+        parts_for(plane(), big, "real")
+
+
+# -- ranges ------------------------------------------------------------------------------------
+
+UNIT = torch.rand(100, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+IMAGENET = (UNIT - 0.45) / 0.225
+SAYS = "a discriminator tells them apart by that alone"
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("given", ["tensor", "parts"])
+def test_another_range_is_told_once_in_every_call(call, given, caplog):
+    real = 255 * UNIT
+    CALLS[call](gan(3, 8, 8), real if given == "tensor" else Real(*[real] * 4))
+    assert caplog.text.count(SAYS) == 1
+    assert "real / 127.5 - 1" in caplog.text
+
+
+@pytest.mark.parametrize("size", [(3, 8, 8), (192,), (8, 24)], ids=str)
+@pytest.mark.parametrize(
+    "last, real, words",
+    [
+        (torch.tanh, 255 * UNIT, r"real / 127\.5 - 1"),
+        (torch.tanh, UNIT, r"map \[0, 1\] to \[-1, 1\]: real \* 2 - 1"),
+        (torch.tanh, IMAGENET, r"undo what normalised them .*map to \[-1, 1\]"),
+        (torch.sigmoid, 255 * UNIT, "real / 255"),
+        (torch.sigmoid, 2 * UNIT - 1, r"map \[-1, 1\] to \[0, 1\]: \(real \+ 1\) / 2"),
+        (torch.sigmoid, IMAGENET, "undo what normalised them"),
+        (lambda v: 255 * torch.sigmoid(v), UNIT, r"map to bytes: real \* 255"),
+        (lambda v: 255 * torch.sigmoid(v), 2 * UNIT - 1, r"map to bytes: \(real \+ 1\) \* 127\.5"),
+        (lambda v: 1.3 * v, 2 * UNIT - 1, "normalise them as the generator's training data"),
+        (torch.tanh, 1000 * noise(100, 3, 8, 8), "undo what normalised them"),
+        (lambda v: 0.1 * v, 1000 * noise(100, 3, 8, 8), "map them as the generator's"),
+    ],
+    ids=range(11),
+)
+def test_what_each_range_should_be_mapped_to(size, last, real, words, caplog):
+    g = gan(*size, last=last)
+    parts_for(g, real.reshape(100, *size), "real")
+    assert SAYS in caplog.text
+    assert re.search(words, caplog.text)
+
+
+@pytest.mark.parametrize("last, words", [(torch.tanh, "127.5 - 1"), (torch.sigmoid, "/ 255")])
+@pytest.mark.parametrize("call", CALLS)
+def test_bytes_of_another_range_are_refused(call, last, words):
+    with pytest.raises(DataError, match="map bytes") as error:
+        CALLS[call](gan(3, 8, 8, last=last), (255 * UNIT).to(torch.uint8))
+    assert words in str(error.value)
+
+
+def test_bytes_of_the_generators_range_are_welcome(caplog):
+    g = gan(3, 8, 8, last=lambda v: 255 * torch.sigmoid(v))
+    assert parts_for(g, (255 * UNIT).to(torch.uint8), "real").fit.dtype == torch.float32
+    g = gan(20, last=torch.sigmoid)
+    parts_for(g, torch.randint(2, (100, 20)).to(torch.uint8), "real")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    "last, real",
+    [
+        (torch.tanh, 2 * UNIT - 1),
+        (torch.tanh, (2 * UNIT - 1).clamp(-0.3, 0.3)),  # a narrower range than G's
+        (torch.sigmoid, UNIT),
+        (torch.sigmoid, 0.05 * UNIT),  # dark
+        (lambda v: 0.01 * torch.tanh(v), 2 * UNIT - 1),  # untrained: its range is not known yet
+        (lambda v: torch.tanh(0.2 * v), 2 * UNIT - 1),
+        (lambda v: 0.03 * v, UNIT),
+        (lambda v: v, 2 * noise(100, 3, 8, 8)),  # no bounds
+        (lambda v: 0.1 * v, noise(100, 3, 8, 8)),  # modes lost
+        (lambda v: v, noise(100, 3, 8, 8) + 5),
+        (lambda v: v, noise(100, 3, 8, 8).exp() ** 2),  # a heavy tail
+        (lambda v: 0 * v - 1, 2 * UNIT - 1),  # collapsed
+    ],
+    ids=range(12),
+)
+def test_nothing_is_said_of_what_may_be_the_generators_fault(last, real, caplog):
+    for size in ((3, 8, 8), (192,)):
+        parts_for(gan(*size, last=last), real.reshape(100, *size), "real")
+    assert "data lie" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "real",
+    [
+        10 * noise(300, 2),
+        100 + noise(300, 2),
+        torch.rand(300, 2),
+        2 * torch.rand(300, 2) - 1,
+        torch.rand(300, 2) * 20,
+        1e-3 * noise(300, 2),
+        7 * torch.stack([torch.arange(300.0).sin(), torch.arange(300.0).cos()], 1),
+    ],
+    ids=range(7),
+)
+@pytest.mark.parametrize("last", [torch.tanh, lambda v: v, lambda v: 0.01 * v], ids=range(3))
+def test_nothing_is_said_of_points(last, real, caplog):
+    parts_for(gan(2, last=last), real, "real")
+    assert "data lie" not in caplog.text
+
+
+def test_a_column_of_a_table_on_another_scale_is_told(caplog):
+    table = noise(300, 4)
+    table[:, 2] = 30_000 + 20_000 * torch.rand(300)
+    parts_for(gan(4, last=lambda v: v), table, "fit_ratio real")
+    assert "map column 2 as the generator's training data were" in caplog.text
+
+
+def test_parts_of_another_range_than_the_others_are_told(caplog):
+    good = 2 * UNIT - 1
+    parts_for(gan(3, 8, 8), Real(good, good, good, 255 * UNIT), "diagnose real")
+    assert "part 'test'" in caplog.text
+
+
+def test_a_look_at_the_generator_leaves_it_as_it_is():
+    g = gan(3, 8, 8)
+    g.generator.train()
+    before, state = g.generator.weight.clone(), torch.get_rng_state()
+    assert torch.equal(probe(g), probe(g)) and len(probe(g)) == 256
+    take_in(g, 2 * UNIT - 1, "real")
+    assert g.generator.training and torch.equal(before, g.generator.weight)
+    assert torch.equal(torch.get_rng_state(), state)
