@@ -266,15 +266,16 @@ def test_the_close_up_is_of_the_heaviest_mode():
 
 def test_pixels_difference_and_grid_are_exact():
     x = np.array([-1.0, 0.0, 1.0, 3.0]).reshape(4, 1, 1, 1)
-    assert pictures.to_pixels(x)[:, 0, 0, 0].tolist() == [0, 128, 255, 255]
+    tanh = (-1.0, 1.0)
+    assert pictures.to_pixels(x, tanh)[:, 0, 0, 0].tolist() == [0, 128, 255, 255]
     change = pictures.difference_pixels(
-        np.zeros((3, 1, 1, 1)), np.array([0, 2, -2.0])[:, None, None, None]
+        np.zeros((3, 1, 1, 1)), np.array([0, 2, -2.0])[:, None, None, None], tanh
     )
     assert change[:, 0, 0].tolist() == [[255, 255, 255], [0, 0, 255], [255, 0, 0]]
-    sheet = pictures.grid(pictures.to_pixels(x[:3]), columns=2)
+    sheet = pictures.grid(pictures.to_pixels(x[:3], tanh), columns=2)
     assert sheet[:, :, 0].tolist() == [[0, 128, 128], [128, 128, 128], [255, 128, 128]]
     colours = np.arange(3.0).reshape(1, 3, 1, 1) / 2
-    assert pictures.to_pixels(colours)[0, 0, 0].tolist() == [128, 191, 255]
+    assert pictures.to_pixels(colours, tanh)[0, 0, 0].tolist() == [128, 191, 255]
 
 
 def test_a_shaping_history_too_short_for_a_curve_draws_none():

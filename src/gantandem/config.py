@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from gantandem.errors import ConfigError
+from gantandem.ranges import check_range
 
 RUN_FILE = "run.yaml"
 
@@ -90,6 +91,9 @@ TaskName = Annotated[str, AfterValidator(_task)]
 NetworkSpec = Annotated[dict[str, Any], AfterValidator(_network)]
 SamplerSpec = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_sampler)]
 """A name, or name and settings, nested: ``{name: obrs, proposal: {name: refine}}``."""
+
+
+ImageRange = Annotated[tuple[float, float], AfterValidator(check_range)]
 
 
 class Section(BaseModel):
@@ -179,6 +183,8 @@ class Recipe(Section):
         train: Training settings.
         shape: Shaping settings.
         fit_ratio: Settings of the ratios' fits.
+        range: The values of black and of white in images, ``[-1, 1]`` say; None takes the task's,
+            or finds them by what the generator makes.
         samplers: Samplers to compare, by the name they are shown under.
     """
 
@@ -192,6 +198,7 @@ class Recipe(Section):
     train: TrainSettings = TrainSettings()
     shape: ShapeSettings = ShapeSettings()
     fit_ratio: FitSettings = FitSettings()
+    range: ImageRange | None = None
     samplers: dict[str, SamplerSpec] = {}
 
 

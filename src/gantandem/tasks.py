@@ -23,6 +23,7 @@ from gantandem.metrics.manifold import manifold_metrics
 from gantandem.metrics.mixture import mixture_floor, mixture_metrics
 from gantandem.metrics.pareto import Axis, Pareto
 from gantandem.nets import build, load_weights
+from gantandem.ranges import Range
 from gantandem.training.gan import TrainConfig
 
 Metrics = dict[str, Any]
@@ -45,6 +46,8 @@ class Task(ABC):
             None where the shipped discriminator serves.
         shape_defaults: Settings of :func:`gantandem.shape` that suit this task.
         fit_defaults: Settings of :func:`gantandem.fit_ratio` that suit it.
+        range: The values of black and of white in images; None for points, and where they are
+            found by what the generator makes.
         pareto: What ``compare --sweep`` weighs against each other: metrics of :meth:`metrics` or
             :meth:`manifold`, each with the way it gets better.
     """
@@ -59,6 +62,7 @@ class Task(ABC):
     ratio: Mapping[str, Any] | None = None
     shape_defaults: Mapping[str, Any] = field(default_factory=dict)
     fit_defaults: Mapping[str, Any] = field(default_factory=dict)
+    range: Range | None = None
     pareto: Pareto
 
     def pretrained(self) -> tuple[nn.Module, nn.Module]:
@@ -308,6 +312,7 @@ TASKS: dict[str, Task] = {
                 checkpoint_every=200,
             ),
             layer="maps",
+            range=(-1.0, 1.0),
             sampler_defaults={"refine": {"steps": 4, "step_size": 0.005, "defensive": 0.0}},
             ratio={"net": "feature-ratio"},
             shape_defaults={

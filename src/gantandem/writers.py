@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from gantandem.errors import ConfigError, InputError, OutputError, need
+from gantandem.errors import ConfigError, InputError, NonFiniteError, OutputError, need
 from gantandem.files import write_atomic, write_bytes
+from gantandem.ranges import Range, check_range, count_clipped, find_range, to_levels
 from gantandem.samples import Samples
 
 SHARD = 10_000
@@ -23,6 +24,8 @@ SHARD = 10_000
 MANIFEST = "manifest.json"
 KNOWN = ("ids", "log_ratio", "steps", "attempts", "accepted")
 """Numbers of a sample that go beside it into a shard."""
+NAMED = 5
+"""Ids a message names."""
 
 
 class Writer(ABC):
@@ -31,19 +34,49 @@ class Writer(ABC):
     Args:
         folder: Made if needed.
         old: Files of earlier samples, removed when the first new ones are there to be written.
+        bounds: The values of black and of white in files of images; None finds them by the values
+            of the first block.
 
     Attributes:
         kept: Samples that are completely on disk.
+        bounds: As given or found; None as long as no image has been written.
+        clipped: Values of images outside of ``bounds``, which files of images cannot hold ...
+        values: ... among so many.
     """
 
-    def __init__(self, folder: Path, old: Sequence[Path] = ()) -> None:
+    pictures = False
+    """Whether images are held as pictures, which need ``bounds``."""
+
+    def __init__(self, folder: Path, old: Sequence[Path] = (), bounds: Range | None = None) -> None:
         self.folder = folder
         self.kept = 0
+        self.bounds = bounds
+        self.clipped = 0
+        self.values = 0
         self._old = old
         self._waiting: list[Samples] = []
 
     def add(self, block: Samples) -> None:
-        """Write a block, or keep it until a file is full."""
+        """Write a block, or keep it until a file is full.
+
+        Raises:
+            NonFiniteError: If a sample is not finite; those before it are taken, none after it.
+        """
+        broken = (~block.x.flatten(1).isfinite()).any(1).nonzero().flatten()
+        if len(broken):
+            if first := int(broken[0]):
+                self.add(_rows(block, 0, first))
+            ids = ", ".join(str(int(block.ids[row])) for row in broken[:NAMED])
+            raise NonFiniteError(
+                f"samples {ids}{', ...' if len(broken) > NAMED else ''} are not finite and are not "
+                "written: take a smaller step_size or check the networks, or draw the ids after "
+                "them by themselves"
+            )
+        if self.pictures and self.bounds is None and _are_images(block):
+            self.bounds = _range_of(block)
+        self._take(block)
+
+    def _take(self, block: Samples) -> None:
         self._waiting.append(block)
         while sum(map(len, self._waiting)) >= SHARD:
             everything = Samples.join(self._waiting, block.manifest)
@@ -66,6 +99,19 @@ class Writer(ABC):
     @abstractmethod
     def _write(self, samples: Samples) -> None: ...
 
+    def _png_files(self, samples: Samples) -> Iterator[bytes]:
+        """Each image as the content of a PNG file."""
+        from PIL import Image
+
+        assert self.bounds is not None
+        x = samples.x.cpu().numpy()
+        self.clipped += count_clipped(x, self.bounds)
+        self.values += x.size
+        for image in to_levels(x, self.bounds).transpose(0, 2, 3, 1):
+            buffer = io.BytesIO()
+            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "png")
+            yield buffer.getvalue()
+
 
 class NpzWriter(Writer):
     """``000000000000.npz``, ...: 10,000 samples a file, named by its first id."""
@@ -77,8 +123,9 @@ class NpzWriter(Writer):
 class PngWriter(Writer):
     """``000000000000.png``, ...: one image a file, named by its id."""
 
-    def add(self, block: Samples) -> None:
-        """Write a block."""
+    pictures = True
+
+    def _take(self, block: Samples) -> None:
         self._write_counted(block)
 
     def _write(self, samples: Samples) -> None:
@@ -87,7 +134,7 @@ class PngWriter(Writer):
                 f"format png: samples of shape {tuple(samples.x.shape[1:])} are no images (1 or 3, "
                 "H, W); take npz"
             )
-        for index, content in zip(samples.ids, _png_files(samples), strict=True):
+        for index, content in zip(samples.ids, self._png_files(samples), strict=True):
             write_bytes(self.folder / f"{int(index):012d}.png", content)
 
 
@@ -98,8 +145,10 @@ class TarWriter(Writer):
     known of it; a label is in ``ID.cls``.
     """
 
+    pictures = True
+
     def _write(self, samples: Samples) -> None:
-        kind, contents = ("png", _png_files) if _are_images(samples) else ("npy", _npy_files)
+        kind, contents = ("png", self._png_files) if _are_images(samples) else ("npy", _npy_files)
         labels = getattr(samples, "condition", None)
 
         def fill(file: Any) -> None:
@@ -117,21 +166,20 @@ class TarWriter(Writer):
         write_atomic(self.folder / f"{int(samples.ids[0]):012d}.tar", fill)
 
 
+def _range_of(samples: Samples) -> Range:
+    x = samples.x.cpu().numpy()
+    bounds = find_range(x)
+    if bounds is None:
+        raise InputError(
+            f"images with values from {x.min():.3g} to {x.max():.3g} are of none of the usual "
+            "ranges: say which value is black and which is white, for example --range=-1,1 "
+            "(in Python make_writer(..., range=(-1, 1)))"
+        )
+    return bounds
+
+
 def _are_images(samples: Samples) -> bool:
     return samples.x.dim() == 4 and samples.x.shape[1] in (1, 3)
-
-
-def _png_files(samples: Samples) -> Iterator[bytes]:
-    """Each image as the content of a PNG file."""
-    from PIL import Image
-
-    from gantandem.report.pictures import to_pixels
-
-    grey = samples.x.shape[1] == 1
-    for image in to_pixels(samples.x.cpu().numpy()):
-        buffer = io.BytesIO()
-        Image.fromarray(image[..., 0] if grey else image).save(buffer, format="png")
-        yield buffer.getvalue()
 
 
 def _npy_files(samples: Samples) -> Iterator[bytes]:
@@ -145,8 +193,8 @@ def _npy_files(samples: Samples) -> Iterator[bytes]:
 class ParquetWriter(Writer):
     """``samples.parquet``: a row for each sample; x, z and condition flat, shapes in metadata."""
 
-    def __init__(self, folder: Path, old: Sequence[Path] = ()) -> None:
-        super().__init__(folder, old)
+    def __init__(self, folder: Path, old: Sequence[Path] = (), bounds: Range | None = None) -> None:
+        super().__init__(folder, old, bounds)
         self._arrow: Any = need("pyarrow", "images")
         self._parquet: Any = need("pyarrow.parquet", "images")
         self._part = folder / ".samples.parquet.part"
@@ -194,19 +242,29 @@ WRITERS: dict[str, type[Writer]] = {
     "parquet": ParquetWriter,
     "webdataset": TarWriter,
 }
+PICTURED = tuple(kind for kind, writer in WRITERS.items() if writer.pictures)
+"""Formats that hold images as pictures, which need a range."""
 
 
-def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Writer:
+def make_writer(
+    kind: str,
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    range: Sequence[float] | None = None,
+) -> Writer:
     """Make a writer into a folder.
 
     Args:
         kind: ``"npz"``, ``"png"``, ``"parquet"`` or ``"webdataset"``.
         folder: Made if needed.
         overwrite: Replace samples that are there already, once new ones have been drawn.
+        range: The values of black and of white in files of images, ``(-1, 1)`` for a generator that
+            ends in tanh; None finds them by the values of the first block.
 
     Raises:
         ConfigError: If the kind is unknown.
-        InputError: If the folder holds samples and ``overwrite`` is False.
+        InputError: If the folder holds samples and ``overwrite`` is False, or ``range`` is none.
         MissingExtraError: If Parquet needs a package that is not installed.
     """
     if kind not in WRITERS:
@@ -218,7 +276,7 @@ def make_writer(kind: str, folder: str | Path, *, overwrite: bool = False) -> Wr
             f"{folder} already holds samples ({old[0].name}, ...): choose another --out, or "
             "--overwrite them"
         )
-    return WRITERS[kind](folder, old)
+    return WRITERS[kind](folder, old, None if range is None else check_range(range))
 
 
 def _rows(samples: Samples, start: int, stop: int | None) -> Samples:

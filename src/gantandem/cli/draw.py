@@ -44,12 +44,21 @@ def sample(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace samples that are there already.")
     ] = False,
+    bounds: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            help="Values of black and white in pictures, for example 0,1.",
+            show_default="the run's, or found",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
 ) -> None:
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
     from gantandem import pipeline
+    from gantandem.ranges import check_range
 
     work = pipeline.Workspace(run)
     folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
@@ -63,6 +72,7 @@ def sample(
         strict=strict,
         overwrite=overwrite,
         overrides=overrides or (),
+        range=None if bounds is None else check_range(bounds.split(","), "--range"),
     )
     per_sample = manifest["passes"] / manifest["returned"]
     cost = f"{manifest['seconds']:.1f} s, {per_sample:,.1f} passes each"

@@ -4,6 +4,7 @@
 ``demo`` runs it in one go. Every step leaves the folder complete, so any of them can be repeated.
 """
 
+from gantandem.pipeline.drawing import sample_run
 from gantandem.pipeline.keep import write_json
 from gantandem.pipeline.steps import (
     DEFAULT_SAMPLERS,
@@ -12,7 +13,6 @@ from gantandem.pipeline.steps import (
     diagnose_run,
     fit_run,
     fit_settings,
-    sample_run,
     shape_run,
     train_run,
 )

@@ -16,8 +16,7 @@ from gantandem.comparing import compare
 from gantandem.config import Recipe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
-from gantandem.errors import GANtandemError, IncompleteError, OutputError
-from gantandem.files import uninterrupted
+from gantandem.errors import GANtandemError, IncompleteError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build
@@ -36,11 +35,10 @@ from gantandem.rng import Key
 from gantandem.runs import save_run
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
-from gantandem.sampling import prepare, sample_iter
+from gantandem.sampling import prepare
 from gantandem.settings import Count, check
 from gantandem.tasks import Task
 from gantandem.training.gan import train_gan
-from gantandem.writers import MANIFEST, make_writer
 
 logger = logging.getLogger(__name__)
 
@@ -206,54 +204,6 @@ def compare_run(
     return metrics
 
 
-def sample_run(
-    work: Workspace,
-    name: str,
-    n: int,
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    kind: str = "npz",
-    strict: bool = True,
-    overwrite: bool = False,
-    overrides: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Stream n samples of a run into files; returns the manifest, which is written too.
-
-    Raises:
-        InputError: If ``n`` is not positive, or the folder holds samples already.
-        OutputError: If a file cannot be written; what was kept is said.
-        KeyboardInterrupt: On Ctrl-C; what was kept is said.
-    """
-    sampler = work.sampler(name, overrides)
-    writer = make_writer(kind, folder, overwrite=overwrite)
-    blocks = sample_iter(work.gan, sampler, n, seed=seed, strict=strict)
-    manifest: dict[str, Any] = {}
-    try:
-        for block in blocks:
-            with uninterrupted():  # or what a file was about to hold would be missing
-                manifest = block.manifest
-                writer.add(block)
-        with uninterrupted():
-            writer.close()
-    except KeyboardInterrupt:
-        writer.close()
-        raise KeyboardInterrupt(_kept(writer.kept, n, writer.folder)) from None
-    except OutputError as error:
-        raise OutputError(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
-    except GANtandemError:
-        writer.close()
-        raise
-    finally:
-        if writer.kept:
-            write_json(writer.folder / MANIFEST, {**manifest, "returned": writer.kept})
-    return manifest
-
-
-def _kept(count: int, n: int, folder: Path) -> str:
-    return f"the first {count:,} of {n:,} samples are kept in {folder}" if count else "nothing kept"
-
-
 def new_run(
     recipe: Recipe, task: Task, generator: nn.Module, discriminator: nn.Module, out: Path
 ) -> Workspace:
@@ -279,6 +229,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     logger.info("measuring real data against real data")
     shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
     write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
+    bounds = work.range()
     return {
         "schema": 1,
         "version": __version__,
@@ -288,6 +239,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
         "discriminator": _discriminator(work),
         "samplers": {},
         "setup": dict(setup),
+        **({} if bounds is None else {"range": list(bounds)}),
     }
 
 

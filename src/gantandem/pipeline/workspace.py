@@ -10,15 +10,20 @@ from typing import Any
 from gantandem.config import Recipe, apply_overrides, near
 from gantandem.config import load_run as load_settings
 from gantandem.data.real import Real
+from gantandem.discriminator.parts import draw_all
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
+from gantandem.ranges import Range, find_range
 from gantandem.runs import load_run, save_run
-from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
+from gantandem.samplers import SAMPLERS, Direct, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task
 
 DEFENSIVE = 0.5
 """Share of widened starts in the default recipe; ``shape.refine.defensive=0`` switches them off."""
+
+_LOOKED_AT = 64
+"""Plain samples that the range of a generator is found by."""
 
 
 class Workspace:
@@ -51,6 +56,16 @@ class Workspace:
         if self._real is None:
             self._real = self.task.real(self.recipe.seed, self.recipe.data)
         return self._real
+
+    def range(self) -> Range | None:
+        """The values of black and of white: as stated, or found by what the generator makes.
+
+        None where the samples are no images, or their values are of no usual range.
+        """
+        if len(self.task.x_shape) != 3 or self.task.range is not None:
+            return self.task.range
+        plain = draw_all(self.gan, Direct(), _LOOKED_AT, "range")
+        return find_range(plain.x.cpu().numpy())
 
     def save(self, gan: GAN) -> None:
         """Keep improved networks and the settings that made them."""
@@ -107,7 +122,8 @@ def task_of(recipe: Recipe) -> Task:
         networks[role] = getattr(recipe, role) or networks[role]
     latent = recipe.latent.settings() if recipe.latent is not None else task.latent
     train = dataclasses.replace(task.train, **recipe.train.given())
-    return dataclasses.replace(task, networks=networks, latent=latent, train=train)
+    bounds = recipe.range or task.range
+    return dataclasses.replace(task, networks=networks, latent=latent, train=train, range=bounds)
 
 
 def proposal_of(sampler: Mover | Selector) -> Mover:

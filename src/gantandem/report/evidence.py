@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantandem.errors import DataError
+from gantandem.ranges import Range, check_range, find_range
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"
@@ -70,6 +71,22 @@ class Evidence:
     def pictorial(self) -> bool:
         """Whether the data are images (C, H, W) of one or three channels."""
         return any(x.ndim == 4 and x.shape[1] in (1, 3) for x in self._arrays())
+
+    @property
+    def bounds(self) -> Range:
+        """The values of black and of white in images: the run's, else by the images themselves.
+
+        Those of no usual range are shown from the least to the largest value.
+        """
+        if self.metrics.get("range"):
+            return check_range(self.metrics["range"], f"{self.run / METRICS_FILE}: range")
+        images = self._arrays()[::-1]  # real ones first
+        found = next((one for x in images if (one := find_range(x)) is not None), None)
+        if found is not None:
+            return found
+        values = np.concatenate([x[np.isfinite(x)] for x in images])
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+        return (low, high) if low < high else (low - 1, high + 1)
 
     def _arrays(self) -> list[Array]:
         return [*self.samples.values(), *([] if self.real is None else [self.real])]

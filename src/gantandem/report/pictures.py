@@ -8,21 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gantandem.ranges import Range, to_levels
+
 Array = NDArray[np.floating]
 Pixels = NDArray[np.uint8]
 
 
-def to_pixels(x: Array) -> Pixels:
-    """Map images (N, C, H, W) in [-1, 1] to uint8 (N, H, W, 3); values outside are clipped."""
-    scaled = np.clip((np.asarray(x, dtype=np.float64) + 1) * 127.5, 0, 255)
-    return np.broadcast_to(
-        scaled.round().astype(np.uint8).transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3)
-    )
+def to_pixels(x: Array, bounds: Range) -> Pixels:
+    """Map images (N, C, H, W) of a range to uint8 (N, H, W, 3); values outside are clipped.
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    return np.broadcast_to(to_levels(x, bounds).transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
 
 
-def difference_pixels(before: Array, after: Array) -> Pixels:
-    """What changed, (N, H, W, 3): blue where values rose, red where they fell, white where not."""
-    change = np.clip((np.asarray(after) - np.asarray(before)).mean(1) / 2, -1, 1)
+def difference_pixels(before: Array, after: Array, bounds: Range) -> Pixels:
+    """What changed, (N, H, W, 3): blue where values rose, red where they fell, white where not.
+
+    The full colour is a change by the whole width of the range, or more.
+    """
+    change = (np.asarray(after, np.float64) - np.asarray(before, np.float64)).mean(1)
+    change = np.clip(change / (bounds[1] - bounds[0]), -1, 1)
     rose, fell = np.maximum(change, 0), np.maximum(-change, 0)
     channels = [1 - rose, 1 - rose - fell, 1 - fell]
     return (255 * np.clip(np.stack(channels, axis=-1), 0, 1)).round().astype(np.uint8)
@@ -46,16 +53,20 @@ def encode(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def sample_grid(x: Array, columns: int = 10, rows: int = 10) -> bytes:
+def sample_grid(x: Array, bounds: Range, columns: int = 10, rows: int = 10) -> bytes:
     """The first samples as a PNG grid."""
-    return encode(grid(to_pixels(x[: columns * rows]), columns))
+    return encode(grid(to_pixels(x[: columns * rows], bounds), columns))
 
 
-def pair_grids(before: Array, after: Array, columns: int = 16, rows: int = 4) -> dict[str, bytes]:
+def pair_grids(
+    before: Array, after: Array, bounds: Range, columns: int = 16, rows: int = 4
+) -> dict[str, bytes]:
     """The same samples before and after, and their difference, as PNG grids."""
     n = columns * rows
     return {
-        "before": encode(grid(to_pixels(before[:n]), columns)),
-        "after": encode(grid(to_pixels(after[:n]), columns)),
-        "difference": encode(grid(difference_pixels(before[:n], after[:n]), columns, gray=225)),
+        "before": encode(grid(to_pixels(before[:n], bounds), columns)),
+        "after": encode(grid(to_pixels(after[:n], bounds), columns)),
+        "difference": encode(
+            grid(difference_pixels(before[:n], after[:n], bounds), columns, gray=225)
+        ),
     }

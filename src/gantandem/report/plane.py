@@ -34,9 +34,9 @@ class View:
         return self.x - self.half, self.x + self.half, self.y - self.half, self.y + self.half
 
     def outside(self, points: Array) -> float:
-        """Share of the points outside the window."""
-        far = np.abs(points - np.array([self.x, self.y])).max(1) > self.half
-        return float(far.mean())
+        """Share of the points outside the window; one that is not finite is nowhere inside."""
+        near = np.abs(points - np.array([self.x, self.y])).max(1) <= self.half
+        return float(1 - near.mean())
 
 
 def whole_view(points: Array) -> View:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
+
+from gantandem.ranges import Range, count_clipped, say_range
 from gantandem.report import pictures, plane
 from gantandem.report.curves import reliability_figure, shaping_figure
 from gantandem.report.evidence import Evidence
@@ -77,9 +80,11 @@ def _planar_column(
 
 def pictorial_section(evidence: Evidence) -> str:
     """Grids of samples, before, after and difference, and the classes."""
-    parts = []
+    parts, bounds = [], evidence.bounds
     if evidence.pairs:
-        grids = pictures.pair_grids(evidence.pairs["before"], evidence.pairs["after"])
+        before, after = evidence.pairs["before"], evidence.pairs["after"]
+        whole = _whole(before) & _whole(after)
+        grids = pictures.pair_grids(before[whole], after[whole], bounds)
         shown = "".join(
             f"<figure><figcaption>{name}</figcaption>{image(content, name, 'pixels')}</figure>"
             for name, content in grids.items()
@@ -90,14 +95,11 @@ def pictorial_section(evidence: Evidence) -> str:
             f'<div class="stack">{shown}</div></section>'
         )
     real = {"data": evidence.real} if evidence.real is not None else {}
-    grids = "".join(
-        f"<figure><figcaption>{escape(name)}</figcaption>"
-        f"{image(pictures.sample_grid(x), f'samples of {name}', 'pixels')}</figure>"
-        for name, x in {**real, **evidence.samples}.items()
-    )
+    grids = "".join(_grid(name, x, bounds) for name, x in {**real, **evidence.samples}.items())
     parts.append(
         "<section><h2>Samples beside the data</h2><p class='note'>The first 100 of each, not "
-        f'chosen.</p><div class="grids">{grids}</div></section>'
+        f"chosen. Black is {bounds[0]:g} and white is {bounds[1]:g}.</p>"
+        f'<div class="grids">{grids}</div></section>'
     )
     shares = _listed(evidence, "class_shares")
     if shares:
@@ -107,6 +109,28 @@ def pictorial_section(evidence: Evidence) -> str:
             f"classifier.</p>{image(png(fig), 'share of each class', 'wide')}</section>"
         )
     return "\n".join(parts)
+
+
+def _grid(name: str, x: Any, bounds: Range) -> str:
+    """The first samples, and a note of what the picture cannot show."""
+    x = x[:100]
+    whole = x[_whole(x)]
+    notes, outside = [], count_clipped(whole, bounds)
+    if len(whole) < len(x):
+        notes.append(f"{len(x) - len(whole)} of {len(x)} are not finite and are left out.")
+    if outside:
+        share = show_percent(outside / whole.size)
+        notes.append(f"{share} of the values lie outside {say_range(bounds)} and are clipped.")
+    picture = ""
+    if len(whole):
+        picture = image(pictures.sample_grid(whole, bounds), f"samples of {name}", "pixels")
+    note = f"<p class='note'>{' '.join(notes)}</p>" if notes else ""
+    return f"<figure><figcaption>{escape(name)}</figcaption>{picture}{note}</figure>"
+
+
+def _whole(x: Any) -> Any:
+    """Which images (N, ...) are finite throughout."""
+    return np.isfinite(x).reshape(len(x), -1).all(1)
 
 
 def trust_section(evidence: Evidence) -> str:

@@ -49,7 +49,7 @@ def summary_figure(
             real = evidence.real if place else None
             draw_scatter(axes, x, real, whole_view(evidence.real), 2.0)
         else:
-            axes.imshow(grid(to_pixels(x[:64]), 8), interpolation="nearest")
+            axes.imshow(grid(to_pixels(x[:64], evidence.bounds), 8), interpolation="nearest")
             axes.set_axis_off()
         axes.set_title(f"{title}\n{_numbers(numbers)}", fontsize=10, color=_INK, linespacing=1.5)
     path = Path(out) if out is not None else evidence.run / "summary.png"
