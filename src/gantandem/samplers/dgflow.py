@@ -19,6 +19,7 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.refine import _rows, _wide
+from gantandem.saturated import warn_saturated
 from gantandem.settings import Count, Layer, NotNegative, Positive, Settings
 
 Divergence = Literal["kl", "js", "logd"]
@@ -88,13 +89,16 @@ class DGFlow(Settings):
     steps: Count = 25
 
     def prepare(self, gan: GAN, key: Key) -> DGFlow:
-        """Check that the guide offers what the divergence needs; nothing to resolve."""
+        """Check that the guide offers what the divergence needs; say where it is saturated."""
         if gan.need_guide("dgflow").output == "critic" and self.divergence != "kl":
             raise InputError(
                 f"dgflow divergence: got {self.divergence!r}, which weighs by a log ratio, and the "
                 "guide is a critic; allowed is 'kl'. Or fit a guide that is a ratio: gan = "
                 "fit_ratio(gan, real, proposal=Direct(), as_guide=True)"
             )
+        if self.divergence != "kl":
+            of = "real" if self.divergence == "logd" else "fake"
+            warn_saturated(gan, "dgflow", key, of=of)
         return self
 
     def cost(self) -> Cost:

@@ -17,6 +17,7 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
+from gantandem.saturated import warn_saturated
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Settings, Share
 
 logger = logging.getLogger(__name__)
@@ -134,6 +135,12 @@ class Refine(Settings):
         changes: dict[str, float] = {}
         if self.spread is None and (self.step_size == "auto" or self.defensive):
             changes["spread"] = _round(self._measure_spread(gan, key))
+            if changes["spread"] == 0:
+                raise InputError(
+                    f"refine layer: at {self.layer!r} every sample is the same (its spread is 0), "
+                    "so that no step can be measured by it: either the generator ignores its "
+                    "latents there, or give step_size and spread as numbers, or another layer"
+                )
         if self.step_size == "auto":
             spread = self.spread if self.spread is not None else changes["spread"]
             changes["step_size"] = _round(AUTO_STEP * spread)
@@ -155,6 +162,7 @@ class Refine(Settings):
                 "refining with a discriminator that was not shaped: it often makes samples worse. "
                 "shape(gan, real, refine=...) makes a guide to follow",
             )
+        warn_saturated(gan, "refine", key)
         return replace(self, **changes)
 
     def _measure_spread(self, gan: GAN, key: Key) -> float:
