@@ -13,7 +13,7 @@ from gantandem.pool import LanePool
 from gantandem.samplers import refine as refining
 from gantandem.score import Ratio
 from gantandem.stack import Stack
-from mutating import Mutation, Patch, edit, edited, put
+from mutating import Mutation, Patch, edit, put
 
 
 def forgetful_judge(self, key, chain, new):
@@ -33,18 +33,6 @@ def accepts_by_id_alone(patch: Patch) -> None:
 
 def half(self, ids, attempts=0, step=0):
     return torch.full(ids.shape, math.log(0.5), dtype=torch.float64)
-
-
-def stores_after_it_is_done(patch: Patch) -> None:
-    account, hold = Run._account, Run._hold
-    edited(patch, Run, "_judge", "self._hold(turn, slot, chain.keep)", "pass")
-    patch.setattr(Run, "_hold", hold)
-
-    def late(self, turn, chain):
-        self._hold(turn, turn.id % self.window, chain.keep)
-        account(self, turn, chain)
-
-    patch.setattr(Run, "_account", late)
 
 
 def keeps_what_it_emitted(patch: Patch) -> None:
@@ -129,7 +117,7 @@ ENGINE: dict[str, Mutation] = {
         {"selector": None},
     ),
     "a sample is stored after its id is done": Mutation(
-        stores_after_it_is_done,
+        edit(Run, "_judge", "self._hold(", "self._chain.done[slot] = chain.done; self._hold("),
         "test_invariance",
         "test_ctrl_c_inside_the_engine_emits_nothing_unfinished",
         {"method": "_hold"},
@@ -143,7 +131,7 @@ ENGINE: dict[str, Mutation] = {
         "test_flags_are_restored_even_after_an_error",
     ),
     "broken samples of the generator pass": Mutation(
-        put(Run, "_refuse_broken", lambda self, rows, bad, count: None),
+        put(Run, "_refuse_fresh", lambda self, rows, bad, count: None),
         "test_gan",
         "test_a_generator_that_is_nan",
     ),
@@ -161,7 +149,7 @@ ENGINE: dict[str, Mutation] = {
         {"name": "skewed", "kind": "metropolis"},
     ),
     "DRS leaves out its logarithm": Mutation(
-        put(DRS, "_logit", lambda self, d: (d - self.log_max).clamp(max=0) - self.gamma),
+        put(DRS, "_logit", lambda self, d, log_max: (d - log_max).clamp(max=0)),
         "test_exact",
         "test_drs_law",
         {"percentile": 60.0},

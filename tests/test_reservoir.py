@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gantandem import ISIR, SIR, Direct, Key, Metropolis, Refine, from_config, sample
-from gantandem.errors import BudgetError, InputError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.samplers import Chain, Proposal
 from gantandem.testing import toy_gan
 from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete
@@ -207,9 +207,9 @@ class Lost(Direct):
         return state, moved._replace(x=moved.x / 0)
 
 
-def test_ids_without_any_finite_ratio_are_exhausted():
+def test_a_mover_without_any_finite_proposal_is_blamed():
     for sampler in (SIR(proposals=3), ISIR(points=2, rounds=2)):
-        with pytest.raises(BudgetError, match="SIR: 20 of 20 ids"):
+        with pytest.raises(NonFiniteError, match="lost: 20 of 20 proposals"):
             sample(toy_gan(), replace(sampler, proposal=Lost()), 20, width=16, strict=False)
 
 

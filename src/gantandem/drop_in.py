@@ -111,7 +111,8 @@ class SampledGenerator(nn.Module):
 
         Raises:
             InputError: If latents or conditions do not fit the GAN.
-            BudgetError: If more than 0.1% of the rows used up their attempts.
+            BudgetError: If significantly more than 0.1% of the rows used up their attempts.
+            NonFiniteError: If significantly more than 10% of the proposals are not finite.
         """
         self._check(z, condition)
         # Movers need gradients, which inference mode and its tensors do not allow.
@@ -132,7 +133,7 @@ class SampledGenerator(nn.Module):
             width = self._most if self._fixed else min(self._most, small)
             run = Run(given, self.sampler, len(z), key, width=width, ratio=self._ratio)
             x = torch.cat([block.x for block in run.blocks()])
-            run.check_budget(len(z))
+            run.conclude(len(z))
             x = x if self.transform is None else self.transform(x)
             return x.to(z.device)
 

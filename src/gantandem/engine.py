@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantandem.errors import BudgetError, NonFiniteError
+from gantandem.account import Account, no_score
+from gantandem.errors import NonFiniteError
 from gantandem.gan import GAN
 from gantandem.pool import Finished, LanePool, Tickets, default_width, lanes
 from gantandem.rng import Key
@@ -25,9 +26,6 @@ BULK = 4
 """Widths of finished proposals that are settled at a time where there is nothing to judge."""
 AHEAD = 32
 """At most this many attempts of an id are in flight at once."""
-EXHAUSTED_SHARE = 0.001
-CHAIN_EVENTS = ("moves", "moves_accepted", "divergent")
-"""What a mover with an accept test of its own adds to the events."""
 
 
 def _cat(parts: list[Finished]) -> Finished:
@@ -69,12 +67,11 @@ class Run:
         self.window = LOOK_AHEAD * self.width
         # What no network scores and nothing waits for is settled some widths at a time.
         self._chunk = self.width * (1 if self.selector or ratio else BULK)
-        self.events = {"nonfinite": 0, "excess": 0, "exhausted": 0, "stuck": 0}
-        self.passes = 0
-        self.proposals = 0
         self.discarded = 0
         self._device = gan.device
         self._cost = self.mover.cost()
+        scored = int(ratio is not None and self._cost.scores and not self._shared())
+        self.account = Account(gan, mover, self.selector, self.name, scored)
         self._buffer: list[Finished] = []
         self._buffered = 0
         self._early: list[Finished] = []
@@ -88,6 +85,11 @@ class Run:
         # Attempts of the id in each slot: begun, and judged.
         self._begun = torch.zeros(self.window, dtype=torch.int64, device=gan.device)
         self._judged = torch.zeros_like(self._begun)
+
+    @property
+    def passes(self) -> int:
+        """Passes behind what was judged."""
+        return self.account.passes
 
     @property
     def waste(self) -> float:
@@ -174,12 +176,13 @@ class Run:
         self._buffer, self._buffered = ([rest] if rest.size else []), rest.size
         rows = everything.map(lambda value: self._pad(value[:count]))
         log_ratio = self._score(rows)
-        finite = rows.x.flatten(1).isfinite().all(1)
+        broken = ~rows.x.flatten(1).isfinite().all(1)
         if self.ratio is not None or self._cost.scores:
-            finite &= log_ratio.isfinite()
-        if not bool(finite.all()):
-            self._refuse_broken(rows, ~finite, count)
-        scored = rows._replace(logit=torch.where(finite, log_ratio, -torch.inf))
+            broken |= no_score(log_ratio)
+        if bool(broken.any()):
+            self._refuse_fresh(rows, broken, count)
+        logit = torch.where(broken, -torch.inf, log_ratio)
+        scored = rows._replace(logit=logit, broken=broken)
         new = scored.map(lambda value: value[:count])
         self._early.append(new)
         while self._early:
@@ -214,7 +217,7 @@ class Run:
         """The guide's logit is the ratio's: no further pass."""
         return self._cost.scores and self.ratio is not None and self.ratio.score is self.gan.guide
 
-    def _refuse_broken(self, rows: Finished, bad: Tensor, count: int) -> None:
+    def _refuse_fresh(self, rows: Finished, bad: Tensor, count: int) -> None:
         """A move may leave the finite numbers; a fresh sample of the generator must not."""
         parts = zip(rows.id.split(self.width), rows.z.split(self.width), strict=True)
         broken = torch.cat([self._broken(ids, z) for ids, z in parts])
@@ -235,8 +238,8 @@ class Run:
         broken = ~x.flatten(1).isfinite().all(1)
         for score in (self.ratio and self.ratio.score, self._cost.scores and self.gan.guide):
             if score:
-                broken |= ~score(x, cond).isfinite()
-        return broken
+                broken |= no_score(score(x, cond))
+        return broken & z.flatten(1).isfinite().all(1)
 
     def _judge(self, turn: Finished) -> None:
         """Judge at most one attempt of each id.
@@ -245,18 +248,16 @@ class Run:
         """
         count = turn.size
         rows = turn.map(self._pad)
+        assert rows.broken is not None  # scored
         slot = rows.id % self.window
         chain = Chain(*(column[slot] for column in self._chain))
-        new = Proposal(rows.id, rows.attempt, rows.logit)
-        broken = rows.logit == -torch.inf
+        new = Proposal(rows.id, rows.attempt, rows.logit, self.gan.conditions(rows.id))
         if self.selector is None:
-            every = torch.ones_like(broken)
-            chain = chain.where(every, new)._replace(accepted=~broken, done=every)
+            every = torch.ones_like(chain.done)
+            after = chain.where(every, new)._replace(accepted=every, done=every)
         else:
-            chain = self.selector.judge(self.key.fold("judge"), chain, new)
-        excess = getattr(self.selector, "excess", None)
-        if excess is not None:
-            self.events["excess"] += int(excess(new)[:count].sum())
+            after = self.selector.judge(self.key.fold("judge"), chain, new)
+        chain = chain.without(rows.broken, after)
         chain, slot = Chain(*(column[:count] for column in chain)), slot[:count]
         self._hold(turn, slot, chain.keep)
         self._judged[slot] = turn.attempt + 1
@@ -264,24 +265,7 @@ class Run:
         # Last, with ``done`` the last column: after Ctrl-C anywhere, what is done is complete.
         for table, column in zip(self._chain, chain, strict=True):
             table[slot] = column
-        self._account(turn, chain)
-
-    def _account(self, turn: Finished, chain: Chain) -> None:
-        count = turn.size
-        self.proposals += count
-        self.passes += count * self._cost.start + int(turn.age.sum()) * self._cost.step
-        if self.ratio is not None and self._cost.scores and not self._shared():
-            self.passes += count
-        if turn.tally is not None:
-            accepted, divergent = turn.tally.sum(0).tolist()
-            moves = int(turn.steps.sum())
-            for event, number in zip(CHAIN_EVENTS, (moves, accepted, divergent), strict=True):
-                self.events[event] = self.events.get(event, 0) + number
-        self.events["nonfinite"] += int((turn.logit == -torch.inf).sum())
-        if self.selector is not None:
-            self.events["exhausted"] += int((chain.done & ~chain.accepted).sum())
-        if self.selector is not None and self.selector.name == "metropolis":
-            self.events["stuck"] += int((chain.done & (chain.moves == 0)).sum())
+        self.account.add(turn, chain, new)
 
     def _hold(self, rows: Finished, slot: Tensor, keep: Tensor) -> None:
         values = {"x": rows.x, "z": rows.z, "steps": rows.steps}
@@ -346,16 +330,6 @@ class Run:
         zero = torch.zeros(rows, dtype=torch.int64, device=device)
         return Chain(low, low.clone(), ~no, no, zero, no.clone(), no.clone())
 
-    def check_budget(self, n: int) -> None:
-        """Raise when more than 0.1% of the ids ended without an acceptance.
-
-        Raises:
-            BudgetError: Then.
-        """
-        spent = self.events["exhausted"]
-        if spent > EXHAUSTED_SHARE * n:
-            raise BudgetError(
-                f"{self.name}: {spent} of {n} ids used up their attempts without an acceptance "
-                f"(allowed: 0.1%). The ratio's tail is too heavy for this budget: raise the "
-                "budget, refine the proposals, or use OBRS with a smaller K"
-            )
+    def conclude(self, n: int) -> None:
+        """Look at a whole run of n ids, see :meth:`Account.conclude`."""
+        self.account.conclude(n, judged=self.ratio is not None)

@@ -23,7 +23,8 @@ class Finished(NamedTuple):
     """Proposals that left the pool, one a row.
 
     ``lane`` is (N, 3): what their lane held, see :class:`LanePool`. ``tally`` is (N, 2): a chain's
-    accepted and divergent moves, or None.
+    accepted and divergent moves, or None. ``broken`` (N,) says, once they are scored, which are not
+    finite: x has a NaN or an infinity, or the score is NaN or +inf (-inf is a ratio of 0).
     """
 
     lane: Tensor
@@ -32,6 +33,7 @@ class Finished(NamedTuple):
     logit: Tensor
     steps: Tensor
     tally: Tensor | None = None
+    broken: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Finished:
         """Apply a function to every column there is."""

@@ -26,6 +26,7 @@ from gantandem.latent import Latent
 from gantandem.nets import build
 from gantandem.progress import track
 from gantandem.rng import Key
+from gantandem.samplers.base import Proposal
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.rejection import OBRS
 from gantandem.sampling import prepare
@@ -214,9 +215,10 @@ def fit_latent_reweight(
     run.ratio = gan.ratio(mover)
     blocks = list(run.blocks())
     z, log_ratio = (torch.cat([getattr(b, name) for b in blocks]) for name in ("z", "log_ratio"))
-    scale = OBRS(expected=float(cap), pilot=pool).prepare(lambda n: log_ratio).log_scale
-    assert scale is not None  # just solved
-    accept = (log_ratio + scale).clamp(max=0).exp().to(z.dtype)
+    ids = torch.arange(pool, device=z.device)
+    proposals = Proposal(ids, torch.zeros_like(ids), log_ratio)
+    solved = OBRS(expected=float(cap), pilot=pool).prepare(lambda n: proposals)
+    accept = solved.log_accept(proposals).clamp(max=0).exp().to(z.dtype)
     spec = {"net": "mlp-discriminator", "data_dim": z[0].numel(), "width": hidden, "layers": layers}
     key = Key(seed).fold("latent reweight")
     with seeded(key, z.device):

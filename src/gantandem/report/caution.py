@@ -9,7 +9,7 @@ from gantandem.report.evidence import Evidence, finite
 from gantandem.report.table import show, show_percent
 
 EVENTS = {
-    "nonfinite": "proposals were not finite and were rejected",
+    "nonfinite": "proposals were not finite; others took their place",
     "excess": "proposals had a ratio above the frozen maximum, so acceptance was cut short there",
     "exhausted": "samples used up their attempts; their last proposal was returned unaccepted",
     "stuck": "chains never moved after their first proposal",

@@ -63,11 +63,15 @@ class Cost(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """Finished proposals as a selector sees them, one a row, in attempt order for each id."""
+    """Finished proposals as a selector sees them, one a row, in attempt order for each id.
+
+    ``condition`` (N, ...) is what each is conditioned on; None for an unconditional GAN.
+    """
 
     id: Tensor
     attempt: Tensor
     log_ratio: Tensor
+    condition: Tensor | None = None
 
 
 class Chain(NamedTuple):
@@ -111,6 +115,21 @@ class Chain(NamedTuple):
             accepted=accept,
             keep=every,
             done=accept | (new.attempt + 1 >= budget),
+        )
+
+    def without(self, broken: Tensor, after: Chain) -> Chain:
+        """What was judged, but where the proposal is ``broken`` (not finite) it is never held.
+
+        An id that holds nothing yet is not done either: another attempt follows.
+        """
+        empty = torch.where(broken, self.empty, after.empty)
+        return after._replace(
+            log_ratio=torch.where(broken, self.log_ratio, after.log_ratio),
+            empty=empty,
+            accepted=torch.where(broken, self.accepted, after.accepted),
+            moves=torch.where(broken, self.moves, after.moves),
+            keep=after.keep & ~broken,
+            done=after.done & ~empty,
         )
 
     def done_if(self, done: Tensor) -> Chain:
@@ -162,8 +181,11 @@ class Selector(Protocol):
         """Where the proposals come from."""
         ...
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> Selector:
-        """Fix every constant from ``pilot(n)``, the log ratios of n pilot proposals."""
+    def prepare(self, pilot: Callable[[int], Proposal]) -> Selector:
+        """Fix every constant from ``pilot(n)``: n pilot proposals with their log ratios.
+
+        Where conditions repeat, the pilot has as many of each, so there may be some more.
+        """
         ...
 
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:

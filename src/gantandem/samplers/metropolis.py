@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Proposal, Proposing
 from gantandem.samplers.direct import Direct
@@ -36,7 +34,7 @@ class Metropolis(Settings):
     proposal: Proposing = Direct()
     proposals: Count = 20
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> Metropolis:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> Metropolis:
         """Nothing to fix."""
         return self
 

@@ -6,15 +6,15 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantandem.errors import InputError, NonFiniteError
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Proposal, Proposing
+from gantandem.samplers.constants import Constant, at, by_condition, look_up, pack, worst
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count, Positive, Rule, Settings
 
@@ -25,8 +25,21 @@ HEAVY_TAIL = 0.02
 """Below this effective share of its pilot, OBRS says that the tail of the ratios is heavy."""
 
 
+class Accepts:
+    """A selector that accepts each proposal by a coin of its own, whatever came before."""
+
+    def log_accept(self, new: Proposal) -> Tensor:
+        """(N,) log probability of accepting each proposal; above 0 it is certain."""
+        raise NotImplementedError
+
+    def judge(self: Any, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log of the probability; a NaN is a rejection."""
+        accept = key.log_uniform(new.id, new.attempt) < self.log_accept(new)
+        return chain.accept_if(accept, new, self.budget)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Rejection(Settings):
+class Rejection(Accepts, Settings):
     """Accept with min(r / M, 1), M = max r on pilot proposals, then frozen.
 
     Exact if M bounds r; proposals above M are counted as ``excess``. Azadi et al., Discriminator
@@ -34,48 +47,55 @@ class Rejection(Settings):
 
     Args:
         proposal: The mover that makes the proposals.
-        log_max: log M; None takes the largest log ratio of the pilot.
+        log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
+            then it is pairs of a condition and its log M.
         pilot: Pilot proposals.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
 
     Raises:
-        InputError: If ``pilot`` or ``budget`` is not a positive integer.
+        InputError: If a setting is not finite, or ``pilot`` or ``budget`` no positive integer.
     """
 
     name: ClassVar[str] = "rejection"
 
     proposal: Proposing = Direct()
-    log_max: float | None = None
+    log_max: Constant | None = None
     pilot: Count = 10_000
     budget: Count = 10_000
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> Rejection:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> Rejection:
         """Fix M on the pilot; warn when the ratio looks unbounded."""
         if self.log_max is not None:
             return self
-        log_ratio = pilot(self.pilot).sort().values
-        top, rest = float(log_ratio[-1]), float(log_ratio[-1 - len(log_ratio) // 1000])
-        if top - rest > math.log(10):
+        groups = by_condition(self.name, pilot(self.pilot))
+        step, where = worst({key: -_last_step(values) for key, values in groups.items()})
+        if -step > math.log(10):
             logger.warning(
-                "rejection: the largest ratio of the pilot (%.3g) is over 10 times its 99.9%% "
-                "quantile: the ratio looks unbounded, so the result is not exact. OBRS suits "
+                "rejection: the largest ratio of the pilot%s is %.3g times its 99.9%% quantile "
+                "(over 10): the ratio looks unbounded, so the result is not exact. OBRS suits "
                 "heavy tails better",
-                math.exp(top),
+                where,
+                math.exp(min(-step, 700)),
             )
-        return replace(self, log_max=top)
+        return replace(self, log_max=pack({key: float(v.max()) for key, v in groups.items()}))
 
-    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
-        """Accept when log u < log r - log M."""
-        accept = key.log_uniform(new.id, new.attempt) < new.log_ratio - _known(self.log_max)
-        return chain.accept_if(accept, new, self.budget)
+    def log_accept(self, new: Proposal) -> Tensor:
+        """Log r - log M."""
+        return new.log_ratio - look_up(self.log_max, new)
 
     def excess(self, new: Proposal) -> Tensor:
         """Where the frozen bound was exceeded."""
-        return new.log_ratio > _known(self.log_max)
+        return new.log_ratio > look_up(self.log_max, new)
+
+
+def _last_step(log_ratio: Tensor) -> float:
+    """How far the largest log ratio lies above the 99.9% quantile."""
+    ordered = log_ratio.sort().values
+    return float(ordered[-1] - ordered[-1 - len(ordered) // 1000])
 
 
 @dataclass(frozen=True, kw_only=True)
-class DRS(Settings):
+class DRS(Accepts, Settings):
     """Discriminator rejection sampling as published: accept with sigmoid(F).
 
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
@@ -85,9 +105,11 @@ class DRS(Settings):
 
     Args:
         proposal: The mover that makes the proposals.
-        percentile: gamma is this percentile of F on the pilot, from 0 to 100; None means gamma 0.
+        percentile: gamma is this percentile of F on the pilot, from 0 to below 100 (at 100 hardly
+            anything is accepted); None means gamma 0.
         eps: Keeps the logarithm finite.
-        log_max: log M; None takes the largest log ratio of the pilot.
+        log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
+            then it is pairs of a condition and its log M, and so is gamma.
         gamma: None takes it from the pilot.
         pilot: Pilot proposals.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
@@ -101,42 +123,44 @@ class DRS(Settings):
     proposal: Proposing = Direct()
     percentile: Annotated[float, BELOW_100] | None = 95.0
     eps: Positive = 1e-6
-    log_max: float | None = None
-    gamma: float | None = None
+    log_max: Constant | None = None
+    gamma: Constant | None = None
     pilot: Count = 10_000
     budget: Count = 10_000
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> DRS:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> DRS:
         """Fix M and gamma on the pilot."""
         if self.log_max is not None and self.gamma is not None:
             return self
-        log_ratio = pilot(self.pilot)
-        log_max = float(log_ratio.max()) if self.log_max is None else self.log_max
-        gamma = self.gamma
-        if gamma is None:
-            known = replace(self, log_max=log_max, gamma=0.0)
-            share = None if self.percentile is None else self.percentile / 100
-            gamma = 0.0 if share is None else float(known._logit(log_ratio).quantile(share))
+        groups = by_condition(self.name, pilot(self.pilot))
+        log_max, gamma = self.log_max, self.gamma
+        if log_max is None:
+            log_max = pack({key: float(values.max()) for key, values in groups.items()})
+        if gamma is None and self.percentile is None:
+            gamma = 0.0
+        if gamma is None and self.percentile is not None:
+            share = self.percentile / 100
+            logits = {key: self._logit(v, at(log_max, key)) for key, v in groups.items()}
+            gamma = pack({k: float(v[v.isfinite()].quantile(share)) for k, v in logits.items()})
         return replace(self, log_max=log_max, gamma=gamma)
 
-    def _logit(self, log_ratio: Tensor) -> Tensor:
-        """F, the logit of the acceptance probability."""
-        delta = (log_ratio - _known(self.log_max)).clamp(max=0.0)
-        return delta - torch.log(-torch.expm1(delta - self.eps)) - _known(self.gamma)
+    def _logit(self, log_ratio: Tensor, log_max: float | Tensor) -> Tensor:
+        """F + gamma."""
+        delta = (log_ratio - log_max).clamp(max=0.0)
+        return delta - torch.log(-torch.expm1(delta - self.eps))
 
-    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
-        """Accept when log u < log sigmoid(F)."""
-        log_accept = F.logsigmoid(self._logit(new.log_ratio))
-        accept = key.log_uniform(new.id, new.attempt) < log_accept
-        return chain.accept_if(accept, new, self.budget)
+    def log_accept(self, new: Proposal) -> Tensor:
+        """Log sigmoid(F)."""
+        logit = self._logit(new.log_ratio, look_up(self.log_max, new))
+        return F.logsigmoid(logit - look_up(self.gamma, new))
 
     def excess(self, new: Proposal) -> Tensor:
         """Where the frozen maximum was exceeded."""
-        return new.log_ratio > _known(self.log_max)
+        return new.log_ratio > look_up(self.log_max, new)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OBRS(Settings):
+class OBRS(Accepts, Settings):
     """Optimal budgeted rejection: accept with min(c r, 1), for at most K proposals a sample.
 
     On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap
@@ -148,7 +172,8 @@ class OBRS(Settings):
     Args:
         proposal: The mover that makes the proposals.
         expected: K, the most expected proposals a sample (2 to 10 in the paper).
-        log_scale: log c; None solves for it on the pilot.
+        log_scale: log c; None solves for it on the pilot, for each condition by itself: then it is
+            pairs of a condition and its log c.
         pilot: Pilot proposals.
         max_attempts: Most attempts of an id, None for 32 K; then its last proposal is returned as
             not accepted.
@@ -162,31 +187,31 @@ class OBRS(Settings):
 
     proposal: Proposing = Direct()
     expected: Annotated[float, Rule("a number of 1 or more", lambda k: k >= 1)] = 8.0
-    log_scale: float | None = None
+    log_scale: Constant | None = None
     pilot: Count = 10_000
     max_attempts: Count | None = None
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> OBRS:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> OBRS:
         """Find log c on the pilot, and warn when the tail of its ratios is heavy."""
         if self.log_scale is not None:
             return self
-        log_ratio = _ratios(self.name, pilot(self.pilot))
-        share = effective_share(log_ratio)
+        groups = by_condition(self.name, pilot(self.pilot))
+        share, where = worst({key: effective_share(v) for key, v in groups.items()})
         if share < HEAVY_TAIL:
             logger.warning(
-                "obrs: the tail of the ratios is heavy: the weights of %d pilot proposals are "
-                "worth %.2g%% as many equal ones (under %g%%), so what is accepted rests on a "
-                "few. Look at diagnose(); refit or calibrate the ratio, or refine the proposals",
-                len(log_ratio),
+                "obrs: the tail of the ratios is heavy: the weights of the pilot%s are worth "
+                "%.2g%% as many equal ones (under %g%%), so what is accepted rests on a few. Look "
+                "at diagnose(); refit or calibrate the ratio, or refine the proposals",
+                where,
                 100 * share,
                 100 * HEAVY_TAIL,
             )
-        return replace(self, log_scale=_budgeted_scale(log_ratio, self.expected))
+        found = {key: _budgeted_scale(values, self.expected) for key, values in groups.items()}
+        return replace(self, log_scale=pack(found))
 
-    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
-        """Accept when log u < log c + log r."""
-        accept = key.log_uniform(new.id, new.attempt) < _known(self.log_scale) + new.log_ratio
-        return chain.accept_if(accept, new, self.budget)
+    def log_accept(self, new: Proposal) -> Tensor:
+        """Log c + log r."""
+        return look_up(self.log_scale, new) + new.log_ratio
 
     @property
     def budget(self) -> int:
@@ -216,28 +241,3 @@ def _budgeted_scale(log_ratio: Tensor, expected: float) -> float:
         mean = float((below + middle).clamp(max=0).exp().mean())
         low, high = (middle, high) if mean < 1 / expected else (low, middle)
     return high - float(top)
-
-
-def _ratios(name: str, log_ratio: Tensor) -> Tensor:
-    """Refuse pilot ratios from which no constant can be taken.
-
-    A log ratio of -inf (a ratio of 0) is one that is never accepted, and may occur.
-    """
-    if bool(log_ratio.isnan().any()) or bool((log_ratio == torch.inf).any()):
-        raise NonFiniteError(
-            f"{name}: the pilot has log ratios that are NaN or +inf; allowed are numbers and -inf "
-            "(a ratio of 0). Check the network that judges"
-        )
-    if not bool(log_ratio.isfinite().any()):
-        raise NonFiniteError(
-            f"{name}: every ratio of the pilot ({len(log_ratio)} proposals) is 0, so nothing can "
-            "be accepted. The discriminator gives every sample -inf: check its weights and the "
-            "range of its input, or fit_ratio()"
-        )
-    return log_ratio
-
-
-def _known(value: float | None) -> float:
-    if value is None:
-        raise InputError("this selector was not prepared; sample() does it, or call prepare")
-    return value

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor
 
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Proposal, Proposing
@@ -42,7 +41,7 @@ class SIR(Settings):
     proposal: Proposing = Direct()
     proposals: Count = 10
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> SIR:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> SIR:
         """Nothing to fix."""
         return self
 
@@ -81,7 +80,7 @@ class ISIR(Settings):
     points: Annotated[int, at_least(2)] = 10
     rounds: Count = 10
 
-    def prepare(self, pilot: Callable[[int], Tensor]) -> ISIR:
+    def prepare(self, pilot: Callable[[int], Proposal]) -> ISIR:
         """Nothing to fix."""
         return self
 
