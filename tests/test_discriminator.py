@@ -185,6 +185,7 @@ def test_the_guide_kept_is_the_nearest_of_the_history(tie):
         if far <= min((1 + tie) * min(distances[: index + 1]), distances[0])
     )
     assert 0 < kept < len(distances) - 1
+    assert [entry.get("kept", False) for entry in shaped.history].index(True) == kept
     assert (distances[kept] == min(distances)) == (tie == 0)
     assert kept_distance(shaped, real) == pytest.approx(distances[kept], rel=1e-5)
 
@@ -194,6 +195,7 @@ def test_shaping_never_returns_a_guide_that_measured_worse(caplog):
     good = shape(poor(), real, **TINY)
     worse = shape(good, real, **{**TINY, "updates": 20, "check_every": 10, "learning_rate": 5.0})
     assert kept_distance(worse, real) == pytest.approx(worse.history[0]["distance"], rel=1e-5)
+    assert [entry.get("kept") for entry in worse.history] == [True, None, None]
     assert "no guide brought refined samples nearer" in caplog.text
 
 
@@ -204,6 +206,7 @@ def test_the_published_recipe():
     shaped = shape(poor(), real, **options)
     assert len(shaped.history) == 4
     assert kept_distance(shaped, real) == pytest.approx(shaped.history[-1]["distance"], rel=1e-5)
+    assert [entry.get("kept") for entry in shaped.history] == [None, None, None, True]
     assert shaped.history[-1]["distance"] < shaped.history[0]["distance"]
     # K steps, evaluated K + 1 times, for every fresh sample and for those of four checks.
     assert shaped.setup_passes >= 60 * 128 * (1 + 3 * 11)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gantandem.cli.show import history_table
 from gantandem.errors import DataError
 from gantandem.report import pictures, plane, summary_figure, write_report
 from gantandem.report.caution import cautions
 from gantandem.report.curves import shaping_figure
 from gantandem.report.evidence import read_evidence
-from gantandem.report.table import COLUMNS, best, markdown_table, show
+from gantandem.report.table import COLUMNS, best, markdown_table, show, show_percent
 from synthetic_run import MODES, diagnosis, image_run, mixture, planar_run
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -175,10 +176,36 @@ def test_events_are_counted_and_an_undiagnosed_discriminator_is_named(images, tm
         metrics["samplers"]["refine"]["events"] = {"exhausted": 64, "stuck": 0}
 
     text = warnings_after(images, tmp_path / "run", change)
-    assert "refine: 64 samples used up their attempts" in text and "50% of n" in text
+    assert "refine: 64 of 128 samples used up their attempts" in text and "(50%)" in text
     assert "never moved" not in text
     assert "never diagnosed" in text
     assert "refine made samples worse than the plain generator: Fréchet distance 126" in text
+
+
+def test_what_was_done_is_no_fault_and_faults_are_shares_of_what_they_are_part_of(images, tmp_path):
+    def change(metrics):
+        counters = {"moves": 12_800, "moves_accepted": 9_000, "of_a_users_own": 7}
+        faults = {"nonfinite": 1, "excess": 2, "stuck": 3, "divergent": 128}
+        metrics["samplers"]["refine"]["events"] = {**counters, **faults}
+
+    said = warnings_after(images, tmp_path / "run", change).splitlines()
+    said = [line for line in said if line.startswith("refine: ")]
+    assert [line.split(" had ")[0].split(" were ")[0] for line in said][:2] == [
+        "refine: 1 of 1,024 proposals",
+        "refine: 2 of 1,024 proposals",
+    ]
+    assert "refine: 3 of 128 chains never moved" in said[2] and "(2.34%)" in said[2]
+    assert "refine: 128 of 12,800 moves" in said[3] and "(1%)" in said[3]
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1, "100%"), (0.9996, ">99.9%"), (0.125, "12.5%"), (128, "12,800%"), (1e-7, "<0.001%"),
+     (0, "0%"), (None, "–")],
+)  # fmt: skip
+def test_shares_are_shown_for_people(share, text):
+    assert show_percent(share) == text
 
 
 def test_plain_samples_chosen_badly_are_not_laid_to_refinement(images, tmp_path):
@@ -281,6 +308,22 @@ def test_pixels_difference_and_grid_are_exact():
 def test_a_shaping_history_too_short_for_a_curve_draws_none():
     assert shaping_figure([{"update": 0, "distance": 1.0}]) is None
     assert shaping_figure([{"update": 0, "distance": None}, {"update": 1, "distance": 2.0}]) is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "marked", "label"),
+    [(3, (3, 1.05), "guide kept"), (0, (0, 4.0), "guide kept"), (None, (2, 1.0), "not on record")],
+)
+def test_the_guide_that_was_kept_is_marked_and_not_the_nearest(kept, marked, label):
+    distances = (4.0, 2.0, 1.0, 1.05, 3.0)
+    history = [{"update": step, "distance": far} for step, far in enumerate(distances)]
+    if kept is not None:
+        history[kept]["kept"] = True
+    (axes,) = shaping_figure(history).axes
+    mark = axes.lines[-1]
+    assert (*mark.get_xdata(), *mark.get_ydata()) == marked and label in str(mark.get_label())
+    rows = history_table(history).columns[0].cells
+    assert [step for step, cell in enumerate(rows) if "●" in cell] == [kept][: kept is not None]
 
 
 def test_the_summary_is_a_small_picture_and_needs_the_samples(planar, images, tmp_path):

@@ -81,11 +81,14 @@ def diagnosis_table(found: Mapping[str, Diagnosis]) -> Table:
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
     """The checks of shaping; the guide kept is marked."""
-    table = _table("update", "distance", "Brier", "seconds")
-    kept = min(range(len(history)), key=lambda index: history[index]["distance"])
-    for index, entry in enumerate(history):
-        values = (entry["update"], entry["distance"], entry.get("brier"), entry.get("seconds"))
-        table.add_row(*map(show, values), style="bold green" if index == kept else "")
+    table = _table("  update", "distance", "Brier", "seconds")
+    for entry in history:
+        kept, first = bool(entry.get("kept")), show(entry["update"])
+        values = (entry["distance"], entry.get("brier"), entry.get("seconds"))
+        style = "bold green" if kept else ""
+        table.add_row(f"{'●' if kept else ' '} {first}", *map(show, values), style=style)
+    if any(entry.get("kept") for entry in history):
+        table.caption, table.caption_justify = "●: the guide kept", "left"
     return table
 
 

@@ -103,7 +103,7 @@ def shape(
 
     Returns:
         A new GAN with the shaped guide, ``proposal`` (the resolved refinement) and ``history``
-        (one entry a comparison).
+        (one entry a comparison; that of the guide returned has ``kept``).
 
     Raises:
         InputError: If there is no discriminator, or a setting is not allowed.
@@ -133,7 +133,7 @@ def shape(
     score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)
     shaper = _Shaper(working, scored, mover, parts, key, width, batch, replay)
-    best, history = (float("inf"), guide.network), []
+    best, history, kept = (float("inf"), guide.network), [], 0
     begin = time.perf_counter()
     every = batches(parts.rows("fit"), batch, key.fold("real").generator())
     if recipe == "paper":
@@ -149,6 +149,7 @@ def shape(
                 nearest = min((1 + tie) * best[0], history[0]["distance"])
                 if entry["distance"] <= nearest or recipe == "paper":
                     best = min(best[0], entry["distance"]), frozen_copy(own)
+                    kept = len(history) - 1
                 logger.info("shape %d: %s", step, entry)
             if step == updates:
                 break
@@ -164,6 +165,7 @@ def shape(
             loss.backward()
             optimizer.step()
             update(1)
+    history[kept]["kept"] = True
     if history[0]["distance"] <= min(entry["distance"] for entry in history):
         logger.warning(
             "shape: no guide brought refined samples nearer to held-out data than the one it "

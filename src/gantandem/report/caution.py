@@ -8,12 +8,21 @@ from typing import Any
 from gantandem.report.evidence import Evidence, finite
 from gantandem.report.table import show, show_percent
 
-EVENTS = {
-    "nonfinite": "proposals were not finite; others took their place",
-    "excess": "proposals had a ratio above the frozen maximum, so acceptance was cut short there",
-    "exhausted": "samples used up their attempts; their last proposal was returned unaccepted",
-    "stuck": "chains never moved after their first proposal",
+FAULTS = {
+    "nonfinite": ("proposals", "were not finite; others took their place"),
+    "excess": (
+        "proposals",
+        "had a ratio above the frozen maximum, so acceptance was cut short there",
+    ),
+    "exhausted": (
+        "samples",
+        "used up their attempts; their last proposal was returned unaccepted",
+    ),
+    "stuck": ("chains", "never moved after their first proposal"),
+    "divergent": ("moves", "ended at a point that is not finite and were rejected"),
 }
+"""Events that something went wrong in: of what each is a part, and what happened. All other
+events only count what was done, and nobody is warned of them."""
 _SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
 _LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": "sliced W1"}
 
@@ -26,7 +35,7 @@ def cautions(evidence: Evidence) -> list[str]:
         *_collapse(evidence),
         *_lost_modes(evidence),
         *_discriminator(evidence),
-        *_events(evidence),
+        *_faults(evidence),
     ]
 
 
@@ -109,10 +118,21 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
             )
 
 
-def _events(evidence: Evidence) -> Iterator[str]:
+def _faults(evidence: Evidence) -> Iterator[str]:
     for name, row in evidence.rows.items():
-        counted: dict[str, Any] = row.get("events") or {}
-        for event, count in counted.items():
+        for event, (kind, happened) in FAULTS.items():
+            count, whole = finite((row.get("events") or {}).get(event)), _whole(row, kind)
             if count:
-                share = show_percent(count / row["n"]) if row.get("n") else "–"
-                yield f"{name}: {show(count)} {EVENTS.get(event, event)} ({share} of n)."
+                of = f"{show(count)} of {show(whole)} {kind}" if whole else f"{show(count)} {kind}"
+                share = f" ({show_percent(count / whole)})" if whole else ""
+                yield f"{name}: {of} {happened}{share}."
+
+
+def _whole(row: dict[str, Any], kind: str) -> float | None:
+    """How many proposals, samples, chains or moves there were."""
+    n, acceptance = finite(row.get("n")), finite(row.get("acceptance"))
+    if kind == "moves":
+        return finite((row.get("events") or {}).get("moves"))
+    if kind == "proposals":
+        return round(n / acceptance) if n and acceptance else None
+    return n

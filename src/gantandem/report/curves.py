@@ -58,24 +58,29 @@ def shaping_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     """Held-out distance of the refined samples to the data while shaping; the guide kept is marked.
 
     Args:
-        history: Entries with ``update`` and ``distance``; others may be there.
+        history: Entries with ``update`` and ``distance``, and ``kept`` in one; others may be there.
+            Where none has it (older runs did not note it), the nearest is marked, and as no more.
 
     Returns:
         None if fewer than two entries have both.
     """
-    points = [
-        (step, distance)
-        for entry in history
-        if (step := finite(entry.get("update", entry.get("step")))) is not None
-        and (distance := finite(entry.get("distance"))) is not None
-    ]
+    points, kept = [], []
+    for entry in history:
+        step, distance = (
+            finite(entry.get("update", entry.get("step"))),
+            finite(entry.get("distance")),
+        )
+        if step is not None and distance is not None:
+            points.append((step, distance))
+            kept += [points[-1]] if entry.get("kept") else []
     if len(points) < 2:
         return None
     fig = figure(9.6, 2.9)
     axes = fig.add_axes((0.07, 0.18, 0.92, 0.77))
     axes.plot(*zip(*points, strict=True), color=ACCENT, marker="o", markersize=3.5, linewidth=1.3)
-    best = min(points, key=lambda point: point[1])
-    axes.plot(*best, color=REAL, marker="o", markersize=8, linestyle="none", label="guide kept")
+    marked = kept[0] if kept else min(points, key=lambda point: point[1])
+    label = "guide kept" if kept else "nearest (which guide was kept is not on record)"
+    axes.plot(*marked, color=REAL, marker="o", markersize=8, linestyle="none", label=label)
     distances = [distance for _, distance in points]
     if 0 < 10 * min(distances) < max(distances):
         axes.set_yscale("log")

@@ -149,7 +149,8 @@ def trust_section(evidence: Evidence) -> str:
         parts.append(
             "<section><h2>Shaping</h2><p class='note'>Distance of the refined samples to held-out "
             "data while the guide was shaped. The guide is chosen by this distance, not by its "
-            "Brier score, which rises as the samples get better.</p>"
+            "Brier score, which rises as the samples get better. A later guide that is hardly "
+            "farther than the nearest is preferred to it: such differences are noise.</p>"
             f"{image(png(fig), 'held-out distance while shaping', 'wide')}</section>"
         )
     return "\n".join(parts)

@@ -189,4 +189,9 @@ def show_percent(value: Any) -> str:
     number = finite(value)
     if number is None:
         return "–"
-    return "100%" if number == 1 else f"{100 * number:.3g}%"
+    if abs(number) >= 10:
+        return f"{100 * number:,.0f}%"
+    text = f"{100 * number:.3g}%"
+    if text == "100%" and number < 1:
+        return ">99.9%"
+    return "<0.001%" if 0 < number < 1e-5 else text
