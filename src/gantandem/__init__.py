@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gantandem.comparing import Compared, compare
     from gantandem.data.real import Real
     from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+    from gantandem.discriminator.parts import split_real
     from gantandem.drop_in import SampledGenerator
     from gantandem.errors import GANtandemError
     from gantandem.gan import GAN
@@ -63,6 +64,7 @@ _WHERE = {
     "knobs": ("Sweep",),
     "statistics": ("refresh_statistics",),
     "sweeping": ("sweep",),
+    "discriminator.parts": ("split_real",),
     "drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
@@ -145,6 +147,7 @@ __all__ = [
     "sample_iter",
     "save_run",
     "shape",
+    "split_real",
     "sweep",
     "to_config",
 ]

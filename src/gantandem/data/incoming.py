@@ -25,6 +25,10 @@ ALLOWED = (
 )
 
 
+LARGE = 2**30
+"""Bytes of a tensor above which its parts are read from it piece by piece."""
+
+
 class Incoming(NamedTuple):
     """Samples (N, *x_shape); conditions (N, ...) or None, and whether they were asked for.
 
@@ -40,8 +44,9 @@ class Incoming(NamedTuple):
 def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -> Incoming:
     """Read samples, and their conditions if they bring some, whatever holds them.
 
-    An array that is mapped from a file stays there, see :class:`Stored`. Everything else is in
-    memory afterwards; a dataset or an iterable is read from its start to its end in each call.
+    An array that is mapped from a file stays there, see :class:`Stored`, and so does a tensor of
+    more than 1 GiB. Everything else is in memory afterwards; a dataset or an iterable is read from
+    its start to its end in each call.
 
     Args:
         data: What :data:`RealData` names, except a ``Real``.
@@ -55,9 +60,9 @@ def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -
     if isinstance(data, tuple) and len(data) == 1:
         data = data[0]
     if isinstance(data, tuple) and len(data) == 2:
-        x, _, _ = read(data[0], where, shape)
         if data[1] is None:
-            return Incoming(x)
+            return read(data[0], where, shape)
+        x, _, _ = read(data[0], where, shape)
         cond = as_condition(data[1], f"{where} conditions")
         if not isinstance(cond, Tensor):
             raise DataError(f"{where}: got a function as conditions; give one row for each sample")
@@ -70,7 +75,9 @@ def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -
     if isinstance(data, Mapping):
         x, cond = _columns(data, where)
         return read(x if cond is None else (x, cond), where, shape)._replace(meant=False)
-    if isinstance(data, np.memmap):
+    if isinstance(data, Stored):
+        return Incoming(data)
+    if isinstance(data, np.memmap) or (isinstance(data, Tensor) and _is_large(data)):
         return Incoming(Stored(data))
     if isinstance(data, Tensor) or (hasattr(data, "__array__") and not _is_set(data)):
         return Incoming(_tensor(data, where))
@@ -90,6 +97,11 @@ def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -
     if _is_set(behind):
         _check_steady(behind, where)
     return _join(iter(data), where, single=isinstance(data, (list, tuple)), shape=shape)
+
+
+def _is_large(x: Tensor) -> bool:
+    """Whether no second copy should be made of it: it may lie in a file, and fill the memory."""
+    return x.device.type == "cpu" and x.dim() > 1 and x.numel() * x.element_size() > LARGE
 
 
 def _is_set(data: Any) -> bool:
@@ -126,7 +138,7 @@ def _check_steady(data: Any, where: str) -> None:
 
 def _tensor(data: Any, where: str) -> Tensor:
     try:
-        x = data.detach() if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
+        x = data.detach() if isinstance(data, Tensor) else torch.from_numpy(np.array(data))
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{where}: {type(data).__name__} is no array of numbers with one shape ({error}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from gantandem.gan import GAN
 
 PROBE = 256
-READ_AT_ONCE = 1000
+AT_ONCE = 2**24
+"""Values that are looked at together, at most."""
 
 LOOKED_AT = 2048
 """Samples whose range is looked at, at most."""
@@ -34,8 +36,20 @@ def probe(gan: GAN) -> Tensor:
     """A few samples of the generator, (M, *x_shape), on its device: those of no seed."""
     ids = torch.arange(PROBE, device=gan.device)
     z, cond = gan.latent.draw(Key(0).fold("probe of data"), ids), gan.conditions(ids)
+    made: list[Tensor] = []
     with gan.frozen():
-        return torch.cat([gan.decode(*rows) for rows in Rows(z, cond).split(64)])
+        for rows in Rows(z, cond).split(32):
+            made.append(gan.decode(*rows))
+            if sum(x.numel() for x in made) > AT_ONCE:
+                break
+    return torch.cat(made)
+
+
+def pieces(x: Tensor | Stored) -> Iterator[Tensor]:
+    """All samples, as many at a time as should be in memory."""
+    size = max(1, AT_ONCE // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x), size):
+        yield x[start : start + size]
 
 
 def take_in(gan: GAN, data: Any, where: str, *, made: Tensor | None = None, least: int = 1) -> Rows:
@@ -64,7 +78,8 @@ def take_in(gan: GAN, data: Any, where: str, *, made: Tensor | None = None, leas
             f"{where}: got {len(x)} samples; at least {least} are needed to fit, select, calibrate "
             "and test on separate parts"
         )
-    note = check_range(x[:: max(1, len(x) // LOOKED_AT)][:LOOKED_AT], made, where)
+    few = min(len(x), LOOKED_AT, max(64, AT_ONCE // max(1, math.prod(shape))))
+    note = check_range(x[torch.linspace(0, len(x) - 1, few).long()], made, where)
     if note is not None:
         gan._say(f"range: {note.rpartition(';')[2]}", note)
     x = typed(x, made.dtype, where)
@@ -92,7 +107,7 @@ def check_finite(x: Tensor | Stored, where: str) -> None:
     Raises:
         DataError: Then, with the places of the first ones.
     """
-    found = [~part.flatten(1).isfinite().all(1) for part in x.split(READ_AT_ONCE)]
+    found = [~part.flatten(1).isfinite().all(1) for part in pieces(x)]
     broken = torch.cat(found).nonzero().flatten().tolist()
     if broken:
         raise DataError(
@@ -106,8 +121,8 @@ def spread_of(x: Tensor | Stored) -> float:
     """Standard deviation of a value, over the samples; the mean square of it over all values."""
     if isinstance(x, Tensor):
         return float(x.double().flatten(1).var(0).mean().sqrt())
-    mean = sum(part.double().sum(0) for part in x.split(READ_AT_ONCE)) / len(x)
-    square = sum((part.double() - mean).square().sum(0) for part in x.split(READ_AT_ONCE))
+    mean = sum(part.double().sum(0) for part in pieces(x)) / len(x)
+    square = sum((part.double() - mean).square().sum(0) for part in pieces(x))
     return float(torch.as_tensor(square / (len(x) - 1)).mean().sqrt())
 
 

@@ -18,10 +18,10 @@ PARTS: tuple[Part, ...] = ("fit", "select", "calibrate", "test")
 
 
 class Stored:
-    """Samples that stay in the file that holds them: only those that are asked for are read.
+    """Samples that stay in what holds them, a file say: only those that are asked for are read.
 
     Args:
-        source: (M, *x_shape), for example ``np.load(path, mmap_mode="r")``.
+        source: (M, *x_shape), for example ``np.load(path, mmap_mode="r")`` or a tensor.
         places: (N,) which of them these are; None for all.
         dtype: What they are read as; None for what they are.
     """
@@ -30,14 +30,20 @@ class Stored:
     _version = 0
 
     def __init__(
-        self, source: np.ndarray, places: Tensor | None = None, dtype: torch.dtype | None = None
+        self,
+        source: np.ndarray | Tensor,
+        places: Tensor | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.source = source
         self.places = torch.arange(len(source)) if places is None else places
         self.dtype = self._read(slice(0, 0)).dtype if dtype is None else dtype
 
     def _read(self, index: slice | np.ndarray) -> Tensor:
-        return torch.from_numpy(np.array(self.source[index]))  # a copy, in memory
+        rows = self.source[index]  # below: a copy, in memory
+        return (
+            rows.detach().clone() if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
+        )
 
     @property
     def shape(self) -> torch.Size:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantandem.data.matching import pieces
 from gantandem.data.real import Stored
 from gantandem.score import Ratio
 
@@ -21,7 +22,6 @@ REMEMBERED = 65_536
 CHANCE = 0.01
 """A larger share of held-out samples that were fitted on is told."""
 _MIX = -7046029254386353131  # odd: another order than that in which hashes are remembered
-_BLOCK = 2**24
 
 
 def rows_hash(x: Tensor | Stored) -> Tensor:
@@ -29,9 +29,7 @@ def rows_hash(x: Tensor | Stored) -> Tensor:
 
     Values count as float32, so that a sample read in another precision is still the same one.
     """
-    size = max(1, _BLOCK // max(1, x[:1].numel()))
-    found = [_hash(x[start : start + size]) for start in range(0, len(x), size)]
-    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *found]))
+    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *map(_hash, pieces(x))]))
 
 
 def _hash(x: Tensor) -> np.ndarray:

@@ -43,7 +43,7 @@ def parts_for(gan: GAN, real: RealData, where: str) -> Real:
     made = probe(gan)
     if not isinstance(real, Real):
         rows = take_in(gan, real, where, made=made, least=MIN_REAL)
-        return split_real(rows, apart=repeats(made))
+        return _split(rows.x, rows.cond, repeats(made))
     rows = [
         take_in(gan, real.rows(part), f"{where} part {part!r}", made=made, least=MIN_PART)
         for part in PARTS
@@ -88,6 +88,10 @@ def split_real(real: RealData, *, apart: bool = False) -> Real:
             "needed to fit, select, calibrate and test on separate parts"
         )
     check_finite(x, "real")
+    return _split(x, cond, apart)
+
+
+def _split(x: Tensor | Stored, cond: Tensor | None, apart: bool) -> Real:
     distinct = len(rows_hash(x).unique())
     if distinct < MIN_REAL and not apart:
         apart = True
