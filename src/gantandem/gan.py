@@ -16,6 +16,7 @@ from torch import distributions as dist
 from gantandem.condition import Condition, as_condition, check_condition, rows_for
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
+from gantandem.doubts import doubts
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.guidance import Guidance
 from gantandem.held import Parts, exchanged, held
@@ -330,6 +331,14 @@ class GAN:
             self._say(f"mismatch {law}", message)
             return fallback
         ratio = self.ratios[law]
+        against = doubts(ratio.diagnosis) if ratio.diagnosis is not None and not quiet else []
+        if against:
+            self._say(
+                f"doubts {law} {against}",
+                f"the ratio that judges {type(mover).__name__} was diagnosed, and should not be "
+                f"trusted: {'; '.join(against)}. Put it right with gt.calibrate(gan, real), or "
+                "fit another one with gt.fit_ratio(gan, real), and diagnose again",
+            )
         if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
             self._say(
                 law,
