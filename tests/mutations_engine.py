@@ -10,7 +10,7 @@ import torch
 from gantandem import DRS, GAN, Key, Metropolis, Refine, pool
 from gantandem.engine import Run
 from gantandem.pool import LanePool
-from gantandem.samplers import refine as refining
+from gantandem.samplers import optimisers
 from gantandem.score import Ratio
 from gantandem.stack import Stack
 from mutating import Mutation, Patch, edit, put
@@ -156,7 +156,7 @@ ENGINE: dict[str, Mutation] = {
     ),
     "Adam is not corrected for its start": Mutation(
         put(
-            refining,
+            optimisers,
             "_adam_weights",
             lambda beta, last, *rest: torch.full((last + 1,), 1 - beta),
         ),

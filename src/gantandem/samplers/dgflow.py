@@ -18,7 +18,7 @@ from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.refine import _rows, _wide
+from gantandem.samplers.optimisers import rows, wide
 from gantandem.saturated import warn_saturated
 from gantandem.settings import Count, Layer, NotNegative, Positive, Settings
 
@@ -116,8 +116,8 @@ class DGFlow(Settings):
         s = state
         x, d, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)
         moved = Moved(x, s.z, d, s.step, s.step >= self.steps)
-        gradient = gradient.to(_wide(gradient))
-        drift = gradient * _rows(self._weight(d), gradient).to(gradient.dtype)
+        gradient = gradient.to(wide(gradient))
+        drift = gradient * rows(self._weight(d), gradient).to(gradient.dtype)
         h = s.h + self.step_size * drift
         if self.noise:
             xi = key.fold("flow").normal(s.id, s.attempt, s.step, tuple(h.shape[1:]))

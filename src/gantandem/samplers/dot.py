@@ -21,7 +21,7 @@ from gantandem.latent import Normal
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.refine import _round, _rows, _wide, adam_weight
+from gantandem.samplers.optimisers import adam_weight, rounded, rows, wide
 from gantandem.settings import Count, Decays, Interval, Positive, Settings
 
 Space = Literal["latent", "data"]
@@ -121,7 +121,7 @@ class DOT(Settings):
             if getattr(self, name) is None
         }
         if self.lipschitz is None:
-            changes["lipschitz"] = _round(self._steepest(gan, key.fold("pairs")))
+            changes["lipschitz"] = rounded(self._steepest(gan, key.fold("pairs")))
         return replace(self, **changes)
 
     def _steepest(self, gan: GAN, key: Key) -> float:
@@ -153,7 +153,7 @@ class DOT(Settings):
         """Draw the latents, and in the data decode them."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, _ = gan.split(self.layer).head(z, cond)
-        zeros = torch.zeros_like(h, dtype=_wide(h)) if self.update == "adam" else None
+        zeros = torch.zeros_like(h, dtype=wide(h)) if self.update == "adam" else None
         square = None if zeros is None else zeros.clone()
         return DOTState(ids, attempts, z, h, h, cond, torch.zeros_like(ids), zeros, square)
 
@@ -163,11 +163,11 @@ class DOT(Settings):
         s = state
         x, score, gradient = gan.guidance(self.layer, s.h, (), s.cond)
         moved = Moved(x, s.z, score, s.step, s.step >= self.steps)
-        away = (s.h - s.start).to(_wide(s.h)) + self.offset
-        slope = away / _rows(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
+        away = (s.h - s.start).to(wide(s.h)) + self.offset
+        slope = away / rows(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
         if self.layer == "latent" and self.project and isinstance(gan.latent, Normal):
             z = s.h.to(slope.dtype)
-            slope = slope - z * _rows(_dot(z, slope) / _dot(z, z), z)
+            slope = slope - z * rows(_dot(z, slope) / _dot(z, z), z)
         h = self._descend(s, slope).to(s.h.dtype)
         if self.layer == "latent":
             h = keep_inside(gan.latent, h, s.h)

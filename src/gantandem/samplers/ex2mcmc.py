@@ -18,10 +18,10 @@ from gantandem.samplers.latent_chain import (
     mala_move,
     proceed,
     resolved,
-    rows,
     start,
     tune_step,
 )
+from gantandem.samplers.optimisers import rows
 from gantandem.settings import Between, Count, Positive, Settings, at_least
 
 

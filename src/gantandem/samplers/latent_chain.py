@@ -19,6 +19,7 @@ from gantandem.gan import GAN
 from gantandem.latent import Latent, Normal
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, tree_map
+from gantandem.samplers.optimisers import rows
 
 logger = logging.getLogger(__name__)
 
@@ -236,11 +237,6 @@ def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None)
             reached,
         )
     return float(f"{math.exp(sum(steps) / len(steps)):.3g}")
-
-
-def rows(values: Tensor, like: Tensor) -> Tensor:
-    """View (W,) values so that they multiply the rows of a tensor."""
-    return values.view(-1, *[1] * (like.dim() - 1))
 
 
 def resolved(name: str, step_size: float | str) -> float:

@@ -16,7 +16,7 @@ from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.refine import _rows, _wide
+from gantandem.samplers.optimisers import rows, wide
 from gantandem.settings import Count, Positive, Settings
 
 
@@ -81,8 +81,8 @@ class LatentOpt(Settings):
         s = state
         x, logit, gradient = gan.guidance("latent", s.z, (), s.cond)
         moved = Moved(x, s.start, logit, s.step, s.step >= self.steps)
-        g = gradient.to(_wide(gradient))
+        g = gradient.to(wide(gradient))
         alpha, beta = self.step_size, self.damping
-        z = s.z + alpha * g / _rows(beta + g.square().flatten(1).sum(1), g)
+        z = s.z + alpha * g / rows(beta + g.square().flatten(1).sum(1), g)
         z = keep_inside(gan.latent, z.to(s.z.dtype), s.z)
         return s._replace(z=z, step=s.step + 1), moved

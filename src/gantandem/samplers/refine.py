@@ -17,6 +17,8 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.border import keep_inside
+from gantandem.samplers.optimisers import adam_weight, rounded, rows, wide
 from gantandem.saturated import warn_saturated
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Settings, Share
 
@@ -63,7 +65,8 @@ class Refine(Settings):
     p_G's, so that an acceptance on a ratio fitted on this law can correct it.
 
     Args:
-        layer: Module of the generator whose output is refined, or ``"latent"`` or ``"data"``.
+        layer: Module of the generator whose output is refined, or ``"latent"`` (kept within the
+            border of the prior, see ``border.keep_inside``) or ``"data"``.
         steps: K, most steps of a lane.
         step_size: lambda, in units of the activation; ``"auto"`` takes 0.02 times the
             activation's standard deviation on G's samples.
@@ -134,7 +137,7 @@ class Refine(Settings):
             )
         changes: dict[str, float] = {}
         if self.spread is None and (self.step_size == "auto" or self.defensive):
-            changes["spread"] = _round(self._measure_spread(gan, key))
+            changes["spread"] = rounded(self._measure_spread(gan, key))
             if changes["spread"] == 0:
                 raise InputError(
                     f"refine layer: at {self.layer!r} every sample is the same (its spread is 0), "
@@ -143,7 +146,7 @@ class Refine(Settings):
                 )
         if self.step_size == "auto":
             spread = self.spread if self.spread is not None else changes["spread"]
-            changes["step_size"] = _round(AUTO_STEP * spread)
+            changes["step_size"] = rounded(AUTO_STEP * spread)
         for name, statistic, needed in (
             ("threshold", "median", self.stop == "threshold"),
             ("reference", "prob", self.update == "scaled-adam"),
@@ -185,7 +188,7 @@ class Refine(Settings):
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, carry = gan.split(self.layer).head(z, cond)
         if self.defensive:
-            h = self._widen(key, ids, attempts, h)
+            h = self._inside(gan, self._widen(key, ids, attempts, h), h)
         zeros = torch.zeros_like(ids)
         adam = self.update in ("adam", "scaled-adam")
         best = None
@@ -200,8 +203,8 @@ class Refine(Settings):
             cond=cond,
             step=zeros,
             target=self._draw_stop(key, ids, attempts),
-            mean=torch.zeros_like(h, dtype=_wide(h)) if self.update != "sgd" else None,
-            square=torch.zeros_like(h, dtype=_wide(h)) if adam else None,
+            mean=torch.zeros_like(h, dtype=wide(h)) if self.update != "sgd" else None,
+            square=torch.zeros_like(h, dtype=wide(h)) if adam else None,
             loss=torch.full(ids.shape, torch.nan, dtype=torch.float64, device=h.device)
             if self.update == "scaled-adam"
             else None,
@@ -214,6 +217,10 @@ class Refine(Settings):
         std = torch.where(coin < self.defensive, scale * self.defensive_scale * self.spread, 0.0)
         noise = key.fold("wide").normal(ids, attempts, shape=tuple(h.shape[1:]))
         return h + std.view(-1, *[1] * (h.dim() - 1)) * noise
+
+    def _inside(self, gan: GAN, h: Tensor, before: Tensor) -> Tensor:
+        """A latent stays where its prior is."""
+        return keep_inside(gan.latent, h, before) if self.layer == "latent" else h
 
     def _draw_stop(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         target = torch.full_like(ids, self.steps)
@@ -242,19 +249,20 @@ class Refine(Settings):
         if best is not None:
             better = logit > best.logit
             best = Best(
-                torch.where(_rows(better, x), x, best.x),
+                torch.where(rows(better, x), x, best.x),
                 torch.where(better, logit, best.logit),
                 torch.where(better, s.step, best.steps),
             )
             moved = Moved(best.x, s.z, best.logit, best.steps, done)
         critic = gan.guide is not None and gan.guide.output == "critic"
-        slope = gradient.to(_wide(gradient))
+        slope = gradient.to(wide(gradient))
         if not critic:
-            slope = slope * _rows(torch.sigmoid(-logit), slope).to(slope.dtype)
+            slope = slope * rows(torch.sigmoid(-logit), slope).to(slope.dtype)
         h, loss = self._update(s, slope, logit)
         h = h.to(s.h.dtype)
         if self.clamp is not None:
             h = h.clamp(*self.clamp)
+        h = self._inside(gan, h, s.h)
         # Lanes that idle are stepped too, and count no further.
         step = (s.step + 1).clamp_(max=self.steps)
         return s._replace(h=h, step=step, loss=loss, best=best), moved
@@ -273,47 +281,5 @@ class Refine(Settings):
             assert self.reference is not None  # resolved by prepare
             now = self.reference - torch.sigmoid(logit.to(loss.dtype))
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
-            mean = mean * _rows((loss + 0.5).clamp(min=0).square(), mean).to(mean.dtype)
+            mean = mean * rows((loss + 0.5).clamp(min=0).square(), mean).to(mean.dtype)
         return torch.addcdiv(h, mean, square.sqrt().add_(1e-8), value=eta), loss
-
-
-def _wide(h: Tensor) -> torch.dtype:
-    """Float32 at least: a squared gradient underflows in half precision."""
-    return torch.promote_types(h.dtype, torch.float32)
-
-
-def _rows(values: Tensor, like: Tensor) -> Tensor:
-    """View (W,) values so that they multiply the rows of a tensor."""
-    return values.view(-1, *[1] * (like.dim() - 1))
-
-
-def _round(value: float) -> float:
-    """Three significant digits: a resolved setting is written into laws and files."""
-    return float(f"{value:.3g}")
-
-
-def adam_weight(beta: float, step: Tensor, last: int, like: Tensor) -> Tensor:
-    """Share of the newest value in a moment of Adam's, by lane.
-
-    The moment of Kingma and Ba corrected for its start, m_t / (1 - beta^t), moves towards the
-    newest value by the share (1 - beta) / (1 - beta^t): all the way at t = 1.
-
-    Args:
-        beta: Decay of the moment.
-        step: (W,) moves made so far, t - 1, from 0 to ``last``.
-        last: Highest step.
-        like: (W, *h_shape) slope, whose rows the weights are to multiply.
-    """
-    return _rows(_adam_weights(beta, last, like.device, like.dtype).index_select(0, step), like)
-
-
-_WEIGHTS: dict[tuple[float, int, torch.device, torch.dtype], Tensor] = {}
-
-
-def _adam_weights(beta: float, last: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    # A dictionary: torch.compile would look through functools.lru_cache and compute them anew.
-    key = (beta, last, device, dtype)
-    if key not in _WEIGHTS:
-        t = torch.arange(1, last + 2, dtype=torch.float64)
-        _WEIGHTS[key] = ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
-    return _WEIGHTS[key]

@@ -30,10 +30,10 @@ from gantandem.samplers.latent_chain import (
     proceed,
     propose,
     resolved,
-    rows,
     start,
     tune_step,
 )
+from gantandem.samplers.optimisers import rows
 from gantandem.settings import (
     INCREASING,
     Between,
