@@ -233,7 +233,7 @@ def _digits_floor(task: DigitsTask, n: int) -> Metrics:
     from gantandem.metrics.images import image_metrics
 
     half, other = _halves(task)
-    return image_metrics(half[:n], other)
+    return {**image_metrics(half[:n], other), "n": len(half[:n])}
 
 
 @functools.cache

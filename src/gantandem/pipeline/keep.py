@@ -48,22 +48,29 @@ def keep_result(work: Workspace, metrics: dict[str, Any], name: str, result: Com
     """Add a sampler's row to ``metrics.json``, and its samples beside it."""
     metrics["samplers"][name] = result.row
     result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
-    _write_pairs(work, result.samples)
+    _write_pairs(work, name, result.samples)
     write_json(work.run / files.METRICS_FILE, metrics)
 
 
-def _write_pairs(work: Workspace, samples: Samples) -> None:
-    """Keep some refined images beside what the plain generator makes of the same latents."""
-    moved = bool((samples.steps > 0).any())
-    if len(work.task.x_shape) != 3 or not moved:
+def _write_pairs(work: Workspace, name: str, samples: Samples) -> None:
+    """Keep some refined images beside what the plain generator makes of the same latents.
+
+    Of the first sampler whose samples moved away from what their latents make; not where starts
+    are widened (the latent is not where such a sample came from), nor of chains in the latent
+    (theirs is where they ended).
+    """
+    sampler = samples.manifest["sampler"]
+    widened = sampler.get("proposal", sampler).get("defensive")
+    path = work.run / files.PAIRS_FILE
+    if len(work.task.x_shape) != 3 or widened or path.exists() or not (samples.steps > 0).any():
         return
     z, ids = samples.z[:PICTURES], samples.ids[:PICTURES]
     with work.gan.frozen():
         before = work.gan.decode(z, work.gan.conditions(ids))
     after = samples.x[:PICTURES]
-    write_arrays(
-        work.run / files.PAIRS_FILE, before=before.cpu().numpy(), after=after.cpu().numpy()
-    )
+    if not torch.allclose(before, after, atol=1e-4 * float(after.abs().max())):
+        pair = {"before": before.cpu().numpy(), "after": after.cpu().numpy()}
+        write_arrays(path, **pair, sampler=np.array(name))
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:

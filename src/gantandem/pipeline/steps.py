@@ -229,6 +229,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     logger.info("measuring real data against real data")
     shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
     write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
+    (work.run / files.PAIRS_FILE).unlink(missing_ok=True)  # of an earlier comparison
     bounds = work.range()
     return {
         "schema": 1,

@@ -41,7 +41,8 @@ class Evidence:
         real: (M, *x_shape) held-out real data, or None.
         landscape: ``axis_x``, ``axis_y`` (G,) and the guide's logit ``before`` and ``after``
             shaping, (G, G) with y first; empty if there is none.
-        pairs: ``before`` and ``after``, the same latents unrefined and refined; empty if none.
+        pairs: ``before`` and ``after``, the same latents unrefined and refined, and the name of
+            the ``sampler`` (older runs did not note it); empty if there are none.
         shaping: The history of shaping, one entry a check.
         diagnosis: By name of the law: what ``diagnose`` found.
         sweep: The content of ``sweep.json``, schema 1; empty if there is none.
@@ -112,7 +113,7 @@ def read_evidence(run: str | Path) -> Evidence:
         samples=samples,
         real=_optional(run / REAL_FILE, ("x",)).get("x"),
         landscape=_optional(run / LANDSCAPE_FILE, ("axis_x", "axis_y", "before", "after")),
-        pairs=_optional(run / PAIRS_FILE, ("before", "after")),
+        pairs=_optional(run / PAIRS_FILE, ("before", "after"), ("sampler",)),
         shaping=_read_json(run / SHAPING_FILE, list) or [],
         diagnosis=_read_json(run / DIAGNOSIS_FILE, dict) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
@@ -168,13 +169,17 @@ def _read_json(path: Path, kind: type) -> Any:
     return content
 
 
-def _optional(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    return _read_arrays(path, names) if path.is_file() else {}
+def _optional(
+    path: Path, names: tuple[str, ...], perhaps: tuple[str, ...] = ()
+) -> dict[str, Array]:
+    return _read_arrays(path, names, perhaps) if path.is_file() else {}
 
 
-def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
+def _read_arrays(
+    path: Path, names: tuple[str, ...], perhaps: tuple[str, ...] = ()
+) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
+            return {name: file[name] for name in (*names, *(one for one in perhaps if one in file))}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: damaged or not a sample file ({error}); make it again") from error

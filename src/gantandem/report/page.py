@@ -94,7 +94,7 @@ def _headline(evidence: Evidence) -> str:
         if before is None or after is None:
             continue
         real = finite(floor.get(key))
-        beside = f" Two sets of real data of this size are {show(real)} apart." if real else ""
+        beside = f" Real data score {show(real)}." if real is not None else ""
         return (
             f'<p class="lead">{label} to the data: <b>{show(before)}</b> for samples straight from '
             f"the generator, <b>{show(after)}</b> for <b>{escape(name)}</b>.{beside}</p>"
@@ -128,12 +128,36 @@ def _table(evidence: Evidence) -> str:
     n = next(iter(metrics["samplers"].values())).get("n")
     return (
         f'<p class="note">{show(n)} samples each. <b class="best">Marked</b> is the best of a '
-        "column. The first row is the floor: real data measured against real data of the same "
-        "size; nothing can be expected to beat it except by chance.</p>"
+        f"column. The first row is the floor: {_of_floor(floor, n)} in place of samples. What "
+        "beats it does so by chance, or in a metric that rewards narrowness (good, precision, "
+        "classifier score).</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
+        f"{_counted(metrics['samplers'])}"
     )
+
+
+def _counted(rows: dict[str, Any]) -> str:
+    """All events of all samplers, faults and what was only counted."""
+    lines = []
+    for name, row in rows.items():
+        events = {event: count for event, count in (row.get("events") or {}).items() if count}
+        told = ", ".join(f"{escape(event)} {show(count)}" for event, count in events.items())
+        lines += [f"<dt>{escape(name)}</dt><dd>{told}</dd>"] if told else []
+    return (
+        f"<details><summary>What was counted</summary><dl>{''.join(lines)}</dl></details>"
+        if lines
+        else ""
+    )
+
+
+def _of_floor(floor: dict[str, Any], n: Any) -> str:
+    """What the floor was measured of; Fréchet distances of fewer images are larger."""
+    size = finite(floor.get("n"))
+    if size is None or size == n:
+        return "as many real data"
+    return f"{show(size)} real data (there are no more)"
 
 
 def _heading(column: Column) -> str:

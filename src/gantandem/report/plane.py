@@ -123,7 +123,7 @@ def landscape_figure(
     """The guide's logit over the plane before and after shaping, with its gradient's direction."""
     fig = figure(9.6, 4.9)
     for place, (title, logit) in enumerate(
-        [("Guide as trained with G", before), ("Guide after shaping", after)]
+        [("Guide before shaping", before), ("Guide after shaping", after)]
     ):
         axes = fig.add_axes((0.01 + 0.5 * place, 0.1, 0.48, 0.83))
         # asinh keeps the few units around 0 apart, where a shaped guide's logits span tens.

@@ -89,9 +89,11 @@ def pictorial_section(evidence: Evidence) -> str:
             f"<figure><figcaption>{name}</figcaption>{image(content, name, 'pixels')}</figure>"
             for name, content in grids.items()
         )
+        named = evidence.pairs.get("sampler")
+        by = "refinement" if named is None else f"<b>{escape(str(named))}</b>"
         parts.append(
             "<section><h2>Before, after, difference</h2><p class='note'>The same latents without "
-            "and with refinement. In the difference, blue became brighter and red darker.</p>"
+            f"and with {by}. In the difference, blue became brighter and red darker.</p>"
             f'<div class="stack">{shown}</div></section>'
         )
     real = {"data": evidence.real} if evidence.real is not None else {}

@@ -90,7 +90,12 @@ COST_COLUMNS = (
     ),
     Column("seconds", "seconds", None, "wall time of the sampling", 1),
     Column(
-        "acceptance", "accepted", None, "share of the proposals that were accepted", brief=False
+        "acceptance",
+        "returned",
+        None,
+        "samples returned over proposals made; a chain returns one sample of many proposals, and a "
+        "chain's own moves are counted apart",
+        brief=False,
     ),
 )
 
@@ -100,10 +105,18 @@ SCORES = (
     ),
     Column("reliability", "– reliability", "low", "its part that calibration could remove", 4),
     Column("resolution", "– resolution", "high", "its part gained by telling samples apart", 4),
-    Column("z", "Z", None, "Dawid's statistic: within ±2 when calibrated, signed", 2),
+    Column(
+        "z",
+        "Z",
+        None,
+        "Dawid's statistic, signed: within ±2 when calibrated on the whole",
+        2,
+    ),
     Column("ece", "ECE", "low", "expected calibration error, mean over the bins", 4),
     Column("mce", "MCE", "low", "the largest calibration error of a bin", 4),
-    Column("auc", "AUC", None, ".5 when real and generated samples cannot be told apart", 4),
+    Column(
+        "auc", "AUC", None, ".5 when the ratio does not tell real and generated samples apart", 4
+    ),
 )
 
 
