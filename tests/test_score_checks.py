@@ -186,6 +186,12 @@ def test_probabilities_that_pass_for_logits_are_said(function, caplog):
     assert "lie in [0, 1]" in said and "output='prob'" in said and "output='critic'" in said
 
 
+def test_a_sigmoid_that_was_said_already_is_not_said_again(caplog):
+    gan = gt.GAN(Generator(), Scored(torch.sigmoid), 2)
+    assert "ends in a sigmoid" in caplog.text
+    assert said_by(gan, real_samples(), caplog) == []
+
+
 def test_a_guide_that_was_fitted_here_is_not_looked_at(caplog):
     gan = gt.GAN(Generator(), Scored(lambda v: -v), 2)
     assert said_by(gan.replace(shaped=True), real_samples(), caplog) == []

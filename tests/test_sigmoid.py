@@ -108,6 +108,7 @@ ENDS = {
     "patches": Patches,
     "hidden too": lambda: nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), *body(), nn.Sigmoid()),
     "parallel": lambda: nn.DataParallel(Nested()),
+    "traced": lambda: torch.fx.symbolic_trace(nn.Sequential(*body(), nn.Sigmoid())),
 }
 OTHERS = {
     "clamped": lambda: Functional(lambda h: (h / SCALE).clamp(0, 1)),
@@ -147,6 +148,17 @@ def test_the_logit_is_that_before_the_sigmoid_and_the_network_stays(kind):
     leaf = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(score(leaf).sum(), leaf)
     assert bool((slope != 0).any(1).all()), "a saturated sample has no gradient"
+
+
+def test_what_no_one_can_look_into_is_clipped_and_what_is_compiled_is_read_without():
+    plain = nn.Sequential(*body(), nn.Sigmoid()).eval()
+    x = torch.randn(64, 2)
+    with torch.no_grad():
+        scripted = gt.GAN(nn.Identity(), torch.jit.script(plain), 2, output="prob").guide
+        want = torch.logit(plain(x), eps=torch.finfo(torch.float32).eps).flatten()
+        torch.testing.assert_close(scripted(x), want)
+        compiled = Score(torch.compile(plain), "prob")
+        assert torch.equal(compiled(x), plain[:-1](x).flatten())
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -195,7 +207,7 @@ def test_a_sigmoid_under_logit_is_said_when_the_gan_is_made(kind, caplog):
     assert not caplog.messages
 
 
-@pytest.mark.parametrize("kind", ["main", "torch.sigmoid", "shared"])
+@pytest.mark.parametrize("kind", ["main", "torch.sigmoid", "shared", "parallel"])
 @pytest.mark.parametrize("recipe", ["pool", "paper"])
 def test_shape_trains_the_logit_and_keeps_the_network_and_its_output(kind, recipe):
     real = torch.randn(400, 2) + 1
@@ -206,7 +218,8 @@ def test_shape_trains_the_logit_and_keeps_the_network_and_its_output(kind, recip
         check_every=8, check_samples=64, recipe=recipe, distance=lambda x, y: -len(shaped_seen(x)),
         progress=False,
     )  # fmt: skip
-    assert shaped.guide.output == "prob" and type(shaped.guide.network) is type(network)
+    inner = getattr(network, "module", network)  # copies are made without a wrapper
+    assert shaped.guide.output == "prob" and type(shaped.guide.network) is type(inner)
     x = torch.randn(32, 2)
     with shaped.frozen():
         prob, logit = shaped.guide.network(x).flatten(), shaped.guide(x)

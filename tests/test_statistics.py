@@ -240,3 +240,16 @@ def test_a_network_fitted_on_its_first_statistics_is_no_fault(caplog):
     gt.GAN(gan.generator, gan.guide.network, 2)
     assert not any("never filled" in message for message in caplog.messages)
     assert unfilled(network), "the network given was changed"
+
+
+def test_old_weight_and_spectral_norms_are_copied():
+    network = nn.Sequential(spectral_norm(nn.Linear(2, 4)), nn.BatchNorm1d(4))
+    network(torch.randn(8, 2))  # its weight is now computed with a gradient
+    new = refresh_statistics(network, [torch.randn(64, 2)])
+    assert not unfilled(new) and new[0] is not network[0]
+
+
+def test_what_is_scripted_is_looked_at_too(caplog):
+    generator = torch.jit.script(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4)))
+    gt.GAN(generator, None, 2)
+    assert "generator: layer '1'" in caplog.text

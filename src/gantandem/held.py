@@ -36,7 +36,7 @@ class Structure:
     def __init__(self, module: nn.Module) -> None:
         # A scripted module keeps what it holds in C++, where nothing writes but itself.
         own = {} if isinstance(module, torch.jit.ScriptModule) else vars(module)
-        self.module, self.forward = module, type(module).forward
+        self.module, self.forward = module, getattr(type(module), "forward", None)
         self.names, self.values = list(own), list(own.values())
         self.contents = [
             (i, value.copy()) for i, value in enumerate(self.values) if type(value) in _COLLECTIONS

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from gantandem.copying import unwrapped
 from gantandem.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class BeforeSigmoid(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = unwrapped(network)
         self._looked = False
         self._name: str | None = None
         self._overheard = False
@@ -53,7 +54,7 @@ class BeforeSigmoid(nn.Module):
         new = BeforeSigmoid(network)
         new._looked, new._name, new._overheard = self._looked, self._name, self._overheard
         if self._name is not None:
-            new._view = (without(network, self._name),)
+            new._view = (without(new.network, self._name),)
         return new
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -142,7 +143,7 @@ def without(network: nn.Module, name: str) -> nn.Module:
     if not name:
         return nn.Identity()
     head, _, rest = name.partition(".")
-    view = type(network).__new__(type(network))
+    view = object.__new__(type(network))  # traced networks make a class at each new
     parts = dict(network._modules)
     child = parts[head]
     assert child is not None  # it has a name
@@ -151,10 +152,15 @@ def without(network: nn.Module, name: str) -> nn.Module:
     return view
 
 
-def warn_probabilities(network: nn.Module, *inputs: Tensor) -> None:
-    """Say that what is taken for a logit comes out of a sigmoid: then it is a probability."""
+def ends_in_sigmoid(network: nn.Module, *inputs: Tensor) -> bool:
+    """Whether the last thing that a network does is a sigmoid: then it gives probabilities."""
     prob, heard = _overhear(network, inputs)
-    if heard.last_act(prob):
+    return heard.last_act(prob)
+
+
+def warn_probabilities(network: nn.Module, *inputs: Tensor) -> None:
+    """Say that what is taken for a logit comes out of a sigmoid."""
+    if ends_in_sigmoid(network, *inputs):
         logger.warning(
             "discriminator %s ends in a sigmoid, so that it gives probabilities, but "
             "output='logit': every ratio would lie between 1 and e. Pass output='prob'",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
+from gantandem.copying import copy_network
 from gantandem.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,9 @@ def kept_statistics(network: nn.Module) -> Iterator[Kept]:
     that layers of one's own count beside BatchNorm and InstanceNorm.
     """
     for name, layer in network.named_modules():
+        buffers = dict(layer.named_buffers(recurse=False))
         for prefix in _PREFIXES:
-            pair = [layer._buffers.get(prefix + which) for which in ("mean", "var")]
+            pair = [buffers.get(prefix + which) for which in ("mean", "var")]
             if all(value is not None and not is_lazy(value) for value in pair):
                 yield name, layer, prefix
 
@@ -113,7 +114,7 @@ def refresh_statistics(network: nn.Module, batches: Iterable[Batch]) -> nn.Modul
             f"refresh_statistics batches: got {type(batches).__name__}; allowed is an iterable of "
             "batches, such as x.split(64) or a DataLoader"
         )
-    new = copy.deepcopy(network)
+    new = copy_network(network)
     modes = [(module, module.training) for module in new.modules()]
     layers = {name: _Gathered(layer, prefix) for name, layer, prefix in kept_statistics(new)}
     norms = list(_spectral_norms(new))
@@ -241,7 +242,7 @@ def _power(weight: Tensor, u: Tensor, v: Tensor, steps: int) -> tuple[Tensor, Te
 
 def in_batches(network: nn.Module) -> nn.Module | None:
     """A copy in eval mode whose statistics are those of each batch; None where none are kept."""
-    own = copy.deepcopy(network).eval()
+    own = copy_network(network).eval()
     layers = [layer for _, layer, _ in kept_statistics(own)]
     for layer in layers:
         layer.training = True

@@ -13,6 +13,7 @@ from gantandem.discriminator.parts import asked_alike, take
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.score import Score
+from gantandem.sigmoid import ends_in_sigmoid
 from gantandem.statistics import in_batches, kept_statistics, refresh_statistics
 
 SAMPLES = 512
@@ -43,7 +44,9 @@ def check_discriminator(gan: GAN, parts: Real) -> None:
         if not bool(torch.cat([on_real, on_made]).isfinite().all()):
             return  # refused by the engine, with ids
         said = _check_batches(gan, guide, real, made, auc(on_real, on_made))
-    _check_values(gan, guide, on_real, on_made)
+        few = [v for v in made.map(lambda value: value[:2]) if v is not None]
+        known = ends_in_sigmoid(guide.network, *few)  # said when the GAN was made
+    _check_values(gan, guide, torch.cat([on_real, on_made]), known)
     if not said:
         _check_direction(gan, guide, on_real, on_made)
 
@@ -110,9 +113,8 @@ def _check_batches(gan: GAN, guide: Score, real: Rows, made: Rows, kept: float) 
     return True
 
 
-def _check_values(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None:
+def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool) -> None:
     kind = f"discriminator {type(guide.network).__name__}"
-    both = torch.cat([real, made])
     low, high = float(both.min()), float(both.max())
     if low == high:
         gan._say(
@@ -121,7 +123,7 @@ def _check_values(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None:
             "nothing and accepts everything. Check its weights and the range of its input, or "
             "fit a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())",
         )
-    elif guide.output == "logit" and low >= 0 and high <= 1:
+    elif guide.output == "logit" and low >= 0 and high <= 1 and not known:
         gan._say(
             f"squashed {id(guide.network)}",
             f"{kind}: all scores of {len(both):,} samples lie in [0, 1], from {low:.3g} to "
