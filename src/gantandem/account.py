@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -13,6 +14,8 @@ from gantandem.gan import GAN
 from gantandem.pool import Finished
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, Selector
+
+logger = logging.getLogger(__name__)
 
 EXHAUSTED_SHARE = 0.001
 """More ids that used up their attempts are an error."""
@@ -26,6 +29,8 @@ FLAT = 1e-3
 """Log ratios that differ by less are the same: acceptance by them changes nothing."""
 FEW = 64
 """Of fewer proposals that is not said."""
+LATENTS = 8
+"""Latents that a generator is tried on."""
 CHAIN_EVENTS = ("moves", "moves_accepted", "divergent")
 """What a mover with an accept test of its own adds to the events."""
 
@@ -111,6 +116,14 @@ class Account:
             BudgetError: If significantly more than 0.1% of the ids ended without an acceptance.
         """
         self._check(n, LIKELY)
+        spent = self.events["exhausted"]
+        if spent:
+            logger.warning(
+                "%s: %d of %d ids used up their attempts; their last proposals have accepted=False",
+                self.name,
+                spent,
+                n,
+            )
         low, high = self._range.tolist()
         if judged and self.proposals >= FEW and high - low < FLAT:
             self.gan._say(
@@ -174,14 +187,14 @@ def no_score(score: Tensor) -> Tensor:
 
 def one_for_all(gan: GAN) -> str | None:
     """What to say of a generator that gives one x for every latent; None if it does not."""
-    ids = torch.arange(FEW, device=gan.device)
-    cond = gan.conditions(torch.zeros_like(ids))
+    ids = torch.arange(LATENTS, device=gan.device)
     with gan.frozen():
+        cond = gan.conditions(torch.zeros_like(ids))
         x = gan.decode(gan.latent.draw(Key(0).fold("example"), ids), cond)
     if bool((x != x[:1]).any()):
         return None
     return (
-        f"The generator {type(gan.generator).__name__} ignores its latent: it gives the same x for "
-        f"{FEW} different ones{'' if cond is None else ' under one condition'}, so no attempt "
+        f"The generator {type(gan.generator).__name__} ignores its latent: it gives one x for "
+        f"{LATENTS} different ones{'' if cond is None else ' under one condition'}, so no attempt "
         "differs from another. Check its weights and its input"
     )

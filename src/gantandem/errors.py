@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gantandem.samples import Samples
 
 
 class GANtandemError(Exception):
@@ -39,12 +42,22 @@ class NotARatioError(InputError):
     """A raw critic was given where a log ratio is needed."""
 
 
-class NonFiniteError(GANtandemError):
+class StoppedError(GANtandemError):
+    """Sampling could not go on.
+
+    Attributes:
+        samples: The contiguous prefix of finished samples, from ``sample``; None if there is none.
+    """
+
+    samples: Samples | None = None
+
+
+class NonFiniteError(StoppedError):
     """A network gave NaN or infinity, or what is not finite was to be measured or written."""
 
 
-class BudgetError(GANtandemError):
-    """Too many ids used up their attempts without an acceptance."""
+class BudgetError(StoppedError):
+    """Too many ids used up their attempts without an acceptance, or it is plain that they will."""
 
 
 class ContractError(GANtandemError, AssertionError):

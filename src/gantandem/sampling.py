@@ -13,10 +13,11 @@ import torch
 
 from gantandem._version import __version__
 from gantandem.engine import Run
-from gantandem.errors import InputError
+from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
 from gantandem.pool import check_width, default_width
-from gantandem.preparing import prepare
+from gantandem.preparing import make_ready
+from gantandem.preparing import prepare as prepare
 from gantandem.progress import track
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector, to_config
@@ -40,7 +41,8 @@ def _begin(
         raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
     key = Key(seed)
     width = check_width(default_width(gan) if width is None else width)
-    frozen, setup = prepare(gan, sampler, width=width, strict=strict)
+    ready = make_ready(gan, sampler, width=width, strict=strict)
+    frozen = ready.sampler
     mover = frozen.proposal if isinstance(frozen, Selector) else frozen
     ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
     run = Run(gan, frozen, n, key, start=start, width=width, ratio=ratio)
@@ -62,7 +64,8 @@ def _begin(
             "guide": None if gan.guide is None else weights_hash(gan.guide.network),
             "ratio": None if ratio is None else weights_hash(ratio.score.network),
         },
-        "setup_passes": setup,
+        "setup_passes": ready.passes,
+        "expected": ready.expected,
     }
     return run, manifest
 
@@ -83,7 +86,8 @@ def sample_iter(
     Arguments and errors as :func:`sample`. Each block's manifest holds the totals so far.
 
     Yields:
-        Blocks of at least a width of samples (the last may be shorter).
+        Blocks of at least a width of samples (the last may be shorter). Before an error that stops
+        sampling, or Ctrl-C, what is finished is yielded.
     """
     run, manifest = _begin(gan, sampler, n, seed, width, start, strict)
     begin, count, unseen = time.perf_counter(), 0, None
@@ -97,10 +101,11 @@ def sample_iter(
                 # Nothing is called from here to the yield: Ctrl-C comes before both or after.
                 count, unseen = totals["returned"], None
                 yield block
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, StoppedError):
             rest = [part for part in (unseen, run.rescue()) if part is not None]
             count += sum(map(len, rest))
-            logger.warning("interrupted: the first %d of %d samples are kept", count, n)
+            if count:
+                logger.warning("interrupted: the first %d of %d samples are kept", count, n)
             if rest:
                 totals = {**_totals(manifest, run, count, begin), "interrupted": True}
                 yield Samples.join(rest, totals)
@@ -156,8 +161,11 @@ def sample(
         InputError: If an argument is not allowed.
         LawMismatchError: If no ratio was fitted on the law of the sampler's proposals.
         NotARatioError: If acceptance is asked of a raw critic.
-        NonFiniteError: If a fresh sample of the generator has no finite score.
-        BudgetError: If more than 0.1% of the ids used up their attempts.
+        NonFiniteError: If a fresh sample of the generator has no finite score, or over 10% of the
+            proposals are not finite.
+        BudgetError: If over 0.1% of the ids use up their attempts, by more than chance; as soon as
+            that is plain, or before the first sample where the pilot shows it.
+            This error and the last hold what was finished in their attribute ``samples``.
     """
     blocks: list[Samples] = []
     options = {"width": width, "start": start, "progress": progress, "strict": strict}
@@ -168,4 +176,8 @@ def sample(
         if not blocks:
             raise
         return Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
+    except StoppedError as stop:
+        if blocks:
+            stop.samples = Samples.join(blocks, blocks[-1].manifest)
+        raise
     return Samples.join(blocks, blocks[-1].manifest)

@@ -27,7 +27,7 @@ Constant = Annotated[float | tuple[tuple[object, float], ...], _NUMBERS]
 """One number; or pairs of a condition (a label, or the numbers of a row) and its number."""
 
 
-def by_condition(name: str, pilot: Proposal) -> dict[Any, Tensor]:
+def by_condition(name: str, pilot: Proposal, *, quiet: bool = False) -> dict[Any, Tensor]:
     """The pilot's log ratios by condition; under None all together, where conditions differ.
 
     A log ratio of -inf (a ratio of 0) is one that is never accepted, and may occur.
@@ -48,7 +48,7 @@ def by_condition(name: str, pilot: Proposal) -> dict[Any, Tensor]:
             labels = pilot.condition.dim() == 1
             keys = [row[0] if labels else tuple(row) for row in rows.tolist()]
             groups = {key: log_ratio[place == index] for index, key in enumerate(keys)}
-        else:
+        elif not quiet:
             logger.warning(
                 "%s: %d of %d pilot proposals have conditions of their own, too many for a "
                 "constant each: one serves all, so that some conditions take more proposals than "
