@@ -190,6 +190,29 @@ def test_the_guide_kept_is_the_nearest_of_the_history(tie):
     assert kept_distance(shaped, real) == pytest.approx(distances[kept], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "setting, name, statistic",
+    [
+        ({"stop": "threshold"}, "threshold", torch.median),
+        ({"update": "scaled-adam"}, "reference", lambda logit: logit.sigmoid().mean()),
+    ],
+    ids=["threshold", "reference"],
+)
+def test_what_refinement_reads_off_scores_of_real_data_is_that_of_the_shaped_guide(
+    setting, name, statistic
+):
+    real = cloud()
+    refine = Refine(steps=10, step_size=0.2, **setting)
+    options = {**TINY, "updates": 20, "check_every": 20, "recipe": "paper", "learning_rate": 0.1}
+    shaped = shape(poor(), real, **{**options, "refine": refine})
+    with torch.no_grad():
+        expected = [float(statistic(g.guide(real.fit))) for g in (poor(), shaped)]
+    assert abs(expected[1] - expected[0]) > 1e-3
+    assert getattr(shaped.proposal, name) == pytest.approx(expected[1], abs=1e-6)
+    given = replace(refine, **{name: 0.25})
+    assert getattr(shape(poor(), real, **{**options, "refine": given}).proposal, name) == 0.25
+
+
 def test_shaping_never_returns_a_guide_that_measured_worse(caplog):
     real = cloud()
     good = shape(poor(), real, **TINY)

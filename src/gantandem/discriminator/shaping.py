@@ -123,12 +123,12 @@ def shape(
     parts = parts_for(gan, real, "shape real")
     check_discriminator(gan, parts)
     gan = gan.observe(*parts.rows("fit")).replace(shaped=True)
-    mover = refine or gan.proposal or Refine(defensive=defensive)
-    if not isinstance(mover, Refine):
-        raise InputError(f"shape refine: got {type(mover).__name__}, allowed is Refine(...)")
-    key = Key(seed).fold("shape")
+    asked = refine or gan.proposal or Refine(defensive=defensive)
+    if not isinstance(asked, Refine):
+        raise InputError(f"shape refine: got {type(asked).__name__}, allowed is Refine(...)")
+    key, pilot = Key(seed).fold("shape"), Key(0).fold("prepare")
     with gan.frozen():
-        mover = mover.prepare(gan, Key(0).fold("prepare"))
+        mover = asked.prepare(gan, pilot)
     own = trainable(guide.network)
     score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)
@@ -174,7 +174,9 @@ def shape(
     shaped = gan.replace(guide=Score(best[1], score.output), history=tuple(history))
     shaped = shaped.observe(*parts.rows("fit"))
     shaped.setup_passes += shaper.passes
-    return shaped.replace(proposal=mover)
+    # What is read off the guide's scores of real data belongs to the guide that is kept.
+    mover = replace(mover, threshold=asked.threshold, reference=asked.reference)
+    return shaped.replace(proposal=mover.prepare(shaped, pilot))
 
 
 class _Shaper:
