@@ -53,7 +53,9 @@ def reproduce(
     ] = "",
     paper: Annotated[
         str,
-        typer.Option("--paper", help="Seeds of fig3 to run the published recipe on too (slow)."),
+        typer.Option(
+            "--paper", help="Seeds of fig3 and fig4 to run the published methods on too (slow)."
+        ),
     ] = "",
     stages: Annotated[
         str,

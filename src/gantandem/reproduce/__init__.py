@@ -23,7 +23,8 @@ from gantandem.reproduce.fig4 import SEEDS as FIG4_SEEDS
 from gantandem.reproduce.mnist import STAGES as MNIST_STAGES
 from gantandem.reproduce.mnist import mnist_page, mnist_picture, mnist_result
 from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
-from gantandem.reproduce.table1 import table1_page, table1_picture, table1_result
+from gantandem.reproduce.table1 import table1_result
+from gantandem.reproduce.table1_page import table1_page, table1_picture
 from gantandem.reproduce.wlgan import wlgan_page, wlgan_picture, wlgan_result
 
 __all__ = [
@@ -69,7 +70,7 @@ def run_figures(
             (needs MNIST), ``all``.
         out: Folder of the runs and results; finished rows found there are kept.
         seeds: None takes each figure's own: five for fig3, the first for the others.
-        paper_seeds: Seeds of fig3 to run the published recipe on too.
+        paper_seeds: Seeds of fig3 and fig4 to run the published methods on too.
         stages: Iterations of the generator in fig4 and mnist; None takes each one's own.
         n: Samples of each sampler.
 
@@ -93,13 +94,15 @@ def run_figures(
         return write_page(out, "fig3", result, fig3_page, fig3_picture, alt)
 
     def make_fig4() -> Path:
-        result = fig4_result(out, seeds=of_fig4, stages=stages or STAGES, n=n)
+        result = fig4_result(
+            out, seeds=of_fig4, stages=stages or STAGES, n=n, paper_seeds=paper_seeds
+        )
         alt = "Good, KL and JS against the stage of the generator, with the published values"
         return write_page(out, "fig4", result, fig4_page, fig4_picture, alt)
 
     def make_table1() -> Path:
         result = table1_result(out, seeds=of_table1, n=n)
-        alt = "Gain from rejection against each diagnostic, one point a stage of the discriminator"
+        alt = "Change of good, KL and JS by rejection against each diagnostic, one point a stage"
         return write_page(out, "table1", result, table1_page, table1_picture, alt)
 
     def make_agreement() -> Path:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gantandem._version import __version__
 from gantandem.errors import ConfigError
-from gantandem.pipeline import write_json
+from gantandem.pipeline import Workspace, fit_run, shape_run, write_json
 
 SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
 NUMBERS = ("good", "kl", "js", "modes", "within_mode_std_main", "sliced_w1")
+TWO_SAMPLE = "c2st"
+"""AUC of boosted trees, generated against real; rows of earlier versions lack it."""
 TITLES = ("good", "KL", "JS", "modes", "spread", "sliced W1", "passes")
 _FORMATS = ("{:.4f}", "{:.4f}", "{:.4f}", "{:.0f}", "{:.3f}", "{:.3f}", "{:.0f}")
 
@@ -51,6 +56,28 @@ def read_kept(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
+def shape_and_fit(work: Workspace) -> dict[str, dict[str, Any]]:
+    """Shape a run's guide and fit both its ratios; what that took, for ``setup`` of metrics."""
+    begin = time.perf_counter()
+    shaped = shape_run(work)
+    fit_run(work)
+    seconds = round(time.perf_counter() - begin, 1)
+    updates, threads = shaped.history[-1]["update"], torch.get_num_threads()
+    return {"shape and fit": {"seconds": seconds, "updates": updates, "threads": threads}}
+
+
+def spent_note(founds: Iterable[Mapping[str, Any]]) -> str:
+    """What :func:`shape_and_fit` took, as a sentence; the time by its median over results."""
+    every = [found["setup"]["shape and fit"] for found in founds]
+    seconds = statistics.median(one["seconds"] for one in every)
+    if "updates" not in every[0]:  # rows of an earlier version
+        return f"Shaping and both ratio fits took {seconds:.0f} s (median)."
+    return (
+        f"Default recipe: {every[0]['updates']:,} shaping updates on the pool of lanes, then both "
+        f"ratio fits; together {seconds:.0f} s (median), {every[0]['threads']} thread(s)."
+    )
+
+
 def command(figure: str, options: Mapping[str, tuple[Iterable[Any], Sequence[Any]]]) -> str:
     """The command that makes a result: options that differ from their defaults are spelt out.
 
@@ -83,8 +110,10 @@ def median(founds: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     result: dict[str, dict[str, float]] = {}
     for name in {name: None for found in founds for name in found["samplers"]}:
         rows = [found["samplers"][name] for found in founds if name in found["samplers"]]
+        tested = all(TWO_SAMPLE in row["metrics"] for row in rows)
         result[name] = {
-            key: _defined_median(number(row["metrics"][key]) for row in rows) for key in NUMBERS
+            key: _defined_median(number(row["metrics"][key]) for row in rows)
+            for key in ((*NUMBERS, TWO_SAMPLE) if tested else NUMBERS)
         }
         result[name]["passes_per_sample"] = statistics.median(
             row["passes_per_sample"] for row in rows
@@ -109,10 +138,10 @@ def row_values(row: Mapping[str, Any]) -> list[float]:
     return [number(row["metrics"][key]) for key in NUMBERS] + [row["passes_per_sample"]]
 
 
-def line(name: str, values: Sequence[float], last: str | None = None) -> str:
-    """A row of a Markdown table: a name, the numbers of ``TITLES``, and a last cell if given."""
+def line(name: str, values: Sequence[float], *last: str) -> str:
+    """A row of a Markdown table: a name, the numbers of ``TITLES``, and last cells if given."""
     cells = [form.format(value) for form, value in zip(_FORMATS, values, strict=False)]
-    cells += [""] * (len(_FORMATS) - len(cells)) + ([] if last is None else [last])
+    cells += [*[""] * (len(_FORMATS) - len(cells)), *last]
     return f"| {name} | " + " | ".join(cells) + " |"
 
 

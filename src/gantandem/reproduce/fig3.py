@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-import statistics
-import time
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gantandem.comparing import compare
 from gantandem.config import Recipe, load_recipe
-from gantandem.discriminator import shape
-from gantandem.errors import ConfigError
-from gantandem.pipeline import compare_run, fit_run, shape_run, task_of, train_run, write_json
+from gantandem.pipeline import compare_run, task_of, train_run, write_json
 from gantandem.report import write_report
 from gantandem.reproduce.common import (
     NUMBERS,
     SAMPLERS,
     TITLES,
+    TWO_SAMPLE,
     command,
     line,
     median,
@@ -28,17 +24,20 @@ from gantandem.reproduce.common import (
     over,
     read_kept,
     row_values,
+    shape_and_fit,
+    spent_note,
 )
+from gantandem.reproduce.paper import check_same_generator, published_note, published_rows
 from gantandem.reproduce.published import IMBALANCED_8
-from gantandem.samplers import Direct, Metropolis, Refine, collaborative
-from gantandem.score import Ratio
+from gantandem.samplers import collaborative
 
 logger = logging.getLogger(__name__)
 
 PUBLISHED = IMBALANCED_8[1_000]
 SEEDS = (0, 1, 2, 3, 4)
-PAPER_UPDATES = 5_000
-PAPER = ("refine, published recipe", "collaborative, published recipe")
+C2ST = "*C2ST*: AUC of boosted trees that tell samples from real points (.5: they cannot)."
+AS_PUBLISHED = "{}, as published"
+"""What a row of the published methods is called."""
 
 
 def fig3_result(
@@ -49,25 +48,26 @@ def fig3_result(
     paper_seeds: Sequence[int] = (),
     overrides: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run the default recipe on every seed, and the published one where asked for.
+    """Run the default recipe on every seed, and the published methods where asked for.
 
     What ``fig3.json`` in ``out`` holds already is kept, so that a second call adds only what is
-    missing, such as the published recipe on a seed; it is written after every seed.
+    missing, such as the published methods on a seed; it is written after every seed.
 
     Args:
         out: Folder of the runs and of ``fig3.json``.
         seeds: Each trains its own generator.
         n: Samples of each sampler.
-        paper_seeds: Seeds on which ``recipe="paper"`` (5,000 shaping updates, each on a fresh
-            batch refined for all 50 steps) runs too: some ten minutes each on one core.
+        paper_seeds: Seeds of the published methods, see ``reproduce.paper``: some three minutes
+            each on one core. Figure 4 shares their rows.
         overrides: ``key=value`` texts on the recipe of every seed.
 
     Returns:
-        What ``fig3.json`` holds: every seed's rows, and the median over seeds.
+        What ``fig3.json`` holds: every seed's rows, those of the published methods, and the
+        medians over seeds.
 
     Raises:
-        ConfigError: If ``fig3.json`` was made with other settings, or, when the published recipe
-            is to be added to a seed, with another generator.
+        ConfigError: If ``fig3.json`` was made with other settings, or the published methods ran
+            on another generator.
     """
     path = out / "fig3.json"
     iterations = task_of(load_recipe("imbalanced-8", overrides)).train.iterations
@@ -77,29 +77,28 @@ def fig3_result(
         "n": n,
         "overrides": list(overrides),
     }
-    rows: dict[str, dict[str, Any]] = read_kept(path, settings).get("seeds", {})
-    for seed in dict.fromkeys([*seeds, *paper_seeds]):
+    kept = read_kept(path, settings)
+    rows: dict[str, dict[str, Any]] = kept.get("seeds", {})
+    published: dict[str, dict[str, Any]] = kept.get("as_published", {})
+    for seed in seeds:
         recipe = load_recipe("imbalanced-8", [f"seed={seed}", *overrides])
         if str(seed) in rows:
             logger.info("fig3: seed %d is kept from %s", seed, path)
         else:
             rows[str(seed)] = _default(recipe, out / f"seed-{seed}", n)
-            write_json(path, _result(settings, rows))
-        samplers = rows[str(seed)]["samplers"]
-        if seed in paper_seeds and PAPER[0] not in samplers:
-            samplers.update(_paper(recipe, out / f"paper-{seed}", n, samplers["direct"]))
-            write_json(path, _result(settings, rows))
-    return _result(settings, rows)
+            write_json(path, _result(settings, rows, published))
+    for seed in paper_seeds:
+        if str(seed) not in published:
+            published[str(seed)] = published_rows(out, seed, iterations, n=n, overrides=overrides)
+    result = _result(settings, rows, published)
+    write_json(path, result)
+    return result
 
 
 def _default(recipe: Recipe, run: Path, n: int) -> dict[str, Any]:
     """The default recipe, and its chain of the published length."""
     work = train_run(recipe, run)
-    begin = time.perf_counter()
-    shape_run(work)
-    fit_run(work)
-    setup = {"shape and fit": {"seconds": round(time.perf_counter() - begin, 1)}}
-    found = compare_run(work, SAMPLERS, n, setup=setup)
+    found = compare_run(work, SAMPLERS, n, setup=shape_and_fit(work))
     write_report(work.run)
     chain = {"collaborative, MH 20": collaborative(work.gan, accept="metropolis")}
     more = compare(work.gan, chain, work.task.metrics, n, seed=recipe.seed)
@@ -107,139 +106,118 @@ def _default(recipe: Recipe, run: Path, n: int) -> dict[str, Any]:
     return found
 
 
-def _paper(recipe: Recipe, run: Path, n: int, direct: Mapping[str, Any]) -> dict[str, Any]:
-    """The published recipe, from the discriminator as it was trained.
-
-    Args:
-        recipe: Of the seed.
-        run: Folder of the training.
-        n: Samples.
-        direct: The seed's row of the plain generator: what is trained here must be that one.
-    """
-    logger.info("published recipe, seed %d", recipe.seed)
-    work = train_run(recipe, run)
-    metrics, seed = work.task.metrics, recipe.seed
-    again = compare(work.gan, {"direct": Direct()}, metrics, n, seed=seed)["direct"].row
-    for key in ("good", "js"):
-        if again["metrics"][key] != direct["metrics"][key]:
-            raise ConfigError(
-                f"seed {seed} gives another generator than the one whose rows are kept ({key} "
-                f"{again['metrics'][key]:g}, kept {direct['metrics'][key]:g}): the number of "
-                "threads or the build of torch differs. Run all of it anew with another --out"
-            )
-    refine = Refine(layer="data", steps=50, step_size=0.1, stop="last")
-    begin = time.perf_counter()
-    shaped = shape(
-        work.gan, work.real, refine=refine, updates=PAPER_UPDATES, learning_rate=8e-3, batch=1_000,
-        check_every=PAPER_UPDATES, recipe="paper", seed=seed,
-    )  # fmt: skip
-    spent = {
-        "shaping_updates": PAPER_UPDATES,
-        "shaping_seconds": round(time.perf_counter() - begin, 1),
-        "shaping_threads": torch.get_num_threads(),
-    }
-    # Published: the shaped network itself judges.
-    assert shaped.proposal is not None and shaped.guide is not None
-    judged = shaped.with_ratio(shaped.law(shaped.proposal), Ratio(shaped.guide))
-    samplers = (shaped.proposal, Metropolis(proposal=shaped.proposal, proposals=20))
-    found = compare(judged, dict(zip(PAPER, samplers, strict=True)), metrics, n, seed=seed)
-    return {name: {**one.row, **spent} for name, one in found.items()}
-
-
-def _result(settings: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
-    rows = dict(sorted(rows.items(), key=lambda item: int(item[0])))
+def _result(
+    settings: Mapping[str, Any], rows: Mapping[str, Any], published: Mapping[str, Any]
+) -> dict[str, Any]:
+    rows, published = (
+        dict(sorted(given.items(), key=lambda item: int(item[0]))) for given in (rows, published)
+    )
+    for seed in set(rows) & set(published):
+        check_same_generator(seed, rows[seed]["samplers"], published[seed]["samplers"])
     first = next(iter(rows.values()))
-    with_paper = [seed for seed, found in rows.items() if PAPER[0] in found["samplers"]]
     return {
         **settings,
         "version": first["version"],
-        "command": command("fig3", {"seeds": (rows, SEEDS), "paper": (with_paper, ())}),
+        "command": command("fig3", {"seeds": (rows, SEEDS), "paper": (published, ())}),
         "published": PUBLISHED,
         "floor": first["floor"],
         "seeds": rows,
         "median": median(rows.values()),
+        "as_published": published,
+        "as_published_median": median(published.values()),
     }
 
 
 def fig3_page(result: dict[str, Any]) -> str:
     """The result as a Markdown page: ours beside the published values, every seed shown."""
     keys = (*NUMBERS, "passes_per_sample")
+    tested = TWO_SAMPLE in result["floor"]
+    titles = [*TITLES, *(["C2ST"] if tested else [])]
+
+    def extra(values: Mapping[str, Any]) -> list[str]:
+        found = number(values.get(TWO_SAMPLE))
+        return ["" if math.isnan(found) else f"{found:.3f}"] if tested else []
+
     lines = [
         "# Figure 3: imbalanced 8 Gaussians, generator at 1,000 iterations",
         "",
         "Liu et al., AAAI 2020, Figure 3. Made by `" + result["command"] + "`; every number is in",
         "`fig3.json` beside this page. *spread*: standard deviation inside the two main modes over",
         "the true one. Published values are read off the figure (about +-.01); blank is unknown.",
+        *([C2ST] if tested else []),
         "",
         f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each:",
         "",
-        "| sampler | " + " | ".join(TITLES) + " | published good / KL / JS |",
-        "| --- |" + " ---: |" * (len(TITLES) + 1),
-        line("*real data*", [number(result["floor"][k]) for k in NUMBERS], ""),
+        "| sampler | " + " | ".join(titles) + " | published good / KL / JS |",
+        "| --- |" + " ---: |" * (len(titles) + 1),
+        line(
+            "*real data*",
+            [number(result["floor"][k]) for k in NUMBERS],
+            *extra(result["floor"]),
+            "",
+        ),
     ]
     for name, values in result["median"].items():
-        given = [PUBLISHED[k].get(name.split(",")[0]) for k in ("good", "kl", "js")]
+        given = [PUBLISHED[k].get(name) for k in ("good", "kl", "js")]
         known = " / ".join(f"{v:g}" for v in given if v is not None)
-        shown = known if "," not in name or "published" in name else ""
-        lines.append(line(name, [values[k] for k in keys], shown))
-    spent = [found["setup"]["shape and fit"]["seconds"] for found in result["seeds"].values()]
+        lines.append(line(name, [values[k] for k in keys], *extra(values), known))
+    for name, values in result["as_published_median"].items():
+        if name != "direct":
+            known = " / ".join(f"{PUBLISHED[k][name]:g}" for k in ("good", "kl", "js"))
+            cells = [*extra(values), known]
+            lines.append(line(AS_PUBLISHED.format(name), [values[k] for k in keys], *cells))
     lines += [
         "",
-        f"Shaping and both ratio fits took {statistics.median(spent):.0f} s (median of the seeds).",
-        *_paper_note(result),
+        spent_note(result["seeds"].values()),
+        *published_note(result["as_published"], list(result["as_published"].values())),
         "",
         "## Every seed",
         "",
+        "| seed | sampler | " + " | ".join(titles) + " |",
+        "| ---: | --- |" + " ---: |" * len(titles),
     ]
-    lines += ["| seed | sampler | " + " | ".join(TITLES) + " |", "| ---: | --- |" + " ---: |" * 7]
     for seed, found in result["seeds"].items():
-        for name, row in found["samplers"].items():
-            lines.append(f"| {seed} " + line(name, row_values(row)))
+        rows = dict(found["samplers"])
+        others = result["as_published"].get(seed, {"samplers": {}})["samplers"]
+        rows |= {AS_PUBLISHED.format(name): row for name, row in others.items() if name != "direct"}
+        for name, row in rows.items():
+            lines.append(f"| {seed} " + line(name, row_values(row), *extra(row["metrics"])))
     return "\n".join(lines) + "\n"
 
 
-def _paper_note(result: dict[str, Any]) -> list[str]:
-    """What the published recipe is and where it ran, if it did."""
-    ran = {
-        seed: found["samplers"][PAPER[0]]
-        for seed, found in result["seeds"].items()
-        if PAPER[0] in found["samplers"]
-    }
-    if not ran:
-        return []
-    row = max(ran.values(), key=lambda one: one["shaping_seconds"])
-    return [
-        "",
-        f'*Published recipe* (`recipe="paper"`) is {over(ran)} only: {row["shaping_updates"]:,}',
-        "shaping updates by SGD (8e-3), each on a fresh batch of 1,000 refined for all 50 steps of",
-        ".1; the last step is the sample, and the shaped discriminator itself, not refitted,",
-        "judges 20 proposals of Metropolis-Hastings. Shaping took "
-        f"{row['shaping_seconds'] / 60:.0f} minutes ({row['shaping_threads']} thread).",
-    ]
-
-
 def fig3_picture(result: dict[str, Any]) -> Any:
-    """Good, KL and JS of every sampler: ours (each seed a dot, the median a bar), and published."""
+    """Good, KL and JS of every sampler: ours, the published methods run here, published values.
+
+    Each seed a dot, the median a bar.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    names = [n for n in result["median"] if "," not in n]
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    groups = [("ours", "#3b6fb6", result["median"], result["seeds"])]
+    if result["as_published"]:
+        again = result["as_published_median"], result["as_published"]
+        groups.append(("published methods run here", "#d9822b", *again))
+    width = 0.8 / (len(groups) + 1)
     for axes, key in zip(figure.subplots(1, 3), ("good", "kl", "js"), strict=True):
+        for at, (label, colour, medians, seeds) in enumerate(groups):
+            where = [i + (at - len(groups) / 2) * width for i in range(len(SAMPLERS))]
+            axes.bar(
+                where, [medians[name][key] for name in SAMPLERS], width=0.92 * width,
+                color=colour, label=f"{label}, {over(seeds)}",
+            )  # fmt: skip
+            for found in seeds.values():
+                heights = [found["samplers"][name]["metrics"][key] for name in SAMPLERS]
+                axes.plot(where, heights, "k.", markersize=3)
         axes.bar(
-            [i - 0.2 for i in range(len(names))],
-            [result["median"][n][key] for n in names],
-            width=0.36, color="#3b6fb6", label=f"ours, {over(result['seeds'])}",
+            [i + len(groups) / 2 * width for i in range(len(SAMPLERS))],
+            [PUBLISHED[key][name] for name in SAMPLERS],
+            width=0.92 * width, color="#c9c9c9", label="published values",
         )  # fmt: skip
-        axes.bar(
-            [i + 0.2 for i in range(len(names))],
-            [PUBLISHED[key][n] for n in names],
-            width=0.36, color="#c9c9c9", label="published",
-        )  # fmt: skip
-        for found in result["seeds"].values():
-            heights = [found["samplers"][n]["metrics"][key] for n in names]
-            axes.plot([i - 0.2 for i in range(len(names))], heights, "k.", markersize=4)
-        axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
+        axes.set_xticks(range(len(SAMPLERS)), SAMPLERS, rotation=25, ha="right")
         axes.set_title({"good": "good (higher is better)"}.get(key, f"{key.upper()} (lower)"))
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[1].legend(frameon=False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside lower center", ncols=3, frameon=False,
+    )  # fmt: skip
     return figure
