@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 import gantandem as gt
 from gantandem import GAN, Direct, Normal, Real, Refine, sample, split_real
@@ -97,6 +104,12 @@ PLAIN = {
     "shuffled loader": lambda path: DataLoader(TensorDataset(X), batch_size=64, shuffle=True),
     "unbatched loader": lambda path: DataLoader(Items(), batch_size=None),
     "generator": lambda path: iter(X.split(64)),
+    "read-only array": lambda path: np.broadcast_to(X.numpy(), (1, *X.shape))[0],
+    "reversed array": lambda path: X.numpy()[::-1],
+    "array of another byte order": lambda path: X.numpy().astype(">f4"),
+    "memory map of another byte order": lambda path: mapped(path, X.numpy().astype(">f4")),
+    "array of objects": lambda path: X.numpy().astype(object),
+    "subset": lambda path: Subset(ConcatDataset([Items(), Items()]), range(300)),
 }
 LABELLED = {
     "pair": lambda path: (X, LABELS),
@@ -115,6 +128,7 @@ LABELLED = {
         Items(lambda x, label: {"pixel_values": x, "labels": label}), batch_size=50, shuffle=True
     ),
     "list of pairs": lambda path: list(zip(X, LABELS.tolist(), strict=True)),
+    "iterable of pairs": lambda path: zip(X, LABELS, strict=True),
     "stream": lambda path: Stream(64),
     "stream loader": lambda path: DataLoader(Stream(64), batch_size=None),
 }
@@ -241,6 +255,28 @@ def test_a_large_tensor_is_not_copied(monkeypatch):
     assert len(hashes) == 1
 
 
+def test_tables_of_other_libraries():
+    pandas = pytest.importorskip("pandas")
+    columns = {"a": X[:, 0].numpy(), "b": X[:, 1].numpy()}
+    same(parts_for(gan(), pandas.DataFrame(columns), "real"), split_real(X))
+    pair = pandas.DataFrame(columns), pandas.Series(LABELS.numpy())
+    same(parts_for(gan([0]), pair, "real"), split_real((X, LABELS)))
+    flags = pandas.DataFrame({**columns, "b": LABELS.numpy() > 0})
+    assert torch.equal(read(flags).x[:, 1], (LABELS > 0).double())
+    with pytest.raises(DataError, match="DataFrame is no array of numbers.*could not convert"):
+        split_real(pandas.DataFrame({**columns, "b": ["a"] * 300}))
+
+
+@pytest.mark.parametrize("kind", [None, "torch", "numpy"])
+def test_datasets_of_the_datasets_library(kind):
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict({"x": X.tolist(), "label": LABELS.tolist()})
+    for given in (table.with_format(kind), table.with_format(kind).to_iterable_dataset()):
+        same(parts_for(gan([0]), given, "real"), split_real((X, LABELS)))
+    with pytest.raises(DataError, match=r"got the columns \['train'\]"):
+        split_real(datasets.DatasetDict({"train": table}))
+
+
 class Bytes(nn.Module):
     def forward(self, x):
         return 255 * torch.sigmoid(x).reshape(-1, 1, 6, 6)
@@ -275,8 +311,15 @@ def test_what_is_stored_reads_as_a_tensor_does(tmp_path):
         ([[1.0, 2.0], [3.0]], "no array of numbers with one shape"),
         ([["a", "b"]] * 50, "no array of numbers|no table of numbers"),
         (np.array([["a", "b"]] * 50), "no array of numbers"),
-        (np.array([[None, 1.0]] * 50), "no array of numbers"),
+        (np.array([[None, 1.0]] * 50), "50 samples hold values that are NaN"),
         (torch.zeros(50, 2, dtype=torch.complex64), "got a tensor of torch.complex64"),
+        (torch.zeros(50, 2, device="meta"), "allowed are dense real numbers"),
+        (np.ma.masked_array(np.zeros((50, 2)), mask=np.eye(50, 2)), "some values are masked"),
+        (np.zeros((50, 2), dtype="datetime64[s]"), "no array of numbers"),
+        (np.zeros(50, dtype=[("a", "f4")]), "no array of numbers"),
+        (TensorDataset, "got type; allowed are"),
+        (nn.Linear(2, 2), "got Linear; allowed are"),
+        ([X, LABELS], "a pair of samples and conditions is a tuple"),
         (torch.eye(50).to_sparse(), "allowed are dense real numbers"),
         (iter([X[:9], torch.zeros(9, 3)]), r"item 1 holds samples of shape \(3,\)"),
         ({"a": X, "b": X}, r"got the columns \['a', 'b'\]; give the samples as one of x, image"),
@@ -290,7 +333,7 @@ def test_what_is_stored_reads_as_a_tensor_does(tmp_path):
         (iter([(X[:9], LABELS[:9]), X[:9]]), "some items bring a condition and some do not"),
         (iter([(X[:9], LABELS[:8])]), "item 0 holds 9 samples and 8 conditions"),
     ],
-    ids=range(25),
+    ids=range(32),
 )
 def test_what_cannot_be_read_is_said_in_one_line(data, words):
     for call in (gt.fit_ratio, gt.diagnose, GAN.observe, None):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gantandem.data.arrays import numbers
 from gantandem.errors import InputError
 
 Condition = Tensor | Callable[[Tensor], Tensor]
@@ -36,14 +36,14 @@ def as_condition(given: Any, where: str = "condition") -> Any:
         if isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
             value = torch.stack([torch.as_tensor(row) for row in value])
         if not isinstance(value, Tensor):
-            array = np.asarray(value)
-            value = torch.as_tensor(np.ascontiguousarray(array))
+            value = numbers(value)
             if value.dtype == torch.float64:
                 value = value.to(torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{where}: got {type(given).__name__}, which is no table of numbers ({error}); allowed "
-            f"are {ALLOWED}, or a function from ids to rows"
+            f"{where}: got {type(given).__name__}, which is no table of numbers "
+            f"({str(error).partition('. ')[0]}); allowed are {ALLOWED}, or a function from ids to "
+            "rows"
         ) from None
     if not (value.is_floating_point() or value.is_complex()):
         value = value.long()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gantandem.condition import as_condition
+from gantandem.data.arrays import numbers
 from gantandem.data.real import Stored
 from gantandem.errors import DataError
 
@@ -75,19 +76,16 @@ def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -
     if isinstance(data, Mapping):
         x, cond = _columns(data, where)
         return read(x if cond is None else (x, cond), where, shape)._replace(meant=False)
-    if isinstance(data, Stored):
-        return Incoming(data)
-    if isinstance(data, np.memmap) or (isinstance(data, Tensor) and _is_large(data)):
-        return Incoming(Stored(data))
-    if isinstance(data, Tensor) or (hasattr(data, "__array__") and not _is_set(data)):
-        return Incoming(_tensor(data, where))
+    array = hasattr(data, "__array__") and not _is_set(data)
+    if isinstance(data, (Tensor, Stored)) or array:
+        return Incoming(_array(data, where))
     if isinstance(data, (str, bytes, Path)):
         raise DataError(
             f"{where}: got the path {str(data)!r}; open it first, for example "
             "np.load(path, mmap_mode='r') for an .npy file"
         )
     if _is_numbers(data):
-        return Incoming(_tensor(data, where))
+        return Incoming(_array(data, where))
     if _is_set(data):
         _check_steady(data, where)
         return _join(map(data.__getitem__, range(len(data))), where, single=True)
@@ -109,7 +107,7 @@ def _is_set(data: Any) -> bool:
     return (
         hasattr(data, "__getitem__")
         and hasattr(data, "__len__")
-        and not isinstance(data, (list, tuple, Tensor, np.ndarray))
+        and not isinstance(data, (list, tuple, type, Tensor, np.ndarray))
         and not hasattr(data, "dtypes")  # a table of pandas is an array
     )
 
@@ -136,20 +134,23 @@ def _check_steady(data: Any, where: str) -> None:
             return
 
 
-def _tensor(data: Any, where: str) -> Tensor:
+def _array(data: Any, where: str) -> Tensor | Stored:
     try:
-        x = data.detach() if isinstance(data, Tensor) else torch.from_numpy(np.array(data))
+        if isinstance(data, (Stored, np.memmap)) or (isinstance(data, Tensor) and _is_large(data)):
+            return data if isinstance(data, Stored) else Stored(data)
+        x = data.detach() if isinstance(data, Tensor) else numbers(data)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{where}: {type(data).__name__} is no array of numbers with one shape ({error}); "
-            f"allowed are {ALLOWED}"
+            f"{where}: {type(data).__name__} is no array of numbers with one shape "
+            f"({str(error).partition('. ')[0]}); allowed are {ALLOWED}"
         ) from None
-    if x.dim() == 0:
-        raise DataError(f"{where}: got one number; allowed are {ALLOWED}")
-    if x.layout != torch.strided or x.is_complex() or x.is_quantized:
+    odd = x.is_nested or x.is_complex() or x.is_quantized or x.is_meta
+    if odd or x.layout != torch.strided:
         raise DataError(
             f"{where}: got a tensor of {x.dtype}, {x.layout}; allowed are dense real numbers"
         )
+    if x.dim() == 0:
+        raise DataError(f"{where}: got one number; allowed are {ALLOWED}")
     return x
 
 
@@ -183,7 +184,7 @@ def _parted(item: Any, where: str) -> tuple[Tensor, Tensor | None]:
         scalar = np.ndim(cond) == 0
         cond = as_condition(cond, f"{where} conditions")
         cond = cond[0] if scalar and isinstance(cond, Tensor) else cond
-    return _tensor(x, where), cond if isinstance(cond, Tensor) else None
+    return torch.as_tensor(_array(x, where)[:]), cond if isinstance(cond, Tensor) else None
 
 
 def _join(
@@ -196,12 +197,15 @@ def _join(
         x, cond = _parted(item, where)
         if place == 0 and shape is not None:
             single = x.dim() == len(shape) or (single and x.dim() <= len(shape))
+        elif place == 0:
+            single = single or (cond is not None and cond.dim() == 0)
         if single:
             x, cond = x[None], None if cond is None else cond[None]
         if xs and x.shape[1:] != xs[0].shape[1:]:
             raise DataError(
                 f"{where}: item {place} holds samples of shape {tuple(x.shape[1:])}, and the first "
-                f"one {tuple(xs[0].shape[1:])}: all must be alike"
+                f"one {tuple(xs[0].shape[1:])}: all must be alike (a pair of samples and "
+                "conditions is a tuple)"
             )
         if x.dim() == 0 or (cond is not None and len(cond) != len(x)):
             got = "no rows" if x.dim() == 0 else f"{len(x)} samples and {len(cond)} conditions"  # type: ignore

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from gantandem.data.arrays import numbers
 from gantandem.errors import DataError
 
 Part = Literal["fit", "select", "calibrate", "test"]
@@ -40,10 +41,8 @@ class Stored:
         self.dtype = self._read(slice(0, 0)).dtype if dtype is None else dtype
 
     def _read(self, index: slice | np.ndarray) -> Tensor:
-        rows = self.source[index]  # below: a copy, in memory
-        return (
-            rows.detach().clone() if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
-        )
+        rows = self.source[index]
+        return rows.detach().clone() if isinstance(rows, Tensor) else numbers(rows)
 
     @property
     def shape(self) -> torch.Size:
