@@ -10,6 +10,7 @@ from torch import nn
 
 import gantandem as gt
 from gantandem.data.real import Real
+from gantandem.discriminator import checks
 from gantandem.discriminator.checks import auc, check_discriminator
 
 
@@ -212,3 +213,31 @@ def test_the_auc_is_that_of_every_pair():
     real, made = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 0.0])
     pairs = [(r > m) + 0.5 * (r == m) for r in real for m in made]
     assert auc(real, made) == pytest.approx(float(sum(pairs)) / 6)
+
+
+def test_the_look_is_taken_once_for_the_same_networks_and_data():
+    class Counted(Scored):
+        seen = 0
+
+        def forward(self, x):
+            Counted.seen += len(x)
+            return super().forward(x)
+
+    network = Counted(lambda v: v)
+    gan, x = gt.GAN(Generator(), network, 2), real_samples()
+    parts = Real(x, x[:9], x[:9], x[:9])
+
+    def spent(given: gt.GAN, data: Real) -> int:
+        before = Counted.seen
+        check_discriminator(given, data)
+        return Counted.seen - before
+
+    assert 1024 <= spent(gan, parts) < 1100
+    assert spent(gan, parts) == spent(gan.replace(spread=1.0), parts) == 0
+    assert spent(gan, Real(x + 1, x[:9], x[:9], x[:9])) > 0
+
+
+def test_large_samples_are_fewer(monkeypatch, caplog):
+    monkeypatch.setattr(checks, "VALUES", 128)
+    gan = gt.GAN(Generator(), NORMS["BatchNorm1d"](), 2)
+    assert "in eval mode" in said_by(gan, real_samples(), caplog)[0]

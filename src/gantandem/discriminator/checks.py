@@ -9,15 +9,18 @@ import torch
 from torch import Tensor
 
 from gantandem.data.real import Real, Rows
+from gantandem.discriminator.held_out import rows_hash
 from gantandem.discriminator.parts import asked_alike, take
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.score import Score
+from gantandem.score import Score, weights_hash
 from gantandem.sigmoid import ends_in_sigmoid
 from gantandem.statistics import in_batches, kept_statistics, refresh_statistics
 
 SAMPLES = 512
-"""Real, and as many generated, samples that are scored."""
+"""Real, and as many generated, samples that are scored, where they are not large."""
+VALUES = 2**26
+"""At most so many numbers are held at a time, but 32 samples at least."""
 BATCH = 64
 WORSE = 0.05
 """An AUC is worse than another if it is lower by more than this and its noise."""
@@ -38,6 +41,11 @@ def check_discriminator(gan: GAN, parts: Real) -> None:
     fitted = [r.score for r in gan.ratios.values() if r.origin == "fitted"]
     if guide is None or gan.shaped or any(score is guide for score in fitted):
         return
+    data = rows_hash(parts.fit[:16]).tolist()
+    looked = f"looked {weights_hash(gan.generator)} {weights_hash(guide.network)} {data}"
+    if looked in gan._told:
+        return
+    gan._told.add(looked)
     with gan.frozen():
         real, made = _both(gan, parts.rows("fit"))
         on_real, on_made = _scores(guide, real), _scores(guide, made)
@@ -65,7 +73,8 @@ def auc_noise(real: int, made: int) -> float:
 
 def _both(gan: GAN, rows: Rows) -> tuple[Rows, Rows]:
     key = Key(0).fold("check discriminator")
-    real = take(rows, torch.randperm(len(rows.x), generator=key.generator())[:SAMPLES])
+    count = min(SAMPLES, max(32, VALUES // rows.x[:1].numel()))
+    real = take(rows, torch.randperm(len(rows.x), generator=key.generator())[:count])
     asked = asked_alike(gan, real, "check discriminator")
     ids = torch.arange(len(real.x), device=gan.device)
     made = [asked.decode(gan.latent.draw(key, i), asked.conditions(i)) for i in ids.split(BATCH)]
