@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from gantandem import Direct, sweeping
-from gantandem.discriminator import calibration, parts, shaping
+from gantandem.data import matching
+from gantandem.discriminator import calibration, held_out, parts, shaping
 from gantandem.engine import Run
 from gantandem.metrics import manifold, pareto
 from gantandem.pool import LanePool
@@ -98,9 +101,25 @@ FITS: dict[str, Mutation] = {
         "test_fit_ratio_recovers_the_ratio_given_the_label",
     ),
     "conditions are split apart from their samples": Mutation(
-        edit(parts, "split_real", "take(cond, index)", "take(cond, index.flip(0))"),
+        edit(parts, "_split", "take(cond, index)", "take(cond, index.flip(0))"),
         "test_conditional",
         "test_pairs_are_split_together",
+    ),
+    "equal samples land in different parts": Mutation(
+        edit(held_out, "split_places", "if apart:", "if True:"),
+        "test_held_out",
+        "test_the_split_is_of_content",
+    ),
+    "the split follows the place of a sample": Mutation(
+        edit(held_out, "split_places", "rows_hash(x)", "torch.arange(len(x))"),
+        "test_held_out",
+        "test_the_split_is_of_content",
+    ),
+    "a part of real data is not looked at for NaN": Mutation(
+        edit(matching, "take_in", "check_finite(x, where)", "0"),
+        "test_matching",
+        "test_a_sample_that_is_not_finite_is_refused_in_every_part",
+        {"call": "fit_ratio", "part": "select", "bad": math.nan},
     ),
     "calibration per class uses the pooled map": Mutation(
         edit(calibration.PerClass, "__call__", "single(logit)", "self.pooled(logit)"),
