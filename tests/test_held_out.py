@@ -86,6 +86,29 @@ def test_no_step_touches_what_a_later_one_is_held_out_for(door, seed):
     assert not held & test
 
 
+class Same(nn.Module):
+    def forward(self, z):
+        return z
+
+
+def test_repeated_samples_do_not_flatter_a_useless_ratio(caplog):
+    """Data and generator have one law; a network that knows each point by heart is not believed."""
+    x = torch.randn(300, 8, generator=torch.Generator().manual_seed(0)).repeat(8, 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        hidden = [nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()]
+        network = nn.Sequential(*hidden, nn.Linear(128, 1))
+    gan = GAN(Same(), None, Normal(8))
+    options = {"pool": 2000, "schedule": [(250, 3e-3)], "batch": 250, "progress": False}
+    order = torch.randperm(2400, generator=torch.Generator().manual_seed(0))
+    by_place = Real(*(x[index] for index in order.split([1680, 240, 240, 240])))
+    fits = [fit_ratio(gan, real, network=network, **options) for real in (x, by_place)]
+    assert 0.25 < diagnose(fits[0], x, n=1000).auc < 0.75
+    assert WORDS not in caplog.text
+    assert diagnose(fits[1], by_place, n=1000).auc > 0.85
+    assert WORDS in caplog.text and "100% of the 240" in caplog.text
+
+
 def test_the_split_is_of_content():
     """Neither order nor repetition moves a sample to another part; conditions follow."""
     x = cloud(1000)
