@@ -139,14 +139,9 @@ def test_as_latent():
         (lambda: Normal(2.0), "dim"),  # type: ignore
         (lambda: Uniform(2, 1, 1), "low"),
         (lambda: as_latent("normal"), "allowed"),  # type: ignore
-        (
-            lambda: as_latent(
-                dist.MixtureSameFamily(
-                    dist.Categorical(torch.ones(2)), dist.Normal(torch.zeros(2), torch.ones(2))
-                )
-            ),
-            "draw, log_prob and config",
-        ),
+        (lambda: as_latent(dist.VonMises(0.0, 1.0)), "draw, log_prob and config"),
+        (lambda: as_latent(dist.Poisson(3.0)), "cannot be drawn from a key"),
+        (lambda: as_latent(True), "dim"),
     ],
 )
 def test_refused(make, words):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantandem.errors import BudgetError, NonFiniteError
+from gantandem.errors import BudgetError, InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.pool import Finished
 from gantandem.rng import Key
@@ -27,6 +27,8 @@ PLAIN, LIKELY = 1e-6, 1e-2
 """Levels of significance: to stop early, and to judge a whole run."""
 FLAT = 1e-3
 """Log ratios that differ by less are the same: acceptance by them changes nothing."""
+MOVES = 100
+"""Of fewer moves none need be accepted."""
 FEW = 64
 """Of fewer proposals that is not said."""
 LATENTS = 8
@@ -114,8 +116,18 @@ class Account:
         Raises:
             NonFiniteError: If significantly more than 10% of the proposals were not finite.
             BudgetError: If significantly more than 0.1% of the ids ended without an acceptance.
+            InputError: If no chain accepted any of its moves: they are the plain draws they began
+                as.
         """
         self._check(n, LIKELY)
+        moves, accepted, divergent = (self.events.get(event, 0) for event in CHAIN_EVENTS)
+        if moves >= MOVES and not accepted:
+            step: Any = getattr(self.mover, "step_size", None)
+            raise InputError(
+                f"{self.mover.name} step_size: with {step} no chain accepted any of {moves:,} "
+                f"moves ({divergent:,} led to what is not finite): they are plain draws. Take a "
+                "smaller one, and check that the prior is continuous and the ratio finite"
+            )
         spent = self.events["exhausted"]
         if spent:
             logger.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 from torch import distributions as dist
 
+from gantandem.distributions import ALLOWED, describe, draw
 from gantandem.errors import ConfigError, InputError
-from gantandem.rng import Key, stable
+from gantandem.rng import Key
 from gantandem.settings import Count, Interval, check
 
 
@@ -92,11 +94,11 @@ class Uniform:
 class Distribution:
     """Any ``torch.distributions`` object, of shape batch_shape + event_shape.
 
-    Draws go through the inverse distribution function, or through the normal, independent and
-    transformed distributions it is built of, so that they depend on the key alone.
+    Draws are keyed: through the inverse distribution function, or through the normals, gammas,
+    components and transforms it is built of (see ``gantandem.distributions``).
 
     Raises:
-        InputError: If the object offers neither (for example a mixture). Then write a class with
+        InputError: If the object offers neither (for example VonMises). Then write a class with
             ``draw``, ``log_prob`` and ``config``; three methods are all that a latent needs.
     """
 
@@ -109,56 +111,25 @@ class Distribution:
             self.draw(Key(0), torch.arange(2))
         except NotImplementedError as error:
             raise InputError(
-                f"latent: {self.law} has no inverse distribution function (icdf). Allowed are "
-                "distributions with one, MultivariateNormal, and Independent or transformed "
-                "forms of these; for others write a class with draw, log_prob and config."
+                f"latent: {self.law} cannot be drawn from a key. Allowed is {ALLOWED}; for others "
+                "write a class with draw, log_prob and config"
             ) from error
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
         """Draw one latent for each id, (N, *shape)."""
-        return _draw(self.law, key, ids, attempts)
+        return draw(self.law, key, ids, attempts)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, (N,): -inf outside the support."""
         inside = self.law.support.check(z).reshape(len(z), -1).all(1)  # pyright: ignore
-        safe = torch.where(inside.view(-1, *[1] * (z.dim() - 1)), z, _draw_one(self.law, z))
+        one = self.draw(Key(0), torch.zeros(1, dtype=torch.int64, device=z.device))
+        safe = torch.where(inside.view(-1, *[1] * (z.dim() - 1)), z, one)
         log_prob = self.law.log_prob(safe)
         return torch.where(inside, log_prob.reshape(len(z), -1).sum(1), -math.inf)
 
     def config(self) -> dict[str, Any]:
-        """The settings as text: the distribution's own description and parameters."""
-        values = {
-            name: getattr(self.law, name).tolist()
-            for name in self.law.arg_constraints
-            if isinstance(getattr(self.law, name, None), Tensor)
-        }
-        return {"kind": self.kind, "law": str(self.law), "parameters": values}
-
-
-def _draw_one(law: dist.Distribution, z: Tensor) -> Tensor:
-    return _draw(law, Key(0), torch.zeros(1, dtype=torch.int64, device=z.device), 0)
-
-
-def _draw(law: dist.Distribution, key: Key, ids: Tensor, attempts: Tensor | int) -> Tensor:
-    shape = tuple(law.batch_shape) + tuple(law.event_shape)
-    match law:
-        case dist.MultivariateNormal():
-            noise = key.normal(ids, attempts, shape=shape)
-            return law.loc + (law._unbroadcasted_scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
-        case dist.Independent():
-            return _draw(law.base_dist, key, ids, attempts)
-        case dist.TransformedDistribution() if type(law).icdf is dist.TransformedDistribution.icdf:
-            value: Any = _draw(law.base_dist, key, ids, attempts)
-            for step in law.transforms:
-                transform: Any = step
-                by_element = transform.domain.event_dim == 0
-                value = stable(transform, value) if by_element else transform(value)
-            return value
-        case _:
-            # (N, *shape) elements beside the law's own parameters, padded by `stable` only where
-            # the law is scalar: with parameters by row the shapes must stay aligned.
-            uniform = key.uniform(ids, attempts, shape=shape)
-            return law.icdf(uniform) if shape else stable(law.icdf, uniform)
+        """The distribution and all it is built of, with their parameters."""
+        return {"kind": self.kind, **describe(self.law)}
 
 
 def make_latent(config: dict[str, Any]) -> Latent:
@@ -169,14 +140,32 @@ def make_latent(config: dict[str, Any]) -> Latent:
     """
     kinds = {"normal": Normal, "uniform": Uniform}
     settings = {k: v for k, v in config.items() if k != "kind"}
+    if config.get("kind") not in kinds:
+        what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
+        raise ConfigError(
+            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. With another "
+            "prior make the GAN from its networks: GAN(generator, discriminator, latent=...)"
+        )
     try:
         return kinds[config["kind"]](**settings)
-    except KeyError:
-        raise ConfigError(
-            f"latent kind: got {config.get('kind')!r}, allowed are {', '.join(kinds)}"
-        ) from None
     except TypeError as error:
         raise ConfigError(f"latent: {error}; got {settings}") from None
+
+
+def need_continuous(latent: Latent, where: str) -> None:
+    """Refuse a discrete prior where latents are moved along a gradient.
+
+    Raises:
+        InputError: If it is discrete.
+    """
+    law = getattr(getattr(latent, "base", latent), "law", None)
+    with contextlib.suppress(NotImplementedError):  # a law of the user's own may not say
+        if isinstance(law, dist.Distribution) and law.support.is_discrete:  # pyright: ignore
+            raise InputError(
+                f"{where}: a latent cannot move along a gradient under this GAN's prior, {law}, "
+                "which is discrete. Accept plain samples instead (OBRS() or Metropolis()), or "
+                "refine a layer of the generator behind it, refine(layer=...)"
+            )
 
 
 def as_latent(latent: Latent | dist.Distribution | int) -> Latent:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
@@ -96,6 +97,8 @@ class DGFlow(Settings):
                 "guide is a critic; allowed is 'kl'. Or fit a guide that is a ratio: gan = "
                 "fit_ratio(gan, real, proposal=Direct(), as_guide=True)"
             )
+        if self.layer == "latent":
+            need_continuous(gan.latent, "dgflow")
         if self.divergence != "kl":
             of = "real" if self.divergence == "logd" else "fake"
             warn_saturated(gan, "dgflow", key, of=of)

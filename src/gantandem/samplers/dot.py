@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
-from gantandem.latent import Normal
+from gantandem.latent import Normal, need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
@@ -115,6 +115,8 @@ class DOT(Settings):
     def prepare(self, gan: GAN, key: Key) -> DOT:
         """Resolve steps and update from the layer, and k_eff on pilot pairs."""
         gan.need_guide("dot")
+        if self.layer == "latent":
+            need_continuous(gan.latent, "dot")
         changes: dict[str, Any] = {
             name: value
             for name, value in PUBLISHED[self.layer].items()

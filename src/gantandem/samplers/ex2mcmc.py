@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
@@ -81,6 +82,7 @@ class Ex2MCMC(Settings):
     def prepare(self, gan: GAN, key: Key) -> Ex2MCMC:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio("ex2mcmc")
+        need_continuous(gan.latent, "ex2mcmc")
         if self.step_size != "auto":
             return self
         target = self.target_acceptance

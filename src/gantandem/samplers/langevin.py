@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
@@ -67,6 +68,7 @@ class ULA(Settings):
     def prepare(self, gan: GAN, key: Key) -> ULA:
         """Nothing to resolve."""
         gan.need_guide("ula")
+        need_continuous(gan.latent, "ula")
         return self
 
     def cost(self) -> Cost:
@@ -147,6 +149,7 @@ class MALA(Settings):
     def prepare(self, gan: GAN, key: Key) -> MALA:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio("mala")
+        need_continuous(gan.latent, "mala")
         if self.step_size != "auto":
             return self
         tau = tune_step(gan, key.fold("tune"), self.target_acceptance, "mala", self.max_drift)

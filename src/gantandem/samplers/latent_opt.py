@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
@@ -65,6 +66,7 @@ class LatentOpt(Settings):
     def prepare(self, gan: GAN, key: Key) -> LatentOpt:
         """Check that there is a guide; nothing to resolve."""
         gan.need_guide("latent_opt")
+        need_continuous(gan.latent, "latent_opt")
         return self
 
     def cost(self) -> Cost:

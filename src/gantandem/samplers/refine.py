@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
@@ -130,6 +131,8 @@ class Refine(Settings):
     def prepare(self, gan: GAN, key: Key) -> Refine:
         """Resolve step size, threshold, reference and spread on pilot samples."""
         guide = gan.need_guide("refine")
+        if self.layer == "latent":
+            need_continuous(gan.latent, "refine")
         if self.update == "scaled-adam" and guide.output == "critic":
             raise InputError(
                 "refine update: got 'scaled-adam', which weighs by the probability of real, and "

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
@@ -222,6 +223,7 @@ class WangLandau(Settings):
     def prepare(self, gan: GAN, key: Key) -> WangLandau:
         """Fit the range of energies, then learn theta and the step size, on pilot chains."""
         gan.need_pulled_ratio("wlgan")
+        need_continuous(gan.latent, "wlgan")
         new = self
         if self.step_size == "auto":
             target = self.target_acceptance
