@@ -309,3 +309,11 @@ def test_a_compiled_guide_of_probabilities_gives_the_same():
         eager.guidance("data", h, (), None), compiled.guidance("data", h, (), None), strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("output", ["logit", "prob", "critic"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8, torch.complex64])
+def test_scores_that_are_no_floating_point_numbers_are_refused(output, dtype):
+    network = Functional(lambda h: (h > 0).to(dtype))
+    with pytest.raises(InputError, match=f"scores of {dtype}"):
+        gt.GAN(nn.Identity(), network, 2, output=output)

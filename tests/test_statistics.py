@@ -253,3 +253,19 @@ def test_what_is_scripted_is_looked_at_too(caplog):
     generator = torch.jit.script(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4)))
     gt.GAN(generator, None, 2)
     assert "generator: layer '1'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if not k.startswith("conditional")])
+def test_statistics_of_any_kind_are_held_while_a_network_is_fitted(kind):
+    torch.manual_seed(0)
+    last = nn.Sequential(nn.Flatten(), nn.LazyLinear(1))
+    network = nn.Sequential(refresh_statistics(KINDS[kind](), batches(kind)), last)
+    network(torch.randn(8, 2))
+    network.train()
+    gan = gt.GAN(nn.Linear(2, 2), None, 2)
+    fit = {"pool": 200, "schedule": [(20, 1e-2)], "batch": 50, "progress": False}
+    fitted = gt.fit_ratio(gan, 3 + torch.randn(200, 2), network=network, as_guide=True, **fit).guide
+    before, after = network.state_dict(), fitted.network.state_dict()
+    kept = [name for name in before if name.endswith(("_mean", "_var"))]
+    assert len(kept) == 2 and all(torch.equal(before[name], after[name]) for name in kept)
+    assert any(not torch.equal(before[name], after[name]) for name in before)

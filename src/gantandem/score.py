@@ -76,6 +76,11 @@ class Score:
                 f"discriminator {type(self.network).__name__}: scores {got} for {x.shape[0]} "
                 "samples; allowed are shapes (N,), (N, 1) and (N, 1, h, w)"
             )
+        if not raw.is_floating_point():
+            raise InputError(
+                f"discriminator {type(self.network).__name__}: scores of {raw.dtype}; allowed are "
+                "floating point numbers, such as raw.float()"
+            )
         if raw.dim() > 1 and raw.shape[1] != 1:
             raise InputError(
                 f"discriminator {type(self.network).__name__}: scores {tuple(raw.shape)}, where "

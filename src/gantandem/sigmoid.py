@@ -75,7 +75,7 @@ class BeforeSigmoid(nn.Module):
             if heard.before is not None and heard.before.numel() == prob.numel():
                 return heard.before.reshape(prob.shape)
         prob = self.network(*inputs)
-        if not isinstance(prob, Tensor):
+        if not isinstance(prob, Tensor) or not prob.is_floating_point():
             return prob  # refused by the score
         if not compiling and bool(((prob < 0) | (prob > 1)).any()):
             low, high = float(prob.min()), float(prob.max())

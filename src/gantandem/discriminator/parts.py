@@ -23,7 +23,7 @@ from gantandem.gan import GAN
 from gantandem.held import random_state
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
-from gantandem.statistics import unfilled
+from gantandem.statistics import kept_statistics, unfilled
 
 logger = logging.getLogger(__name__)
 
@@ -201,9 +201,8 @@ def trainable(network: nn.Module) -> nn.Module:
     for _, layer in unfilled(own):  # weights are now fitted to the statistics as they are
         if isinstance(counted := getattr(layer, "num_batches_tracked", None), Tensor):
             counted.fill_(1)
-    for module in own.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    for _, layer, _ in kept_statistics(own):
+        layer.training = False
     for name, parameter in own.named_parameters():
         parameter.requires_grad_(name in free)
     return own
