@@ -111,7 +111,7 @@ FITS: dict[str, Mutation] = {
         "test_the_split_is_of_content",
     ),
     "the split follows the place of a sample": Mutation(
-        edit(held_out, "split_places", "rows_hash(x)", "torch.arange(len(x))"),
+        edit(parts, "_split", "rows_hash(x)", "torch.arange(len(x))"),
         "test_held_out",
         "test_the_split_is_of_content",
     ),

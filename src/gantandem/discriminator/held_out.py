@@ -38,9 +38,7 @@ def _hash(x: Tensor) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype="<i8").astype(np.int64)
 
 
-def split_places(
-    x: Tensor | Stored, *, apart: bool = False
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def split_places(keys: Tensor, *, apart: bool = False) -> tuple[Tensor, ...]:
     """Places of the samples that fit (70%), select, calibrate and test (10% each).
 
     The content of a sample decides, and neither a seed nor its place: every call sees the same
@@ -48,10 +46,9 @@ def split_places(
     is held out was ever fitted on.
 
     Args:
-        x: (N, *x_shape) samples.
+        keys: (N,) ``rows_hash`` of the samples.
         apart: Let equal samples land in different parts: for a discrete law, whose samples repeat.
     """
-    keys = rows_hash(x)
     if apart:  # the first, the second, ... of equal samples
         keys = keys + _occurrence(keys) * 0x632BE5AB
     groups, group = (keys * _MIX).unique(return_inverse=True)

@@ -92,7 +92,8 @@ def split_real(real: RealData, *, apart: bool = False) -> Real:
 
 
 def _split(x: Tensor | Stored, cond: Tensor | None, apart: bool) -> Real:
-    distinct = len(rows_hash(x).unique())
+    keys = rows_hash(x)
+    distinct = len(keys.unique())
     if distinct < MIN_REAL and not apart:
         apart = True
         logger.warning(
@@ -103,7 +104,7 @@ def _split(x: Tensor | Stored, cond: Tensor | None, apart: bool) -> Real:
             distinct,
             MIN_REAL,
         )
-    places = split_places(x, apart=apart)
+    places = split_places(keys, apart=apart)
     parts: Any = [x.part(i) if isinstance(x, Stored) else take(x, i) for i in places]
     conditions = None if cond is None else Real(*(take(cond, index) for index in places))
     return Real(*parts, conditions=conditions)
