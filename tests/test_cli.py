@@ -278,6 +278,20 @@ MISTAKES = {
         ["sample", "RUN", "--sampler", "direct", "--format", "png"],
         ["png", "(2,)", "npz"],
     ),
+    "module without a name": (["sample", "RUN", "--sampler", ":"], ["':'", "cannot be imported"]),
+    "range": (
+        ["sample", "RUN", "--sampler", "direct", "--range", "1,0"],
+        ["--range: got '1,0'", "two numbers"],
+    ),
+    "task of another shape": (
+        ["compare", "RUN", "task=mnist", "--samplers", "direct", "-n", "9"],
+        ["task mnist", "(1, 28, 28)", "(2,)"],
+    ),
+    "pool too small": (["fit-ratio", "RUN", "fit_ratio.pool=1"], ["pool", "got 1", "2 or more"]),
+    "network of no width": (
+        ["train", "imbalanced-8", "generator={net: mlp-generator, width: 0}"],
+        ["mlp-generator", "'width': 0"],
+    ),
     "data of a task that draws its own": (["shape", "RUN", "data=here"], ["imbalanced-8", "here"]),
 }
 

@@ -23,14 +23,14 @@ _BRIGHT = 10.0
 """Values up to here are no bytes, unless they are integers."""
 
 
-def check_range(value: Sequence[float | str], where: str = "range") -> Range:
-    """Return a range as two floats.
+def check_range(value: Sequence[float | str] | str, where: str = "range") -> Range:
+    """Return a range, ``(0, 1)`` or ``"0,1"``, as two floats.
 
     Raises:
         InputError: If it is not two finite numbers (or texts of them), the lower first.
     """
     try:
-        low, high = (float(one) for one in value)
+        low, high = (float(one) for one in (value.split(",") if isinstance(value, str) else value))
     except (TypeError, ValueError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):

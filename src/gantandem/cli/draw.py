@@ -72,7 +72,7 @@ def sample(
         strict=strict,
         overwrite=overwrite,
         overrides=overrides or (),
-        range=None if bounds is None else check_range(bounds.split(","), "--range"),
+        range=None if bounds is None else check_range(bounds, "--range"),
     )
     per_sample = manifest["passes"] / manifest["returned"]
     cost = f"{manifest['seconds']:.1f} s, {per_sample:,.1f} passes each"

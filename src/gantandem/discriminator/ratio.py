@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
 from gantandem.score import Ratio, Score
-from gantandem.settings import Count, NotNegative, Schedule, check
+from gantandem.settings import Count, NotNegative, Schedule, at_least, check
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,10 @@ def fit_ratio(
         InputError: If a setting is not allowed, or the conditions do not fit the GAN.
         DataError: If the real samples are too few or not finite.
     """
-    pool, batch = check("fit_ratio pool", Count, pool), check("fit_ratio batch", Count, batch)
+    pool, batch = (
+        check("fit_ratio pool", Annotated[int, at_least(2)], pool),
+        check("fit_ratio batch", Count, batch),
+    )
     schedule = check("fit_ratio schedule", Schedule, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     parts = parts_for(gan, real, "fit_ratio real")

@@ -53,7 +53,7 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
         raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
     try:
         network = _find(name)(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
     if not isinstance(network, nn.Module):
         raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
@@ -67,7 +67,7 @@ def _find(name: str) -> Any:
     if colon:
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(f"network {name!r} cannot be imported: {error}") from error
     near = difflib.get_close_matches(name, NETS) or sorted(NETS)
     raise ConfigError(

@@ -14,6 +14,7 @@ from torch import nn
 from gantandem._version import __version__
 from gantandem.comparing import compare
 from gantandem.config import Recipe
+from gantandem.data.matching import check_shape, probe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
 from gantandem.errors import GANtandemError, IncompleteError
@@ -223,9 +224,12 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     """What a ``metrics.json`` holds before its first sampler; real data are kept beside it.
 
     Raises:
-        InputError: If ``n`` is not positive.
+        InputError: If ``n`` is not positive, or the generator makes samples of another shape than
+            the task's.
     """
     n = check("n", Count, n)
+    made = tuple(probe(work.gan).shape[1:])
+    check_shape(work.task.x_shape, made, f"task {work.task.name}")
     logger.info("measuring real data against real data")
     shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
     write_arrays(work.run / files.REAL_FILE, x=shown.numpy())

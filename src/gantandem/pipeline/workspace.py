@@ -9,21 +9,18 @@ from typing import Any
 
 from gantandem.config import Recipe, apply_overrides, near
 from gantandem.config import load_run as load_settings
+from gantandem.data.matching import probe
 from gantandem.data.real import Real
-from gantandem.discriminator.parts import draw_all
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.ranges import Range, find_range
 from gantandem.runs import load_run, save_run
-from gantandem.samplers import SAMPLERS, Direct, collaborative, from_config, to_config
+from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task
 
 DEFENSIVE = 0.5
 """Share of widened starts in the default recipe; ``shape.refine.defensive=0`` switches them off."""
-
-_LOOKED_AT = 64
-"""Plain samples that the range of a generator is found by."""
 
 
 class Workspace:
@@ -64,8 +61,7 @@ class Workspace:
         """
         if len(self.task.x_shape) != 3 or self.task.range is not None:
             return self.task.range
-        plain = draw_all(self.gan, Direct(), _LOOKED_AT, "range")
-        return find_range(plain.x.cpu().numpy())
+        return find_range(probe(self.gan).cpu().numpy())
 
     def save(self, gan: GAN) -> None:
         """Keep improved networks and the settings that made them."""

@@ -136,6 +136,12 @@ def read_metrics(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: schema is {metrics.get('schema')!r}; this version reads 1")
     if not isinstance(metrics.get("samplers"), dict) or not metrics["samplers"]:
         raise DataError(f"{path}: holds no samplers; run 'gantandem compare' again")
+    for name, row in metrics["samplers"].items():
+        sound = isinstance(row, dict) and all(
+            isinstance(row.get(key, {}), dict) for key in ("metrics", "events")
+        )
+        if not sound:
+            raise DataError(f"{path}: the row of {name} is damaged; run 'gantandem compare' again")
     return metrics
 
 

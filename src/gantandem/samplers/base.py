@@ -279,5 +279,5 @@ def _foreign(name: str, known: list[str]) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None
