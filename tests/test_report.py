@@ -232,9 +232,35 @@ def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):
     path.write_text(json.dumps({"old": diagnosis(-29.0, law="a"), "new": diagnosis(1.0, law="a")}))
     assert cautions(read_evidence(tmp_path / "run")) == []
     path.write_text(json.dumps({"old": diagnosis(1.0, law="a"), "new": diagnosis(-29.0, law="a")}))
-    assert "The ratio on new is not calibrated: |Z| is 29" in "\n".join(
+    assert "The ratio on new: it is not calibrated: |Z| is 29" in "\n".join(
         cautions(read_evidence(tmp_path / "run"))
     )
+
+
+def test_whether_a_ratio_can_be_trusted_is_answered_with_every_reason(planar, tmp_path):
+    laws = {
+        "good": diagnosis(0.1, law="a", warnings=[], mean_ratio=1.01, effective_share=0.31),
+        "bad": diagnosis(0.1, law="b", warnings=["its mean is <1.9>.", "few count."]),
+        "old": diagnosis(0.1, law="c"),
+        "older": diagnosis(9.0, law="d"),
+    }
+    laws["good"]["standard_errors"] = {"mean_ratio": 0.02, "auc": 0.004}
+    run = Path(shutil.copytree(planar, tmp_path / "run"))
+    (run / "evidence/diagnosis.json").write_text(json.dumps(laws))
+    text = write_report(run).read_text()
+    answers = re.findall(
+        r"<figcaption>(good|bad|old|older)</figcaption><p class='note'>(.*?)</p>", text
+    )
+    said = dict(answers)
+    assert said["good"].startswith("<b>Yes</b>")
+    assert said["bad"] == "<b>No.</b> its mean is &lt;1.9&gt;. few count."
+    assert said["old"].startswith("<b>Not known.</b>") and "Z alone" in said["old"]
+    assert said["older"].startswith("<b>No.</b> it is not calibrated: |Z| is 9")
+    assert "<td>1.010 ± 0.020</td>" in text and "<td>0.5610 ± 0.0040</td>" in text
+    assert "<td>0.310</td>" in text
+    warned = "\n".join(cautions(read_evidence(run)))
+    assert "The ratio on bad: its mean is <1.9>." in warned and "bad: few count." in warned
+    assert "ratio on good" not in warned and "ratio on old:" not in warned
 
 
 def test_the_best_is_judged_by_the_way_each_metric_goes():

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from gantandem import GAN, MALA, Direct, Normal, Refine, sample
+from gantandem.config import load_recipe
+from gantandem.pipeline import pretrained_run, steps
 from gantandem.pipeline.keep import _write_pairs
 from gantandem.report import plane, write_report
 from synthetic_run import image_run, planar_run
@@ -84,3 +86,13 @@ def test_the_headline_gives_the_floor_for_what_it_is(tmp_path):
 def test_a_point_that_is_not_finite_is_outside_every_window():
     points = np.array([[0, 0], [np.nan, 0], [0, np.inf], [1, 1]])
     assert plane.View(0.0, 0.0, 10.0).outside(points) == 0.5
+
+
+def test_a_diagnosis_made_again_is_the_newest(tmp_path, monkeypatch):
+    work = pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
+    found = SimpleNamespace(to_dict=lambda: {"law": "a", "z": 0.0})
+    monkeypatch.setattr(steps, "diagnose", lambda *_, **__: found)
+    for label in ("first", "second", "first"):
+        steps.diagnose_run(work, "direct", label)
+    kept = json.loads((work.run / "evidence/diagnosis.json").read_text())
+    assert list(kept) == ["second", "first"]

@@ -142,7 +142,9 @@ def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Dia
     found = diagnose(work.gan, work.real, proposal=proposal_of(work.sampler(sampler)))
     path = work.run / files.DIAGNOSIS_FILE
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_json(path, {**kept, label or sampler: found.to_dict()})
+    label = label or sampler
+    kept.pop(label, None)  # or it would stay before what is older
+    write_json(path, {**kept, label: found.to_dict()})
     work.save(work.gan)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gantandem.report.evidence import Evidence, finite
@@ -108,14 +108,25 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
     # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
     latest = {found.get("law") or name: name for name, found in evidence.diagnosis.items()}
     for name in latest.values():
-        found = evidence.diagnosis[name]
-        z, ece = finite(found.get("z")), finite(found.get("ece"))
-        if z is not None and abs(z) > 3:
+        for fault in ratio_faults(evidence.diagnosis[name]) or ():
             yield (
-                f"The ratio on {name} is not calibrated: |Z| is {show(abs(z))}"
-                + (f", expected calibration error {show(ece)}" if ece is not None else "")
-                + ". Samplers that accept by it inherit the error; refit or calibrate it."
+                f"The ratio on {name}: {fault} Samplers that accept by it inherit the error; refit "
+                "or calibrate it."
             )
+
+
+def ratio_faults(found: Mapping[str, Any]) -> list[str] | None:
+    """What a diagnosis holds against a ratio; None if it is too old to tell.
+
+    A small Z says little by itself: that of a useless ratio is small too.
+    """
+    if "warnings" in found:
+        return [str(one) for one in found["warnings"]]
+    z, ece = finite(found.get("z")), finite(found.get("ece"))
+    if z is None or abs(z) <= 3:
+        return None
+    error = f", expected calibration error {show(ece)}" if ece is not None else ""
+    return [f"it is not calibrated: |Z| is {show(abs(z))}{error}."]
 
 
 def _faults(evidence: Evidence) -> Iterator[str]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from gantandem.ranges import Range, count_clipped, say_range
 from gantandem.report import pictures, plane
+from gantandem.report.caution import ratio_faults
 from gantandem.report.curves import reliability_figure, shaping_figure
-from gantandem.report.evidence import Evidence
+from gantandem.report.evidence import Evidence, finite
 from gantandem.report.style import data_uri, png
-from gantandem.report.table import SCORES, show, show_percent
+from gantandem.report.table import SCORES, Column, show, show_percent
 
 
 def image(content: bytes, alt: str, css: str = "") -> str:
@@ -160,10 +161,12 @@ def trust_section(evidence: Evidence) -> str:
 
 def _law(name: str, found: Mapping[str, Any]) -> str:
     scores = {**found, **(found.get("brier_parts") or {})}
+    errors = found.get("standard_errors") or {}
     rows = "".join(
         f'<tr><th scope="row" title="{escape(one.help)}">{escape(one.label)}</th>'
-        f"<td>{one.show(scores.get(one.key))}</td></tr>"
+        f"<td>{_with_error(one, scores[one.key], errors.get(one.key))}</td></tr>"
         for one in SCORES
+        if one.key in scores
     )
     counts = (
         f"<p class='note'>{show(found.get('n_real'))} real, {show(found.get('n_generated'))} "
@@ -173,9 +176,27 @@ def _law(name: str, found: Mapping[str, Any]) -> str:
     if found.get("bins"):
         curve = image(png(reliability_figure(found["bins"])), f"reliability diagram on {name}")
     return (
-        f"<figure><figcaption>{escape(name)}</figcaption>{curve}<table>{rows}</table>{counts}"
-        "</figure>"
+        f"<figure><figcaption>{escape(name)}</figcaption><p class='note'>{_verdict(found)}</p>"
+        f"{curve}<table>{rows}</table>{counts}</figure>"
     )
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    """Whether a ratio can be trusted, and why not."""
+    faults = ratio_faults(found)
+    if faults is None:
+        return (
+            "<b>Not known.</b> This diagnosis did not look at the mean of the ratio nor at its "
+            "effective share, and a small Z alone does not speak for a ratio."
+        )
+    if not faults:
+        return "<b>Yes</b>, as far as these numbers see."
+    return f"<b>No.</b> {escape(' '.join(faults))}"
+
+
+def _with_error(column: Column, value: Any, error: Any) -> str:
+    number = finite(error)
+    return column.show(value) + (f" ± {column.show(number)}" if number is not None else "")
 
 
 def _listed(evidence: Evidence, key: str) -> dict[str, list[float]]:
