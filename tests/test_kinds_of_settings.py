@@ -110,7 +110,7 @@ def test_whatever_is_given_is_a_setting_or_is_refused_by_name(kind, field):
         (lambda: OBRS(proposal="refine"), "obrs proposal: got 'refine'"),
         (lambda: OBRS(expected="4"), "obrs expected: got '4', allowed is a number of 1 or more"),
         (lambda: OBRS(expected=math.inf), "obrs expected: got inf"),
-        (lambda: OBRS(log_scale=math.nan), "log_scale: got nan, allowed is a finite number or"),
+        (lambda: OBRS(log_scale=math.nan), "log_scale: got nan, allowed is a finite number"),
         (lambda: DRS(percentile=100), "drs percentile: got 100, allowed is a percentile from 0 to"),
         (lambda: DOT(project=1), "dot project: got 1, allowed is True or False"),
         (lambda: DOT(betas=(0.5,)), "dot betas: got (0.5,)"),
@@ -180,6 +180,46 @@ def test_the_command_line_reads_numbers_as_yaml():
     content, _ = apply_overrides({"task": "grid-25", "samplers": {"obrs": "obrs"}}, settings)
     made = from_config(parse(content, "recipe.yaml").samplers["obrs"])
     assert made == OBRS(expected=4.0, proposal=Refine(clamp=(-1.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("train.iterations=true", "train.iterations: given True; allowed is a valid integer"),
+        ("train.iterations='5'", "train.iterations: given '5'"),
+        ("train.iterations=5.0", "train.iterations: given 5.0"),
+        ("train.generator_rate=.inf", "given inf; allowed is a finite number"),
+        ("train.beta1=false", "train.beta1: given False"),
+        ("fit_ratio.pool='10'", "fit_ratio.pool: given '10'"),
+        ("fit_ratio.schedule=[[1, .inf]]", "given inf; allowed is a finite number"),
+        ("fit_ratio.schedule=[[true, 1e-3]]", "given True; allowed is a valid integer"),
+        ("seed=true", "seed: given True"),
+        ("range=[0, true]", "range"),
+        ("latent={kind: uniform, dim: true}", "latent.dim: given True"),
+        ("latent={kind: uniform, dim: 2, low: 3}", "low must be below high"),
+        ("shape.refine={layr: a}", "refine: unknown setting 'layr'; did you mean 'layer'?"),
+        ("shape.refine={steps: true}", "refine steps: got True"),
+        ("shape.refine={betas: [2, 2]}", "refine betas: got [2, 2]"),
+    ],
+)
+def test_the_other_settings_of_a_recipe_are_as_strict(text, words):
+    content, origins = apply_overrides({"task": "grid-25"}, [text])
+    with pytest.raises(ConfigError) as told:
+        parse(content, "recipe.yaml", origins)
+    assert words in str(told.value) and f"command line ({text})" in str(told.value)
+
+
+def test_what_yaml_can_write_is_taken():
+    texts = [
+        "fit_ratio.schedule=[[10, 1e-3], [5, 1]]",
+        "range=[0, 255]",
+        "shape.refine={stop: last, clamp: [-1, 1]}",  # completed by the task's
+        "latent={kind: uniform, dim: 2, low: 0}",
+    ]
+    content, _ = apply_overrides({"task": "grid-25"}, texts)
+    recipe = parse(content, "recipe.yaml")
+    assert recipe.fit_ratio.schedule == [(10, 1e-3), (5, 1.0)] and recipe.range == (0.0, 255.0)
+    assert recipe.latent.settings() == {"kind": "uniform", "dim": 2, "low": 0.0, "high": 1.0}
 
 
 # -- a user's own -------------------------------------------------------------------------------

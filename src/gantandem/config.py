@@ -23,6 +23,7 @@ from pydantic import (
 
 from gantandem.errors import ConfigError
 from gantandem.ranges import check_range
+from gantandem.settings import check, check_names, kinds, plain
 
 RUN_FILE = "run.yaml"
 
@@ -87,19 +88,30 @@ def _sampler(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def _refine(spec: dict[str, Any]) -> dict[str, Any]:
+    """Check settings that a task's complete: each by itself."""
+    from gantandem.samplers import Refine
+
+    check_names("refine", Refine, spec)
+    for name, value in spec.items():
+        check(f"refine {name}", kinds(Refine)[name], value)
+    return spec
+
+
 TaskName = Annotated[str, AfterValidator(_task)]
 NetworkSpec = Annotated[dict[str, Any], AfterValidator(_network)]
+RefineSpec = Annotated[dict[str, Any], AfterValidator(_refine)]
 SamplerSpec = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_sampler)]
 """A name, or name and settings, nested: ``{name: obrs, proposal: {name: refine}}``."""
 
 
-ImageRange = Annotated[tuple[float, float], AfterValidator(check_range)]
+ImageRange = Annotated[tuple[float, float], BeforeValidator(plain), AfterValidator(check_range)]
 
 
 class Section(BaseModel):
     """A part of a configuration; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def given(self) -> dict[str, Any]:
         """The settings that were given, without those left to their defaults."""
@@ -118,6 +130,8 @@ class LatentSpec(Section):
     def _check_border(self) -> LatentSpec:
         if self.kind == "normal" and (self.low is not None or self.high is not None):
             raise ValueError("low and high belong to kind 'uniform'")
+        if self.kind == "uniform" and not self.settings()["low"] < self.settings()["high"]:
+            raise ValueError("low must be below high (they are -1 and 1 unless given)")
         return self
 
     def settings(self) -> dict[str, Any]:
@@ -146,7 +160,7 @@ class ShapeSettings(Section):
     ``refine`` is the refinement to shape for; what it leaves out comes from the task.
     """
 
-    refine: dict[str, Any] | None = None
+    refine: RefineSpec | None = None
     updates: PositiveInt | None = None
     learning_rate: PositiveFloat | None = None
     batch: PositiveInt | None = None
@@ -164,7 +178,9 @@ class FitSettings(Section):
     """
 
     pool: PositiveInt | None = None
-    schedule: list[tuple[PositiveInt, PositiveFloat]] | None = None
+    schedule: list[Annotated[tuple[PositiveInt, PositiveFloat], BeforeValidator(plain)]] | None = (
+        None
+    )
     batch: PositiveInt | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
 

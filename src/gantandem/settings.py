@@ -120,7 +120,7 @@ def check(where: str, kind: Any, value: Any) -> Any:
         ConfigError: If it is not of that kind.
     """
     try:
-        return _fit(kind, _plain(value))
+        return _fit(kind, plain(value))
     except _MisfitError:
         raise ConfigError(f"{where}: got {show(value)}, allowed is {describe(kind)}") from None
 
@@ -129,10 +129,11 @@ class _MisfitError(Exception):
     pass
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, and lists as tuples, at any depth."""
     if isinstance(value, np.generic):
         return value.item()
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _fit(kind: Any, value: Any) -> Any:
