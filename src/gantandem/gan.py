@@ -96,6 +96,7 @@ class GAN:
         self._steppers: dict[Mover, Callable[[Key, Any], tuple[Any, Moved]]] = {}
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
+        self._prepared: dict[Any, Any] = {}
         self._held = False
         self._parts: Parts = {}
         with self.frozen():

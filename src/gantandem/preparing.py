@@ -14,6 +14,8 @@ from gantandem.account import one_for_all
 from gantandem.engine import Run
 from gantandem.errors import BudgetError
 from gantandem.gan import GAN
+from gantandem.kept import keep
+from gantandem.pool import check_width, default_width
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Proposal, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
@@ -41,11 +43,13 @@ class Ready(NamedTuple):
         passes: What that took.
         expected: What a sample will cost by the pilot: ``proposals_per_sample`` and
             ``passes_per_sample``; None where no pilot told.
+        cached: The passes were spent before.
     """
 
     sampler: Any
     passes: int
     expected: dict[str, float] | None = None
+    cached: bool = False
 
 
 def prepare(
@@ -56,10 +60,10 @@ def prepare(
     The pilot has ids and keys of its own, the same for every seed: constants never depend on what
     is sampled later. Where conditions repeat (class labels), it has as many proposals of each. A
     mover whose own ``prepare`` runs the networks says beforehand what that will cost, in an
-    attribute ``pilot_passes``: 0 once it is prepared.
+    attribute ``pilot_passes``: 0 once it is prepared. What was prepared is kept with the GAN.
 
     Returns:
-        The frozen sampler, and the passes spent.
+        The frozen sampler, and the passes behind it (spent now, or when it was first prepared).
 
     Raises:
         BudgetError: If by the pilot over 1% of the ids would use up their attempts.
@@ -72,7 +76,23 @@ def prepare(
 def make_ready(
     gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
 ) -> Ready:
-    """As :func:`prepare`, with what a sample is expected to cost."""
+    """As :func:`prepare`, with what a sample is expected to cost.
+
+    It is kept with the GAN: asked for again it costs nothing, as long as no network, condition or
+    setting has changed.
+    """
+    wide = check_width(default_width(gan) if width is None else width)
+    fresh: list[Ready] = []
+
+    def make() -> Ready:
+        fresh.append(_make(gan, sampler, wide, strict))
+        return fresh[0]
+
+    ready = keep(gan, sampler, (wide, strict), make)
+    return ready if fresh else ready._replace(cached=True)
+
+
+def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
     mover = sampler.proposal if isinstance(sampler, Selector) else sampler
     spent = int(getattr(mover, "pilot_passes", 0))
     with gan.frozen():

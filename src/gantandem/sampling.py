@@ -28,9 +28,10 @@ from gantandem.settings import Count, NotNegativeInt, check
 logger = logging.getLogger(__name__)
 
 
-def _begin(
+def start_run(
     gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
 ) -> tuple[Run, dict[str, Any]]:
+    """Check and prepare everything: a run that has drawn nothing yet, and its manifest."""
     if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
         raise InputError(
             f"sampler: got {sampler!r}; allowed are movers (Direct, Refine, ...) and selectors "
@@ -65,6 +66,7 @@ def _begin(
             "ratio": None if ratio is None else weights_hash(ratio.score.network),
         },
         "setup_passes": ready.passes,
+        "setup_cached": ready.cached,
         "expected": ready.expected,
     }
     return run, manifest
@@ -89,7 +91,7 @@ def sample_iter(
         Blocks of at least a width of samples (the last may be shorter). Before an error that stops
         sampling, or Ctrl-C, what is finished is yielded.
     """
-    run, manifest = _begin(gan, sampler, n, seed, width, start, strict)
+    run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
     begin, count, unseen = time.perf_counter(), 0, None
     with track(n, run.name.lower(), progress) as update:
         try:

@@ -1,0 +1,105 @@
+"""Prepared samplers, kept with the GAN as long as nothing they depend on has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import to_config
+from gantandem.score import Score, weights_hash
+
+MOST = 32
+"""Prepared samplers that a GAN keeps; the oldest goes first."""
+ROWS = 64
+"""Latents on which the networks are looked at."""
+
+T = TypeVar("T")
+
+
+def keep(gan: GAN, sampler: Any, options: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+    """What ``make`` gave for this sampler and these networks before, or gives now.
+
+    A sampler that is no frozen dataclass of JSON-ready settings may depend on anything, and is made
+    anew each time.
+
+    Args:
+        gan: The networks; the copies that its methods return share what it keeps.
+        sampler: As given, not yet prepared.
+        options: What else it depends on.
+        make: Makes it.
+    """
+    kinds = _kinds(sampler)
+    try:
+        settings = json.dumps(to_config(sampler), sort_keys=True)
+    except TypeError:
+        settings = None
+    if kinds is None or settings is None:
+        return make()
+    with gan.frozen():
+        key = (kinds, settings, options, gan.condition if callable(gan.condition) else None)
+        key = (*key, _digest(gan))
+        parts = dict(gan._parts)  # an attribute that was exchanged since has another object
+    found = gan._prepared.get(key)
+    if found is not None and all(parts.get(n) is part for n, part in found[0].items()):
+        return found[1]
+    made = make()
+    gan._prepared[key] = (parts, made)
+    while len(gan._prepared) > MOST:
+        del gan._prepared[next(iter(gan._prepared))]
+    return made
+
+
+def _kinds(sampler: Any) -> tuple[type, ...] | None:
+    """The classes of a sampler and of what it nests; None if one is no frozen dataclass."""
+    params = getattr(type(sampler), "__dataclass_params__", None)
+    if params is None or not params.frozen:
+        return None
+    found: list[type] = [type(sampler)]
+    for field in dataclasses.fields(sampler):
+        value = getattr(sampler, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            inner = _kinds(value)
+            if inner is None:
+                return None
+            found += inner
+    return tuple(found)
+
+
+def _digest(gan: GAN) -> str:
+    """Hash the weights, what the networks compute on fixed latents, and what the GAN has noted."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def note(*values: Any) -> None:
+        for value in values:
+            if isinstance(value, Tensor):
+                digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+                raw = value.detach().cpu().contiguous().flatten()
+                value = raw.view(torch.uint8).numpy().tobytes() if raw.numel() else b""
+            digest.update(value if isinstance(value, bytes) else f"{value!r};".encode())
+
+    ids = torch.arange(ROWS, device=gan.device)
+    z, cond = gan.latent.draw(Key(0).fold("example"), ids), gan.conditions(ids)
+    x = gan.decode(z, cond)
+    scores: dict[int, Score] = {} if gan.guide is None else {id(gan.guide.network): gan.guide}
+    for law, ratio in gan.ratios.items():
+        scores[id(ratio.score.network)] = ratio.score
+        calibrator = None if ratio.calibrator is None else ratio.calibrator.config()
+        note(law, ratio.origin, ratio.correction, calibrator, ratio.log_ratio(x, cond))
+    note(z, x, weights_hash(gan.generator), gan.latent.config(), str(gan.device))
+    for score in scores.values():
+        note(weights_hash(score.network), score.output, score(x, cond))
+    for condition in (gan.condition, cond):
+        if isinstance(condition, Tensor):
+            note(condition)
+    first = None if gan.reweighted is None else gan.reweighted.config()
+    note(first, gan.shaped, gan.proposal, gan.spread, gan.real_logits, gan.compile)
+    note(torch.get_num_threads())
+    return digest.hexdigest()
