@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from gantandem.errors import GANtandemError, IncompleteError, InputError
 from gantandem.gan import GAN
 from gantandem.metrics.finite import need_finite
+from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import Samples
-from gantandem.sampling import sample
+from gantandem.sampling import sample, start_run
+from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,10 @@ def compare(
 ) -> dict[str, Compared]:
     """Draw n samples with each sampler from the same seed and measure them.
 
+    Every sampler is checked and prepared before the first sample is drawn: one that is unknown,
+    has no ratio, or is hopeless by its pilot costs nothing of the others. One that fails later does
+    not stop the others either; the error comes at the end.
+
     Args:
         gan: Networks, latent and ratios.
         samplers: By the name of their row.
@@ -51,28 +58,82 @@ def compare(
 
     Raises:
         InputError: As :func:`~gantandem.sample`.
+        IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
+            have been returned of those that did not. If all failed, the first one's own error.
         NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
         KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
+            It has an attribute ``finished``, too.
     """
-    results: dict[str, Compared] = {}
-    for name, sampler in samplers.items():
-        out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
-        m = out.manifest
-        if m["interrupted"]:
-            raise KeyboardInterrupt(f"{name} had {len(out):,} of {n:,} samples, not measured")
-        results[name] = Compared(
-            {
-                "n": len(out),
-                "passes_per_sample": m["passes"] / len(out),
-                "setup_passes": m["setup_passes"],
-                "seconds": m["seconds"],
-                "samples_per_second": len(out) / m["seconds"],
-                "acceptance": len(out) / m["proposals"],
-                "events": m["events"],
-                "sampler": m["sampler"],
-                "metrics": metrics(need_finite(out.x.cpu(), f"samples of {name}")),
-            },
-            out,
+    if not callable(metrics):
+        raise InputError(
+            f"metrics: got {metrics!r}, allowed is a function from samples to named numbers"
         )
-        logger.info("%s: %s", name, results[name].row)
+    _check_all(gan, samplers, n, seed, width, strict)
+    results: dict[str, Compared] = {}
+    failed: dict[str, Exception] = {}
+    for name, sampler in samplers.items():
+        try:
+            out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
+            if out.manifest["interrupted"]:
+                raise KeyboardInterrupt(f"{name} had {len(out):,} of {n:,} samples, not measured")
+            results[name] = _measure(name, out, metrics)
+            logger.info("%s: %s", name, results[name].row)
+        except KeyboardInterrupt as stop:
+            stop.finished = results  # type: ignore
+            raise
+        except Exception as error:  # of a network, a sampler or a metric of the user's own, too
+            failed[name] = error
+            if len(samplers) > 1:
+                logger.warning("%s failed: %s", name, _reason(error))
+    if failed and results:
+        reasons = {name: _reason(error) for name, error in failed.items()}
+        rows = {name: compared.row for name, compared in results.items()}
+        said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise IncompleteError(
+            f"not measured: {said}. {', '.join(results)} are in the error's attribute finished",
+            {"samplers": rows, "failed": reasons},
+            results,
+        ) from next(iter(failed.values()))
+    for error in failed.values():
+        raise error
     return results
+
+
+def _check_all(
+    gan: GAN,
+    samplers: Mapping[str, Mover | Selector],
+    n: int,
+    seed: int,
+    width: int | None,
+    strict: bool,
+) -> None:
+    """Make every sampler ready, and name the one that cannot be."""
+    check("n", Count, n)
+    Key(seed)
+    for name, sampler in samplers.items():
+        try:
+            start_run(gan, sampler, n, seed, width, 0, strict)
+        except GANtandemError as error:
+            if len(samplers) == 1:
+                raise
+            raise type(error)(f"{name}: {error}") from error
+
+
+def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
+    m = out.manifest
+    row = {
+        "n": len(out),
+        "passes_per_sample": m["passes"] / len(out),
+        "setup_passes": m["setup_passes"],
+        "seconds": m["seconds"],
+        "samples_per_second": len(out) / m["seconds"],
+        "acceptance": len(out) / m["proposals"],
+        "events": m["events"],
+        "sampler": m["sampler"],
+        "metrics": metrics(need_finite(out.x.cpu(), f"samples of {name}")),
+    }
+    return Compared(row, out)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, GANtandemError) else f"{type(error).__name__}: {error}"

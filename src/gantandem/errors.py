@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gantandem.comparing import Compared
     from gantandem.samples import Samples
 
 
@@ -70,11 +71,17 @@ class IncompleteError(GANtandemError):
     Args:
         message: What failed and why, and where the rest is.
         metrics: The content of ``metrics.json``, with the reasons under ``failed``.
+        finished: From ``compare``: what it would have returned, of the samplers that were measured.
     """
 
-    def __init__(self, message: str, metrics: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        message: str,
+        metrics: dict[str, Any],
+        finished: dict[str, Compared] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.metrics = metrics
+        self.metrics, self.finished = metrics, finished or {}
 
 
 class OutputError(GANtandemError):
