@@ -18,7 +18,7 @@ from gantandem.score import Score, weights_hash
 
 MOST = 32
 """Prepared samplers that a GAN keeps; the oldest goes first."""
-ROWS = 64
+ROWS = 16
 """Latents on which the networks are looked at."""
 
 T = TypeVar("T")
