@@ -200,6 +200,16 @@ def test_parts_may_be_anything_too(tmp_path):
     assert torch.equal(parts_for(gan(torch.arange(3)), lists, "real").conditions.fit, LABELS)
 
 
+def test_conditions_of_parts_are_parts_too():
+    with pytest.raises(DataError, match=r"got tuple as conditions; allowed is Real\(fit"):
+        Real(*[X] * 4, conditions=(LABELS,) * 4)
+    few = Real(*[DataLoader(Items())] * 4, conditions=Real(*[LABELS[:9].tolist()] * 4))
+    with pytest.raises(DataError, match="part 'fit': 300 samples came with 9 conditions"):
+        parts_for(gan([0]), few, "real")
+    enough = Real(*[DataLoader(Items(), batch_size=64)] * 4, conditions=Real(*[LABELS] * 4))
+    assert torch.equal(parts_for(gan([0]), enough, "real").conditions.test, LABELS)
+
+
 # -- what stays in its file ---------------------------------------------------------------------
 
 

@@ -117,12 +117,18 @@ class Real:
     conditions: Real | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check that every sample has its condition."""
+        """Check that every sample has its condition; what is no tensor, where it is read."""
         if self.conditions is None:
             return
+        if not isinstance(self.conditions, Real):
+            raise DataError(
+                f"real: got {type(self.conditions).__name__} as conditions; allowed is "
+                "Real(fit, select, calibrate, test) of the conditions of each part"
+            )
         for part in PARTS:
-            samples, conditions = len(getattr(self, part)), len(getattr(self.conditions, part))
-            if samples != conditions:
+            both = getattr(self, part), getattr(self.conditions, part)
+            samples, conditions = (len(v) if isinstance(v, Tensor) else None for v in both)
+            if None not in (samples, conditions) and samples != conditions:
                 raise DataError(
                     f"real: part {part!r} has {samples} samples and {conditions} conditions; "
                     "every sample needs one condition, in the same order"
