@@ -151,7 +151,7 @@ def test_a_hash_is_of_values():
 
 DATA = cloud(600)
 SPEC = {"net": "mlp-discriminator", "width": 8, "layers": 2}
-WORDS = "are among those that this ratio was fitted on"
+WORDS = "are among those that this ratio or its guide was fitted on"
 
 
 def fitted(real) -> GAN:
@@ -202,6 +202,22 @@ def test_a_ratio_remembers_in_a_run_folder(tmp_path, caplog):
     assert WORDS not in caplog.text
     diagnose(back, Real(*[DATA] * 4))
     assert WORDS in caplog.text
+
+
+def test_a_guide_remembers_what_it_was_shaped_on(tmp_path, caplog):
+    """It leads samples to these, so that they are no test of its law's ratio either."""
+    other = cloud(600, 5)
+    gan = fit_ratio(fitted(DATA), DATA, as_guide=True, network=build(SPEC), spec=SPEC, **FIT)
+    refine = Refine(steps=2, step_size=0.1, layer="latent")
+    shaped = shape(gan, other, refine=refine, **SHAPE)
+    judged = fit_ratio(shaped, DATA, network=build(SPEC), spec=SPEC, **FIT)
+    save_run(judged, tmp_path)
+    for g in (judged, load_run(tmp_path)[0]):
+        caplog.clear()
+        diagnose(g, DATA)
+        assert WORDS not in caplog.text
+        diagnose(g, Real(*[split_real(other).fit] * 4))
+        assert "diagnose: 100% of the 420" in caplog.text
 
 
 def test_a_ratio_file_without_a_memory_still_loads(tmp_path, caplog):

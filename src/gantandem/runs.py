@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
     if gan.guide is not None:
         content["discriminator"] = _spec(gan, "guide", gan.guide.network)
         content["output"] = gan.guide.output
-        save_weights(gan.guide.network, folder / "guide.safetensors")
+        write_tensors(folder / "guide.safetensors", _with_memory(gan.guide.network, gan.guide))
     content["state"] = {
         "shaped": gan.shaped,
         "spread": gan.spread,
@@ -76,13 +77,23 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
             "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
         }
         path = folder / "ratios" / f"{law}.safetensors"
-        seen = {SEEN + step: hashes for step, hashes in ratio.seen.items()}
-        tensors = {**ratio.score.network.state_dict(), **seen}
+        tensors = _with_memory(ratio.score.network, ratio)
         write_tensors(path, tensors, {"gantandem": json.dumps(notes)})
     _save_reweighting(gan, folder / REWEIGHTING_FILE)
     text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
     write_bytes(folder / RUN_FILE, text)
     return folder
+
+
+def _with_memory(network: nn.Module, fitted: Score | Ratio) -> dict[str, Tensor]:
+    """A network's weights, and the hashes of the samples that it was fitted on."""
+    return {**network.state_dict(), **{SEEN + step: seen for step, seen in fitted.seen.items()}}
+
+
+def _memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take these hashes out of what a file holds."""
+    steps = [name for name in tensors if name.startswith(SEEN)]
+    return {name.removeprefix(SEEN): tensors.pop(name) for name in steps}
 
 
 def _check_describable(gan: GAN) -> None:
@@ -165,15 +176,19 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     meta = read_run_file(folder)
     generator = _build(meta["generator"])
     load_weights(generator, folder / "generator.safetensors")
-    guide = None
+    guide, seen = None, {}
     if "discriminator" in meta:
         guide = _build(meta["discriminator"])
-        load_weights(guide, folder / "guide.safetensors")
+        tensors, _ = read_tensors(folder / "guide.safetensors")
+        seen = _memory(tensors)
+        assign(guide, tensors, str(folder / "guide.safetensors"))
     condition = None
     if "condition" in meta:
         condition = read_tensors(folder / CONDITION_FILE)[0]["condition"]
     latent, output = make_latent(meta["latent"]), meta.get("output", "logit")
     gan = GAN(generator, guide, latent, output=output, condition=condition)
+    if gan.guide is not None and seen:
+        gan.guide = replace(gan.guide, seen=seen)
     gan.specs = {"generator": meta["generator"], "guide": meta.get("discriminator", {})}
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
@@ -216,8 +231,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
 
 def _read_ratio(path: Path) -> Ratio:
     tensors, metadata = read_tensors(path)
-    steps = [name for name in tensors if name.startswith(SEEN)]
-    seen = {name.removeprefix(SEEN): tensors.pop(name) for name in steps}
+    seen = _memory(tensors)
     try:
         notes = json.loads(metadata["gantandem"])
         network = _build(notes["spec"])

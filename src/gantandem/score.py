@@ -41,10 +41,12 @@ class Score:
             (N, 1) or (N, 1, h, w) are reduced to (N,) by their mean.
         output: ``"logit"`` (before the sigmoid), ``"prob"`` (after it) or ``"critic"`` (any other
             score: ``"hinge"``, ``"wgan"`` and ``"lsgan"`` are read as this).
+        seen: Hashes of the real samples that ``shape`` fitted it on.
     """
 
     network: nn.Module
     output: Output = "logit"
+    seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
     _before: BeforeSigmoid | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

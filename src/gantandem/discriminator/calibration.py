@@ -296,7 +296,9 @@ def score_law(
     ratio = gan.ratio(mover, quiet=True)
     asked = asked_alike(gan, held, part)
     drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
-    check_unseen(ratio, held.x, "calibrate" if part == "calibrate" else "diagnose", drawn.x)
+    check_unseen(
+        ratio, held.x, "calibrate" if part == "calibrate" else "diagnose", drawn.x, gan.guide
+    )
     score = ratio.log_ratio if calibrated else ratio.logit
     with gan.frozen():
         scores = [

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from gantandem.data.matching import pieces
 from gantandem.data.real import Stored
-from gantandem.score import Ratio
+from gantandem.score import Ratio, Score
+
+T = TypeVar("T", Ratio, Score)
 
 logger = logging.getLogger(__name__)
 
@@ -73,14 +76,20 @@ def repeats(x: Tensor) -> bool:
     return len(x) > 1 and len(rows_hash(x).unique()) < (1 - CHANCE) * len(x)
 
 
-def remember(ratio: Ratio, step: str, *parts: Tensor) -> Ratio:
-    """A ratio that knows the samples which ``step`` ("fit", "calibrate") fitted it on."""
+def remember(fitted: T, step: str, *parts: Tensor) -> T:
+    """A ratio or guide that knows the samples which ``step`` fitted it on."""
     hashes = torch.cat([rows_hash(x) for x in parts]).unique()[:REMEMBERED]
-    return replace(ratio, seen={**ratio.seen, step: hashes})
+    return replace(fitted, seen={**fitted.seen, step: hashes})
 
 
-def check_unseen(ratio: Ratio, real: Tensor, step: str, made: Tensor | None = None) -> float:
-    """Warn where a ratio is calibrated or tested on what it was fitted on.
+def check_unseen(
+    ratio: Ratio,
+    real: Tensor,
+    step: str,
+    made: Tensor | None = None,
+    guide: Score | None = None,
+) -> float:
+    """Warn where a ratio is calibrated or tested on what it, or its law's guide, was fitted on.
 
     A warning and no error: a table may hold a sample twice. Nothing is said where samples of the
     law itself are among those fitted on, as of a discrete law.
@@ -90,16 +99,19 @@ def check_unseen(ratio: Ratio, real: Tensor, step: str, made: Tensor | None = No
         real: (N, *x_shape) held-out real samples.
         step: ``"calibrate"``, which may be done again on the same samples, or ``"diagnose"``.
         made: Samples of the law.
+        guide: What leads samples to the real ones that it was shaped on, and what a fit may have
+            started from.
 
     Returns:
         Share of the real samples that another step fitted this ratio on.
     """
-    seen = {name: hashes for name, hashes in ratio.seen.items() if name != step}
+    seen = {**({} if guide is None else guide.seen), **ratio.seen}
+    seen.pop(step, None)
     share = _share(seen, real)
     if share > CHANCE and (made is None or _share(seen, made) <= CHANCE):
         logger.warning(
-            "%s: %.0f%% of the %d held-out real samples are among those that this ratio was fitted "
-            "on, so that it looks better than it is; pass the same data to every call, which "
+            "%s: %.0f%% of the %d held-out real samples are among those that this ratio or "
+            "its guide was fitted on, so that it looks better than it is; pass the same data to every call, which "
             "splits them the same way each time, or a Real whose parts have no sample in common",
             step,
             100 * share,

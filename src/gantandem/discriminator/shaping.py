@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from gantandem.data.real import Real, RealData, Rows
 from gantandem.discriminator.checks import check_discriminator
+from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.parts import (
     asked_alike,
     batches,
@@ -171,7 +172,8 @@ def shape(
             "shape: no guide brought refined samples nearer to held-out data than the one it "
             "started from; try a smaller step_size, another layer or more updates"
         )
-    shaped = gan.replace(guide=Score(best[1], score.output), history=tuple(history))
+    guide = remember(Score(best[1], score.output), "shape", parts.fit, parts.select)
+    shaped = gan.replace(guide=guide, history=tuple(history))
     shaped = shaped.observe(*parts.rows("fit"))
     shaped.setup_passes += shaper.passes
     # What is read off the guide's scores of real data belongs to the guide that is kept.
