@@ -111,8 +111,9 @@ def check_unseen(
     if share > CHANCE and (made is None or _share(seen, made) <= CHANCE):
         logger.warning(
             "%s: %.0f%% of the %d held-out real samples are among those that this ratio or "
-            "its guide was fitted on, so that it looks better than it is; pass the same data to every call, which "
-            "splits them the same way each time, or a Real whose parts have no sample in common",
+            "its guide was fitted on, so that it looks better than it is; pass the same data to "
+            "every call, which splits them the same way each time, or a Real whose parts have no "
+            "sample in common",
             step,
             100 * share,
             len(real),
