@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from gantandem.cli import app
@@ -53,6 +56,26 @@ def test_the_others_are_measured_kept_and_named(work, monkeypatch, bad, error):
     assert bad in str(stop.value) and good in str(stop.value)
     assert stop.value.metrics["samplers"].keys() == kept["samplers"].keys()
     assert any(bad in text and str(error) in text for text in cautions(read_evidence(work.run)))
+
+
+def test_metrics_of_the_users_own_are_numbers_of_any_kind_or_a_failed_row(work, monkeypatch):
+    given = iter(
+        (
+            {"near": object()},
+            {"a": torch.tensor(2.0), "b": np.float32(3), "c": np.arange(2), "d": float("nan")},
+        )
+    )
+
+    class Own(type(work.task)):
+        def metrics(self, x, seed=0):
+            return next(given)
+
+    work.task = Own(**{f.name: getattr(work.task, f.name) for f in fields(work.task)})
+    with pytest.raises(IncompleteError, match=r"direct: .*object.*a metric returns numbers"):
+        compare_run(work, ("direct", "refine"), 200)
+    kept = json.loads((work.run / "metrics.json").read_text())
+    assert list(kept["samplers"]) == ["refine"]
+    assert kept["samplers"]["refine"]["metrics"] == {"a": 2, "b": 3, "c": [0, 1], "d": None}
 
 
 def test_where_nothing_was_measured_the_error_is_the_samplers_own(work, monkeypatch):

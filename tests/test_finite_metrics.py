@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gantandem import GAN, Direct, Normal, compare, comparing
+from gantandem import GAN, Direct, Normal, Refine, compare, comparing, shape
 from gantandem.data.mixtures import imbalanced_8
-from gantandem.errors import NonFiniteError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.metrics.images import frechet_distance, image_manifold, image_metrics
 from gantandem.metrics.manifold import manifold_metrics
@@ -54,6 +55,25 @@ def test_one_broken_image_is_an_error_and_no_crash(metric, value):
     for sets in ((bad, good), (good, bad.clone())):
         with pytest.raises(NonFiniteError, match=r"1 of 30 images.*rows 4\)"):
             metric(*sets)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(math.nan, NonFiniteError), (torch.tensor(math.nan), NonFiniteError), ("near", InputError),
+     (None, InputError), (torch.ones(2), InputError)],
+)  # fmt: skip
+def test_a_distance_of_the_users_own_is_a_number_or_an_error(value, error):
+    """NaN is not below anything: every guide lost against it, and the unshaped one came back."""
+    gan = GAN(nn.Identity(), nn.Linear(2, 1), Normal(2))
+    options = {"updates": 2, "batch": 16, "check_every": 1, "check_samples": 16, "progress": False}
+    step, real = Refine(layer="data", steps=2, step_size=0.1), torch.randn(200, 2)
+    with pytest.raises(error, match="shape distance, update 0: returned"):
+        shape(gan, real, refine=step, distance=lambda x, y: value, **options)
+    far = iter((torch.tensor(2.0), np.float32(1), math.inf))
+    shaped = shape(
+        gan, torch.randn(200, 2), refine=step, distance=lambda x, y: next(far), **options
+    )
+    assert [entry["distance"] for entry in shaped.history] == [2, 1, math.inf]
 
 
 def test_a_metric_of_the_users_own_is_not_called_on_them(monkeypatch):

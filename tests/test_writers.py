@@ -16,8 +16,8 @@ from pyarrow import parquet
 
 from gantandem import Samples
 from gantandem.config import load_recipe
-from gantandem.errors import ConfigError, InputError, OutputError
-from gantandem.pipeline import pretrained_run, sample_run
+from gantandem.errors import BudgetError, ConfigError, InputError, OutputError
+from gantandem.pipeline import drawing, pretrained_run, sample_run
 from gantandem.writers import SHARD, Writer, make_writer
 
 
@@ -160,3 +160,16 @@ def test_ctrl_c_waits_until_a_file_is_whole(tmp_path, monkeypatch, kind):
     assert ids.tolist() == list(range(len(ids))) and 2 * SHARD <= len(ids) < 60_000
     assert f"the first {len(ids):,} of 60,000" in str(stop.value)
     assert json.loads((tmp_path / "s/manifest.json").read_text())["returned"] == len(ids)
+
+
+@pytest.mark.parametrize("error", [BudgetError, InputError])
+def test_what_was_drawn_before_an_error_is_kept_and_said(tmp_path, monkeypatch, error):
+    def stopped(*arguments, **options):
+        yield samples(0, 7)
+        raise error("all attempts are used up")
+
+    monkeypatch.setattr(drawing, "sample_iter", stopped)
+    work = pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
+    with pytest.raises(error, match="used up. the first 7 of 20 samples are kept in"):
+        sample_run(work, "direct", 20, tmp_path / "s")
+    assert len(Samples.load(tmp_path / "s/000000000000.npz")) == 7

@@ -35,6 +35,7 @@ from gantandem.discriminator.parts import (
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.metrics.distance import sliced_wasserstein
+from gantandem.metrics.finite import need_number
 from gantandem.pool import LanePool, Tickets, lanes
 from gantandem.progress import track
 from gantandem.rng import Key
@@ -109,7 +110,7 @@ def shape(
     Raises:
         InputError: If there is no discriminator, or a setting is not allowed.
         DataError: If the real samples are too few or not finite.
-        NonFiniteError: If refinement ends at hardly any finite sample.
+        NonFiniteError: If refinement ends at hardly any finite sample, or ``distance`` gives NaN.
     """
     counts = {"updates": updates, "batch": batch, "replay": replay}
     counts |= {"check_every": check_every, "check_samples": check_samples}
@@ -294,7 +295,7 @@ class _Shaper:
         brier = 0.5 * (on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean())
         return {
             "update": step,
-            "distance": distance(drawn.x, real.x),
+            "distance": need_number(distance(drawn.x, real.x), f"shape distance, update {step}"),
             "brier": float(brier),
             "logit_real": float(on_real.mean()),
             "logit_refined": float(on_made.mean()),

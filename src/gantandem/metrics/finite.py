@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from torch import Tensor
 
-from gantandem.errors import NonFiniteError
+from gantandem.errors import InputError, NonFiniteError
 
 NAMED = 5
 """Rows a message names."""
@@ -28,3 +31,23 @@ def need_finite(x: Tensor, what: str) -> Tensor:
             "taken of them: leave those rows out and say so, or draw them again"
         )
     return x
+
+
+def need_number(value: Any, what: str) -> float:
+    """Return what a distance of the user's own gave as a float.
+
+    Args:
+        value: A number, or a tensor or array of one; infinity is the farthest.
+        what: Whose it is, for the message.
+
+    Raises:
+        InputError: If it is no number.
+        NonFiniteError: If it is NaN, which is neither nearer nor farther than anything.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{what}: returned {value!r}; wanted is one number") from None
+    if math.isnan(number):
+        raise NonFiniteError(f"{what}: returned NaN, which no other can be compared with")
+    return number

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.errors import GANtandemError, NonFiniteError, OutputError
+from gantandem.errors import GANtandemError, OutputError
 from gantandem.files import uninterrupted
 from gantandem.pipeline.keep import write_json
 from gantandem.pipeline.workspace import Workspace
@@ -40,7 +40,8 @@ def sample_run(
     Raises:
         InputError: If ``n`` is not positive, the folder holds samples already, or the range of
             images is neither stated nor found.
-        NonFiniteError: If a sample is not finite; those before it are kept.
+        NonFiniteError: As :func:`~gantandem.sample`, or if a sample is not finite.
+        BudgetError: As :func:`~gantandem.sample`. Of both it is said how many samples were kept.
         OutputError: If a file cannot be written; what was kept is said.
         KeyboardInterrupt: On Ctrl-C; what was kept is said.
     """
@@ -62,12 +63,11 @@ def sample_run(
         raise KeyboardInterrupt(_kept(writer.kept, n, writer.folder)) from None
     except OutputError as error:
         raise OutputError(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
-    except NonFiniteError as error:
+    except GANtandemError as error:
         writer.close()
-        raise NonFiniteError(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
-    except GANtandemError:
-        writer.close()
-        raise
+        if not writer.kept:
+            raise
+        raise type(error)(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
     finally:
         if writer.kept:
             manifest = {**manifest, **_seen(writer), "returned": writer.kept}

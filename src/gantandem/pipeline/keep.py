@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from gantandem.comparing import Compared
+from gantandem.errors import InputError
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.pipeline.workspace import Workspace
@@ -46,6 +47,7 @@ def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
 
 def keep_result(work: Workspace, metrics: dict[str, Any], name: str, result: Compared) -> None:
     """Add a sampler's row to ``metrics.json``, and its samples beside it."""
+    _text(result.row)  # refuses what no file can hold, before anything is changed
     metrics["samplers"][name] = result.row
     result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
     _write_pairs(work, name, result.samples)
@@ -79,15 +81,31 @@ def write_arrays(path: Path, **arrays: Any) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all; NaN and infinity become null."""
-    text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
-    write_bytes(path, text.encode())
+    """Write JSON, whole or not at all; NaN and infinity become null.
+
+    Raises:
+        InputError: If a value is neither a number nor a text, nor made of them.
+    """
+    write_bytes(path, _text(content).encode())
+
+
+def _text(content: Any) -> str:
+    return json.dumps(_plain(content), indent=1, allow_nan=False, default=_refuse) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+    """JSON has no NaN and no infinity: they become null; tensors and arrays become lists."""
+    if hasattr(value, "tolist"):  # what a metric or distance of the user's own returned
+        value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(value: Any) -> Any:
+    raise InputError(
+        f"results hold {value!r} of type {type(value).__name__}; a metric returns numbers, or "
+        "lists of numbers, by name"
+    )

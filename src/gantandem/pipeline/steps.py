@@ -17,7 +17,7 @@ from gantandem.config import Recipe
 from gantandem.data.matching import check_shape, probe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
-from gantandem.errors import GANtandemError, IncompleteError
+from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build
@@ -186,6 +186,9 @@ def compare_run(
         logger.info("sampling %s", name)
         try:
             result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+            keep_result(work, metrics, name, result)
+        except OutputError:  # the next row could not be kept either
+            raise
         except KeyboardInterrupt:
             done = ", ".join(metrics["samplers"]) or "nothing"
             raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}") from None
@@ -195,8 +198,6 @@ def compare_run(
             logger.warning("%s failed: %s", name, reason, exc_info=None if ours else error)
             metrics.setdefault("failed", {})[name] = reason
             errors.append(error)
-        else:
-            keep_result(work, metrics, name, result)
     if errors and metrics["samplers"]:
         write_json(work.run / files.METRICS_FILE, metrics)
         reasons = "; ".join(f"{name}: {reason}" for name, reason in metrics["failed"].items())
