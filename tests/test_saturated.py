@@ -115,3 +115,43 @@ def test_a_generator_that_ignores_its_latents_is_named_too():
 
     with pytest.raises(gt.GANtandemError, match="at 'data' every sample is the same"):
         gt.sample(gt.GAN(Same(), nn.Linear(2, 1), 2), gt.Refine(), 64, progress=False)
+
+
+class Formula(nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x[:, 0])
+
+
+ABOVE = {
+    "softmax": lambda v: torch.stack([v, 0 * v], 1).softmax(1)[:, 0],
+    "normal": lambda v: torch.special.ndtr(v),
+    "clamped": lambda v: (0.5 + v / 20).clamp(0.1, 1),
+    "constant off": lambda v: v + 9,
+    "one for all": lambda v: 0 * v + 0.2,
+}
+
+
+@pytest.mark.parametrize("kind", ABOVE)
+@pytest.mark.parametrize("selector", [gt.OBRS(expected=2), gt.Rejection(), gt.DRS()])
+def test_a_ratio_above_one_everywhere_is_said_by_its_pilot(kind, selector, caplog):
+    gan = gt.GAN(nn.Identity(), Formula(ABOVE[kind]), 2)
+    gt.sample(gan, selector, 64, progress=False)
+    (said,) = [message for message in caplog.messages if "above 1 for every" in message]
+    assert "output='prob'" in said and "gt.calibrate" in said
+    caplog.clear()
+    gt.sample(gan, selector, 64, seed=1, progress=False)
+    assert not [message for message in caplog.messages if "above 1 for every" in message]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda v: v - 0.5, lambda v: 0 * v, lambda v: -1 - v.abs(), lambda v: torch.log(v.abs())],
+)
+def test_a_ratio_that_is_not_above_one_everywhere_is_let_be(function, caplog):
+    gan = gt.GAN(nn.Identity(), Formula(function), 2)
+    gt.sample(gan, gt.OBRS(expected=2), 64, progress=False)
+    assert not [message for message in caplog.messages if "above 1 for every" in message]

@@ -20,6 +20,7 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Proposal, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
 from gantandem.samplers.rejection import Accepts
+from gantandem.saturated import warn_above_one
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
             torch.cat([getattr(block, name) for block in blocks])
             for name in ("ids", "attempts", "log_ratio")
         )
+        if strict:  # else it may be another law's
+            warn_above_one(gan, ratio, log_ratio)
         pilots.append((Proposal(ids, attempts - 1, log_ratio, asked.conditions(ids)), run))
         return pilots[-1][0]
 

@@ -1,19 +1,23 @@
-"""Is the guide so sure of generated samples that nothing is left to follow?"""
+"""Pilot samples show a guide that is sure of everything, and a ratio that cannot be one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor
 
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
+    from gantandem.score import Ratio
 
 PILOTS = 64
 SURE = 20.0
 """Beyond this logit -log sigmoid has no slope that float32 or Adam's 1e-8 leaves (measured)."""
+ABOVE = 1.05
+"""A mean ratio of pilots above this is not one of 1, where no ratio is below 1."""
 
 
 def warn_saturated(gan: GAN, where: str, key: Key, *, of: Literal["real", "fake"] = "real") -> None:
@@ -43,3 +47,24 @@ def warn_saturated(gan: GAN, where: str, key: Key, *, of: Literal["real", "fake"
             "fill its statistics (gt.refresh_statistics), or follow a fitted guide: gan = "
             "gt.fit_ratio(gan, real, proposal=gt.Direct(), as_guide=True)",
         )
+
+
+def warn_above_one(gan: GAN, ratio: Ratio, log_ratio: Tensor) -> None:
+    """Say that no ratio is below 1: under the law that it was fitted on their mean is 1.
+
+    Args:
+        gan: Who says it.
+        ratio: What judges.
+        log_ratio: (N,) of pilot samples of its law.
+    """
+    finite = log_ratio[log_ratio.isfinite()]
+    if len(finite) < PILOTS or float(finite.min()) < 0 or float(finite.exp().mean()) < ABOVE:
+        return
+    kind, low, high = type(ratio.score.network).__name__, float(finite.min()), float(finite.max())
+    gan._say(
+        f"above one {id(ratio.score.network)} {ratio.calibrator is None}",
+        f"the ratio that judges ({kind}) is above 1 for every one of {len(finite):,} pilot samples "
+        f"(log ratios from {low:.3g} to {high:.3g}), where the mean of a right one is 1: it gives "
+        "no logit (a probability? output='prob'; another loss? output='critic') or is off by a "
+        "constant: gan = gt.calibrate(gan, real)",
+    )
