@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import distributions as dist
 
-from gantandem import Key, Normal, Uniform
+from gantandem import GAN, Direct, Key, Normal, Uniform, sample
 from gantandem.errors import ConfigError, InputError
 from gantandem.latent import Distribution, as_latent, make_latent
 
@@ -155,3 +155,64 @@ def test_refused(make, words):
 def test_bad_configurations(config):
     with pytest.raises(ConfigError, match="latent"):
         make_latent(config)
+
+
+# -- a user's own -------------------------------------------------------------------------------
+
+
+class Own:
+    """A standard normal, with one method replaced by what a test breaks."""
+
+    def __init__(self, **broken):
+        self.broken = broken
+
+    def draw(self, key, ids, attempts=0):
+        how = self.broken.get("draw", lambda *of: of[0].normal(*of[1:], shape=(2,)))
+        return how(key, ids, attempts)
+
+    def log_prob(self, z):
+        return self.broken.get("log_prob", lambda z: -0.5 * z.square().sum(1))(z)
+
+    def config(self):
+        return self.broken.get("config", {"kind": "own"})
+
+
+def normals(key, ids, attempts):
+    return key.normal(ids, attempts, shape=(2,))
+
+
+@pytest.mark.parametrize(
+    "broken, words",
+    [
+        ({"draw": lambda k, ids, a: torch.randn(len(ids), 2)}, "another latent in another call"),
+        (
+            {"draw": lambda k, ids, a: normals(k, ids, a) - normals(k, ids, a).mean(0)},
+            "each row by itself",
+        ),
+        ({"draw": lambda k, ids, a: normals(k, ids, 0)}, "every attempt of an id the same latent"),
+        ({"draw": lambda k, ids, a: normals(k, ids, a)[:1]}, r"draw gives \(1, 2\)"),
+        ({"draw": lambda k, ids, a: normals(k, ids, a).tolist()}, "a call failed.*'list' object"),
+        ({"draw": lambda k, ids: normals(k, ids, 0)}, "a call failed.*argument"),
+        ({"log_prob": lambda z: -0.5 * z.square()}, r"log_prob \(64, 2\)"),
+        ({"log_prob": lambda z: -z.square().sum()}, r"log_prob \(\); allowed are .* \(64,\)"),
+        ({"log_prob": lambda z: math.nan * z.sum(1)}, "log_prob of its own draws is NaN"),
+        ({"log_prob": lambda z: z.sum(1) - math.inf}, "NaN or -inf"),
+        ({"config": {"scale": torch.ones(2)}}, "a call failed.*JSON"),
+        ({"config": "own"}, "a call failed"),
+    ],
+)
+def test_a_prior_of_ones_own_is_tried(broken, words):
+    with pytest.raises(InputError, match=f"latent Own: .*{words}"):
+        GAN(torch.nn.Identity(), torch.nn.Linear(2, 1), Own(**broken))
+
+
+def test_a_prior_of_ones_own_is_taken():
+    gan = GAN(torch.nn.Identity(), torch.nn.Linear(2, 1), Own())
+    assert torch.equal(
+        sample(gan, Direct(), 9).x, sample(gan.replace(latent=Normal(2)), Direct(), 9).x
+    )
+    constant = Own(draw=lambda k, ids, a: torch.ones(len(ids), 2))  # a question of the generator's
+    assert len(sample(GAN(torch.nn.Identity(), torch.nn.Linear(2, 1), constant), Direct(), 9)) == 9
+    for how, words in (("resample", "independent coordinates"), ("shrink", "known, finite mean")):
+        with pytest.raises(InputError, match=f"truncation.*{words}.*Own"):
+            sample(gan, Direct(truncation=0.5, how=how), 9)

@@ -229,6 +229,9 @@ def test_the_fit_is_reproducible_and_leaves_its_gan_alone():
         ({"pool": 0}, "pool"),
         ({"batch": 0}, "batch"),
         ({"schedule": []}, "schedule"),
+        ({"schedule": [(1, float("nan"))]}, "schedule"),
+        ({"layers": 1}, "layers: got 1"),
+        ({"hidden": 0.5}, "hidden"),
     ],
     ids=str,
 )

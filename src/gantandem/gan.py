@@ -20,7 +20,7 @@ from gantandem.doubts import doubts
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.guidance import Guidance
 from gantandem.held import Parts, exchanged, held
-from gantandem.latent import Latent, as_latent
+from gantandem.latent import Latent, as_latent, check_latent
 from gantandem.law import law_name
 from gantandem.probe import check_networks
 from gantandem.rng import Key
@@ -100,6 +100,7 @@ class GAN:
         self._held = False
         self._parts: Parts = {}
         with self.frozen():
+            check_latent(self.latent, self.device)
             check_networks(self.generator, self.guide, *self._examples())
         warn_unfilled(self.generator, "generator")
         warn_unfilled(discriminator, "discriminator")

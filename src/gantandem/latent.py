@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -150,6 +151,42 @@ def make_latent(config: dict[str, Any]) -> Latent:
         return kinds[config["kind"]](**settings)
     except TypeError as error:
         raise ConfigError(f"latent: {error}; got {settings}") from None
+
+
+def check_latent(latent: Latent, device: torch.device) -> None:
+    """Try a prior of the user's own: rows from the key alone, densities by row, JSON settings.
+
+    Raises:
+        InputError: Naming the method that does not do what :class:`Latent` says.
+    """
+    if isinstance(latent, Normal | Uniform | Distribution):
+        return
+    name, key = f"latent {type(latent).__name__}", Key(0).fold("example")
+    ids = torch.arange(64, device=device)
+    try:
+        z, later, part = (latent.draw(key, *of) for of in ((ids, 0), (ids, 1), (ids[9:20], 0)))
+        shape = tuple(latent.log_prob(z).shape)
+        json.dumps(dict(latent.config()))
+    except Exception as error:
+        raise InputError(
+            f"{name}: a call failed ({type(error).__name__}: {error}); wanted are draw(key, ids, "
+            "attempts) and log_prob(z), which give a tensor with a row for each, and config(), "
+            "which gives JSON-ready values"
+        ) from error
+    if z.shape[:1] != ids.shape or shape != ids.shape:
+        raise InputError(
+            f"{name}: for 64 ids draw gives {tuple(z.shape)} and log_prob {shape}; allowed are "
+            "(64, ...) and (64,)"
+        )
+    if part.shape != z[9:20].shape or not torch.allclose(part, z[9:20], rtol=1e-3, atol=1e-5):
+        raise InputError(
+            f"{name}: draw gives an id another latent in another call. Draw from the key alone, "
+            "key.uniform(ids, attempts, shape=...), and each row by itself"
+        )
+    if bool((z != z[:1]).any()) and torch.equal(z, later):
+        raise InputError(f"{name}: draw gives every attempt of an id the same latent; use attempts")
+    if not bool((latent.log_prob(z) > -torch.inf).all()):
+        raise InputError(f"{name}: log_prob of its own draws is NaN or -inf")
 
 
 def need_continuous(latent: Latent, where: str) -> None:

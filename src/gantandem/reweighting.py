@@ -31,7 +31,7 @@ from gantandem.samplers.direct import Direct
 from gantandem.samplers.rejection import OBRS
 from gantandem.sampling import prepare
 from gantandem.score import weights_hash
-from gantandem.settings import Count, NotNegative, Rule, Schedule, check
+from gantandem.settings import Count, NotNegative, Rule, Schedule, at_least, check
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ PILOTS = 65_536
 CHECK_EVERY = 100
 HELD_OUT = 0.1
 MISSED_SHARE = 0.001
+ABOVE_1 = Annotated[float, Rule("a number above 1", lambda value: value > 1)]
+TWO = Annotated[int, at_least(2)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -207,7 +209,8 @@ def fit_latent_reweight(
     """
     where = "fit_latent_reweight"
     pool, batch = check(f"{where} pool", Count, pool), check(f"{where} batch", Count, batch)
-    cap = check(f"{where} cap", Annotated[float, Rule("a number above 1", lambda m: m > 1)], cap)
+    cap = check(f"{where} cap", ABOVE_1, cap)
+    hidden, layers = check(f"{where} hidden", Count, hidden), check(f"{where} layers", TWO, layers)
     schedule = check(f"{where} schedule", Schedule, schedule)
     weight_decay = check(f"{where} weight_decay", NotNegative, weight_decay)
     mover, _ = prepare(gan, Direct())

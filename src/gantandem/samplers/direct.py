@@ -150,4 +150,6 @@ def _mean(latent: Latent) -> Tensor | float:
 
 
 def _described(latent: Latent) -> str:
-    return str(latent.law) if isinstance(latent, Distribution) else str(latent)
+    if isinstance(latent, Normal | Uniform):
+        return str(latent)
+    return str(latent.law) if isinstance(latent, Distribution) else type(latent).__name__
