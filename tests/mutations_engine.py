@@ -7,13 +7,14 @@ import sys
 
 import torch
 
-from gantandem import DRS, GAN, Key, Metropolis, Refine, pool
+from awkward import Remembers
+from gantandem import DRS, GAN, Key, Metropolis, Refine, doors, held, law, pool
 from gantandem.engine import Run
 from gantandem.pool import LanePool
 from gantandem.samplers import optimisers
 from gantandem.score import Ratio
 from gantandem.stack import Stack
-from mutating import Mutation, Patch, edit, put
+from mutating import Mutation, Patch, edit, edited, put
 
 
 def forgetful_judge(self, key, chain, new):
@@ -44,6 +45,11 @@ def keeps_what_it_emitted(patch: Patch) -> None:
         return block
 
     patch.setattr(Run, "_emit", emit)
+
+
+def flags_stay(patch: Patch) -> None:
+    edited(patch, held, "untouched", "module.training = flag", "pass")
+    patch.setattr(held.Structure, "restore", lambda self: None)
 
 
 ENGINE: dict[str, Mutation] = {
@@ -126,9 +132,36 @@ ENGINE: dict[str, Mutation] = {
         keeps_what_it_emitted, "test_invariance", "test_memory_of_streaming_does_not_grow"
     ),
     "training flags are not restored": Mutation(
-        edit(GAN, "frozen", "module.training = True", "pass"),
+        flags_stay,
         "test_gan",
         "test_flags_are_restored_even_after_an_error",
+    ),
+    "what a forward writes stays": Mutation(
+        put(held.Structure, "restore", lambda self: None),
+        "test_untouched",
+        "test_every_call_leaves_the_networks_as_they_were",
+        {"kind": Remembers},
+    ),
+    "an exchanged layer is not seen": Mutation(
+        put(GAN, "_forget_exchanged", lambda self, parts: None),
+        "test_exchanged",
+        "test_a_layer_of_the_tail_that_was_replaced_is_seen",
+    ),
+    "a law does not name what networks compute": Mutation(
+        put(law, "_computed", lambda gan, scores, z, cond: [z]),
+        "test_law_names",
+        "test_activations_count_in_generator_and_guide",
+    ),
+    "a ratio is never stale": Mutation(
+        put(Ratio, "stale_with", lambda self, weights: False),
+        "test_law_names",
+        "test_a_fitted_ratio_changed_in_place_is_refused",
+    ),
+    "rows of guides given later are not checked": Mutation(
+        put(doors, "check_rows", lambda *arguments: None),
+        "test_doors",
+        "test_a_network_is_checked_by_whichever_door_it_comes",
+        {"door": "with_guide", "fault": "mixes"},
     ),
     "broken samples of the generator pass": Mutation(
         put(Run, "_refuse_fresh", lambda self, rows, bad, count: None),

@@ -91,7 +91,7 @@ FITS: dict[str, Mutation] = {
         {"name": "metropolis of refine"},
     ),
     "a fit sees one condition for all": Mutation(
-        edit(parts, "_column", "network(rows.x, rows.cond)", "network(rows.x, 0 * rows.cond)"),
+        edit(parts, "_column", "network, rows.x, rows.cond", "network, rows.x, 0 * rows.cond"),
         "test_conditional_fits",
         "test_fit_ratio_recovers_the_ratio_given_the_label",
     ),

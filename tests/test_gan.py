@@ -250,7 +250,8 @@ def test_a_generator_that_is_nan():
 
 def test_flags_are_restored_even_after_an_error():
     gan = identity(nan_at(0.0))
-    gan = gan.replace(generator=net(2, 8, 2).train())
+    gan = gan.replace(generator=net(2, 8, 2))
+    gan.generator.train()
     modules = list(gan.generator.modules())
     for index, parameter in enumerate(gan.generator.parameters()):
         parameter.requires_grad_(index % 2 == 0)

@@ -38,7 +38,8 @@ def copy_network(network: nn.Module) -> nn.Module:
         if not isinstance(module, torch.jit.ScriptModule):
             _note_computed(vars(module), memo)
     try:
-        return copy.deepcopy(network, memo)
+        with torch.no_grad():  # a copy of a scripted module would be computed from it
+            return copy.deepcopy(network, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise InputError(
             f"network {type(network).__name__}: a copy of it cannot be made ({error}). Give it a "

@@ -121,7 +121,7 @@ class SampledGenerator(nn.Module):
             cond = None if condition is None else condition.detach().to(own.device, copy=True)
             key = self._noise(own)
             first = self.gan.reweighted
-            given = self.gan.replace(
+            given = self.gan._copy(
                 latent=_start_from(self.gan.latent, own, key),
                 reweighted=None if first is None else _start_from(first, own, key),
                 condition=cond,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 import functools
 import logging
 from collections.abc import Callable, Iterator
@@ -16,15 +17,15 @@ from torch import distributions as dist
 from gantandem.condition import Condition, as_condition, check_condition, rows_for
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
-from gantandem.doubts import doubts
-from gantandem.errors import InputError, LawMismatchError
+from gantandem.doors import as_network, as_score, check_networks, try_labels
+from gantandem.errors import InputError
 from gantandem.guidance import Guidance
-from gantandem.held import Parts, exchanged, held
-from gantandem.latent import Latent, as_latent, check_latent
-from gantandem.law import law_name
-from gantandem.probe import check_networks
+from gantandem.held import Kept, Parts, exchanged, held
+from gantandem.judging import find_ratio, law_of, plain_law, plain_ratio
+from gantandem.latent import Latent, as_latent
+from gantandem.law import Law
 from gantandem.rng import Key
-from gantandem.score import Output, Ratio, Score
+from gantandem.score import Output, Ratio, Score, weights_hash
 from gantandem.split import Split, split
 from gantandem.stack import find_stack
 from gantandem.statistics import warn_unfilled
@@ -77,11 +78,11 @@ class GAN:
         condition: Condition | None = None,
         compile: bool = False,
     ) -> None:
-        self.generator = generator
+        self.generator = as_network(generator, "generator")
         self.latent = as_latent(latent)
         self.condition: Condition | None = as_condition(condition)
         self.compile = compile
-        self.guide = None if discriminator is None else Score(discriminator, output)
+        self.guide = as_score(discriminator, output)
         self.shaped = False
         self.proposal: Mover | None = None
         self.reweighted: Latent | None = None
@@ -97,15 +98,16 @@ class GAN:
         self._pulled: Ratio | None = None
         self._told: set[str] = set()
         self._prepared: dict[Any, Any] = {}
-        self._held = False
+        self._running = False
+        self._kept: Kept | None = None
         self._parts: Parts = {}
-        with self.frozen():
-            check_latent(self.latent, self.device)
-            check_networks(self.generator, self.guide, *self._examples())
+        self._tried: frozenset[int] = frozenset()
+        self._hashes: dict[int, str] = {}
+        check_networks(self, [self.guide], generator=True)
         warn_unfilled(self.generator, "generator")
         warn_unfilled(discriminator, "discriminator")
         if self.guide is not None and self.guide.output != "critic":
-            self.ratios[self._base_law()] = Ratio(self.guide, origin="shipped")
+            self.ratios[plain_law(self)] = Ratio(self.guide, origin="shipped")
 
     # -- what samplers ask for ------------------------------------------------------------------
 
@@ -121,7 +123,7 @@ class GAN:
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples."""
-        if self._held:
+        if self._running:
             return self.generator(z) if cond is None else self.generator(z, cond)
         gradients = torch.is_grad_enabled()
         with self.frozen(), torch.set_grad_enabled(gradients):
@@ -133,7 +135,7 @@ class GAN:
         Raises:
             SplitError: If it cannot be cut there; the message lists near matches.
         """
-        with contextlib.nullcontext() if self._held else self.frozen():
+        with contextlib.nullcontext() if self._running else self.frozen():
             if layer not in self._splits:
                 self._splits[layer] = split(self.generator, layer, *self._examples())
             return self._splits[layer]
@@ -159,7 +161,7 @@ class GAN:
             x of shape (N, *x_shape), the guide's logit (or critic value) of shape (N,), and the
             gradient of that score for h, of h's shape. No gradient of a weight is computed.
         """
-        if not self._held:
+        if not self._running:
             with self.frozen():
                 return self.guidance(layer, h, carry, cond, score)
         score = score or self.need_guide(layer)
@@ -208,11 +210,9 @@ class GAN:
             LawMismatchError: If none was fitted on p_G.
             NotARatioError: If only a critic is at hand.
         """
-        from gantandem.samplers.direct import Direct
-
-        if self.guide is not None and self._base_law() not in self.ratios:
+        if self.guide is not None and plain_law(self) not in self.ratios:
             self.guide.need_ratio(where)
-        self._pulled = self.ratio(Direct())
+        self._pulled = plain_ratio(self)
         return self._pulled
 
     def latent_ratio(self, z: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -255,19 +255,20 @@ class GAN:
         Whatever a forward writes meanwhile is put back as well, and so is the global random
         state. Inside, another ``frozen()`` of the same GAN does nothing.
         """
-        if self._held:
+        if self._running:
             with torch.no_grad():
                 yield
             return
         scores = [self.guide, *(ratio.score for ratio in self.ratios.values())]
         networks = [self.generator, *(score.network for score in scores if score is not None)]
-        self._held = True
         try:
-            with held(networks, self.device) as parts:
-                self._forget_exchanged(parts)
+            with held(networks, self.device) as kept:
+                self._running, self._kept = True, kept
+                self._forget_exchanged(kept.parts)
                 yield
         finally:
-            self._held = False
+            self._running, self._kept = False, None
+            self._hashes.clear()
 
     def _forget_exchanged(self, parts: Parts) -> None:
         """Forget splits and guidance of networks whose parts were exchanged since."""
@@ -282,27 +283,25 @@ class GAN:
 
     # -- laws -----------------------------------------------------------------------------------
 
-    def law(self, mover: Mover) -> str:
-        """Name the law of a prepared mover's proposals.
+    def law(self, mover: Mover) -> Law:
+        """Name the law of a prepared mover's proposals (see :mod:`gantandem.law`).
 
-        The name is a hash of everything the law depends on: the generator's weights, the latent,
-        the kind of condition, the mover's settings and, if it follows one, the guide's weights.
+        The name stands for everything the law depends on: what the generator computes, the
+        latent, the kind of condition, the settings that the mover uses and, if it follows one,
+        the guide. A law that a ratio was fitted on keeps the name that it had then.
         """
-        guide = self.guide if mover.uses_guide else None
-        # Chains in latent space: their law depends on the ratio they walk on.
-        pulled = self.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
-        return self._law(mover, guide, pulled)
+        return law_of(self, mover)
 
-    def _base_law(self) -> str:
-        from gantandem.samplers.direct import Direct
-
-        return self._law(Direct())
-
-    def _law(self, mover: Mover, guide: Score | None = None, pulled: Ratio | None = None) -> str:
-        from gantandem.samplers.base import to_config
-
-        cond = self._example_conditions()
-        return law_name(self.generator, self.latent, cond, to_config(mover), guide, pulled)
+    def weights_hash(self, network: nn.Module) -> str:
+        """Hash a network's weights, once for as long as the networks are frozen."""
+        if id(network) in self._hashes:
+            return self._hashes[id(network)]
+        if self._kept:
+            self._kept.put_back()  # what a forward wrote in this block
+        known = weights_hash(network)
+        if self._running:
+            self._hashes[id(network)] = known
+        return known
 
     def ratio(self, mover: Mover, *, strict: bool = True, quiet: bool = False) -> Ratio:
         """Look up the ratio fitted on a prepared mover's law.
@@ -314,40 +313,11 @@ class GAN:
 
         Raises:
             LawMismatchError: If there is none and ``strict``; otherwise a warning is logged and
-                the ratio of the plain generator judges.
+                the ratio of the plain generator judges. Or if the ratio's network was changed
+                since it was fitted, calibrated or diagnosed.
             NotARatioError: If only a critic is at hand.
         """
-        law = self.law(mover)
-        if law not in self.ratios:
-            if not self.ratios and self.guide is not None:
-                self.guide.need_ratio(f"accepting samples of {type(mover).__name__}")
-            known = ", ".join(self.ratios) or "none"
-            message = (
-                f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
-                "Acceptance would be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
-                f"{type(mover).__name__}(...)), or pass strict=False to judge by another law's."
-            )
-            fallback = self.ratios.get(self._base_law()) or next(iter(self.ratios.values()), None)
-            if strict or fallback is None:
-                raise LawMismatchError(message)
-            self._say(f"mismatch {law}", message)
-            return fallback
-        ratio = self.ratios[law]
-        against = doubts(ratio.diagnosis) if ratio.diagnosis is not None and not quiet else []
-        if against:
-            self._say(
-                f"doubts {law} {against}",
-                f"the ratio that judges {type(mover).__name__} was diagnosed, and should not be "
-                f"trusted: {'; '.join(against)}. Put it right with gt.calibrate(gan, real), or "
-                "fit another one with gt.fit_ratio(gan, real), and diagnose again",
-            )
-        if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
-            self._say(
-                law,
-                "the discriminator that came with the generator judges here and was never "
-                "diagnosed: diagnose(gan, real, proposal=Direct()) tells whether to trust it",
-            )
-        return ratio
+        return find_ratio(self, mover, strict=strict, quiet=quiet)
 
     def _say(self, what: str, message: str) -> None:
         if what not in self._told:
@@ -357,13 +327,38 @@ class GAN:
     # -- new GANs out of old ones ---------------------------------------------------------------
 
     def replace(self, **changes: Any) -> GAN:
-        """Make a copy with some attributes changed; networks are shared, never copied."""
+        """Make a copy with some attributes changed; networks are shared, never copied.
+
+        Raises:
+            InputError: If there is no such attribute, or the networks no longer fit.
+        """
+        allowed = [name for name in vars(self) if not name.startswith("_")]
+        for name in changes:
+            if name not in allowed:
+                near = difflib.get_close_matches(name, allowed, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InputError(
+                    f"GAN.replace: unknown attribute {name!r}{hint} (allowed: {', '.join(allowed)})"
+                )
+        new = self._copy(**changes)
+        new.generator, new.latent = as_network(new.generator, "generator"), as_latent(new.latent)
+        new.guide = as_score(new.guide)
+        known = {id(ratio.score) for ratio in self.ratios.values()} | {id(self.guide)}
+        scores = [new.guide, *(ratio.score for ratio in new.ratios.values())]
+        if changes.keys() & {"generator", "latent", "condition"}:
+            new._tried, new._splits = frozenset(), {}
+            check_networks(new, [new.guide], generator=True)
+        check_networks(new, [score for score in scores if id(score) not in known])
+        return new
+
+    def _copy(self, **changes: Any) -> GAN:
+        """A copy whose networks are known to fit."""
         new = copy.copy(self)
         new.ratios, new._told = dict(self.ratios), set(self._told)
         new._splits, new._guides, new._steppers, new._pulled = dict(self._splits), {}, {}, None
-        new._held, new._parts = False, dict(self._parts)
+        new._running, new._kept, new._parts, new._hashes = False, None, dict(self._parts), {}
         for name, value in changes.items():
-            setattr(new, name, as_condition(value) if name == "condition" else value)
+            setattr(new, name, value)
         return new
 
     def observe(self, real: RealData, condition: Any = None, *, batch: int = 1000) -> GAN:
@@ -404,18 +399,36 @@ class GAN:
             InputError: If it is not of the kind this GAN was made with.
         """
         shared = {name: getattr(self, name) for name in ("_told", "_guides", "_steppers")}
-        new = self.replace(condition=condition, **shared)
+        new = self._copy(condition=condition, **shared)
         given = new._example_conditions()
         check_condition(self._example_conditions(), given, _EXAMPLES, "with_condition")
+        try_labels(new, [new.guide, *(ratio.score for ratio in new.ratios.values())])
         return new
 
     def with_guide(self, network: nn.Module, output: Output = "logit") -> GAN:
-        """Follow another network's gradient."""
-        return self.replace(guide=Score(network, output))
+        """Follow another network's gradient.
+
+        Raises:
+            InputError: If it does not take the generator's samples, or mixes the rows of a batch.
+        """
+        return self.replace(guide=as_score(network, output))
 
     def with_ratio(self, law: str, ratio: Ratio) -> GAN:
-        """Add the ratio of a law."""
+        """Add the ratio of a law.
+
+        Raises:
+            InputError: If its network does not take the generator's samples, or mixes the rows of
+                a batch.
+        """
         return self.replace(ratios={**self.ratios, law: ratio})
+
+    def check(self, network: nn.Module, output: Output = "logit") -> None:
+        """Refuse a network that cannot score this GAN's samples, or mixes the rows of a batch.
+
+        Raises:
+            InputError: Then.
+        """
+        check_networks(self, [as_score(network, output)])
 
     # -- checks ---------------------------------------------------------------------------------
 

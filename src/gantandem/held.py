@@ -13,6 +13,7 @@ import itertools
 import operator
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,20 @@ Parts = dict[int, list[Structure]]
 """What each network is made of, by its id: the parts of all its modules, in order."""
 
 
+@dataclass
+class Kept:
+    """What networks were like when a block began."""
+
+    parts: Parts
+    values: list[_Values]
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Give tensors the numbers that they had; also within the block."""
+        for value in self.values:
+            value.restore()
+
+
 def exchanged(before: list[Structure], now: list[Structure]) -> bool:
     """Say whether a network is no longer made of the same parts."""
     return len(before) != len(now) or not all(map(Structure.same, before, now))
@@ -153,7 +168,7 @@ def random_state(device: torch.device) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Parts]:
+def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Kept]:
     """Leave networks and the global random state as they were, whatever runs in the block.
 
     Put back: attributes, collections one level deep, parameters, buffers and hooks as objects, the
@@ -165,7 +180,7 @@ def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[P
         device: Where their inputs live.
 
     Yields:
-        What the networks are made of.
+        What they were like.
     """
     parts = {id(n): [Structure(module) for module in n.modules()] for n in networks}
     all_parts = list({id(p.module): p for found in parts.values() for p in found}.values())
@@ -173,16 +188,14 @@ def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[P
     flags = [module.training for module in modules]
     parameters = [p for module in modules for p in _parameters(module)]
     wanted = [p.requires_grad for p in parameters]
-    values = [_Values(tensor) for module in modules for tensor in _may_change(module)]
+    kept = Kept(parts, [_Values(tensor) for module in modules for tensor in _may_change(module)])
     try:
         with random_state(device):
-            yield parts
+            yield kept
     finally:
         for part in all_parts:
             part.restore()
-        with torch.no_grad():
-            for value in values:
-                value.restore()
+        kept.put_back()
         for module, flag in zip(modules, flags, strict=True):
             if module.training != flag:
                 module.training = flag
@@ -192,7 +205,7 @@ def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[P
 
 
 @contextlib.contextmanager
-def held(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Parts]:
+def held(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Kept]:
     """Run networks as sampling does: eval mode, frozen weights, no gradients; untouched after.
 
     Args:
@@ -200,14 +213,14 @@ def held(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Parts]
         device: Where their inputs live.
 
     Yields:
-        What the networks are made of.
+        What they were like.
     """
-    with untouched(networks, device) as parts:
-        for part in (part for found in parts.values() for part in found):
+    with untouched(networks, device) as kept:
+        for part in (part for found in kept.parts.values() for part in found):
             if part.module.training:
                 part.module.training = False
             for parameter in _parameters(part.module):
                 if parameter.requires_grad:
                     parameter.requires_grad_(False)
         with torch.inference_mode(False), torch.no_grad():
-            yield parts
+            yield kept

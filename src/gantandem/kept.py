@@ -14,7 +14,7 @@ from torch import Tensor
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import to_config
-from gantandem.score import Score, weights_hash
+from gantandem.score import Score
 
 MOST = 32
 """Prepared samplers that a GAN keeps; the oldest goes first."""
@@ -93,9 +93,9 @@ def _digest(gan: GAN) -> str:
         scores[id(ratio.score.network)] = ratio.score
         calibrator = None if ratio.calibrator is None else ratio.calibrator.config()
         note(law, ratio.origin, ratio.correction, calibrator, ratio.log_ratio(x, cond))
-    note(z, x, weights_hash(gan.generator), gan.latent.config(), str(gan.device))
+    note(z, x, gan.weights_hash(gan.generator), gan.latent.config(), str(gan.device))
     for score in scores.values():
-        note(weights_hash(score.network), score.output, score(x, cond))
+        note(gan.weights_hash(score.network), score.output, score(x, cond))
     for condition in (gan.condition, cond):
         if isinstance(condition, Tensor):
             note(condition)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,6 @@ from torch.utils._pytree import tree_leaves
 
 from .errors import InputError
 from .held import held
-from .sigmoid import warn_probabilities
-
-if TYPE_CHECKING:
-    from .score import Score
 
 # Both runs compared have one batch shape, so honest rows agree to rounding of the same kernels.
 TOLERANCE = 1e-4
@@ -87,51 +83,6 @@ def check_rows(
         if not _same(first, _snapshot(run(exchanged), n, kept)):
             calls = _watch(run, module, inputs, n, kept), _watch(run, module, exchanged, n, kept)
             raise InputError(_message(what, module, _culprit(*calls), _MIXES))
-
-
-def check_networks(
-    generator: nn.Module, score: Score | None, z: Tensor, cond: Tensor | None
-) -> None:
-    """Refuse networks that do not fit each other, or whose rows depend on their companions.
-
-    Args:
-        generator: Called as ``generator(z)`` or ``generator(z, cond)``.
-        score: What judges its output, or None.
-        z: (N, d) latents, N >= 4.
-        cond: (N, ...) conditions, or None.
-
-    Raises:
-        InputError: Then.
-    """
-    beside = () if cond is None else (cond,)
-    kind = type(generator).__name__
-    try:
-        x = generator(z, *beside)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"generator {kind} does not take latents of shape {tuple(z.shape)}: {error}"
-        ) from error
-    if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
-        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(
-            f"generator {kind}: got {got} for {len(z)} latents; it must return one tensor with a "
-            "row for each latent"
-        )
-    check_rows(generator, generator, (z, *beside), "generator")
-    if score is None:
-        return
-    try:
-        score(x, cond)
-    except InputError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"discriminator {type(score.network).__name__} does not take the generator's output "
-            f"of shape {tuple(x.shape)}: {error}"
-        ) from error
-    check_rows(score.network, score.network, (x, *beside), "discriminator")
-    if score.output == "logit":
-        warn_probabilities(score.network, x, *beside)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from gantandem.discriminator.calibration import make_calibrator
 from gantandem.discriminator.diagnostics import Diagnosis
-from gantandem.errors import ConfigError, InputError
+from gantandem.errors import ConfigError, InputError, WeightsError
 from gantandem.files import write_bytes
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
+from gantandem.law import Law
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.reweighting import ReweightedLatent
@@ -75,7 +76,10 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
             "correction": ratio.correction,
             "calibrator": ratio.calibrator.config() if ratio.calibrator else None,
             "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
+            "stale": ratio.stale,
         }
+        if isinstance(law, Law) and law.exact:
+            notes["law"] = {"exact": law.exact, "traces": law.traces}
         path = folder / "ratios" / f"{law}.safetensors"
         tensors = _with_memory(ratio.score.network, ratio)
         write_tensors(path, tensors, {"gantandem": json.dumps(notes)})
@@ -193,7 +197,7 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
     if files or state:
-        gan.ratios = {path.stem: _read_ratio(path) for path in files}
+        gan = gan.replace(ratios=dict(map(_read_ratio, files)))
     gan.shaped = bool(state.get("shaped", False))
     gan.spread, gan.real_logits = state.get("spread"), state.get("real_logits")
     gan.setup_passes = int(state.get("setup_passes", 0))
@@ -229,12 +233,13 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _read_ratio(path: Path) -> Ratio:
+def _read_ratio(path: Path) -> tuple[Law, Ratio]:
     tensors, metadata = read_tensors(path)
     seen = _memory(tensors)
     try:
         notes = json.loads(metadata["gantandem"])
         network = _build(notes["spec"])
+        assign(network, tensors, str(path))
         diagnosis = notes["diagnosis"]
         ratio = Ratio(
             Score(network, notes["output"]),
@@ -247,7 +252,10 @@ def _read_ratio(path: Path) -> Ratio:
             else None,
             seen=seen,
         )
+    except WeightsError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
-    assign(network, tensors, str(path))
-    return ratio
+    if notes.get("stale"):
+        object.__setattr__(ratio, "weights", "of another network")
+    return Law(path.stem, **notes.get("law", {})), ratio

@@ -71,11 +71,16 @@ class Samples:
     def save(self, path: str | Path) -> Path:
         """Write one .npz with every field and the manifest as JSON; whole or not at all.
 
+        bfloat16, which NumPy does not know, is written as float32: the same numbers.
+
         Raises:
             OutputError: If it cannot be written (a full disk, say); an older file is kept.
         """
         path = Path(path)
-        arrays = {f: getattr(self, f).cpu().numpy() for f in self.fields}
+        columns = {f: getattr(self, f).cpu() for f in self.fields}
+        arrays: dict[str, Any] = {
+            f: (v.float() if v.dtype is torch.bfloat16 else v).numpy() for f, v in columns.items()
+        }
         arrays["manifest"] = np.array(json.dumps(self.manifest))
         write_atomic(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         return path

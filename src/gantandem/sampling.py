@@ -22,7 +22,6 @@ from gantandem.progress import track
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector, to_config
 from gantandem.samples import Samples
-from gantandem.score import weights_hash
 from gantandem.settings import Count, NotNegativeInt, check
 
 logger = logging.getLogger(__name__)
@@ -61,9 +60,9 @@ def start_run(
         "sampler": to_config(frozen),
         "law": gan.law(mover),
         "weights": {
-            "generator": weights_hash(gan.generator),
-            "guide": None if gan.guide is None else weights_hash(gan.guide.network),
-            "ratio": None if ratio is None else weights_hash(ratio.score.network),
+            "generator": gan.weights_hash(gan.generator),
+            "guide": None if gan.guide is None else gan.weights_hash(gan.guide.network),
+            "ratio": None if ratio is None else gan.weights_hash(ratio.score.network),
         },
         "setup_passes": ready.passes,
         "setup_cached": ready.cached,
@@ -91,7 +90,8 @@ def sample_iter(
         Blocks of at least a width of samples (the last may be shorter). Before an error that stops
         sampling, or Ctrl-C, what is finished is yielded.
     """
-    run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
+    with gan.frozen():  # their weights are hashed once
+        run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
     begin, count, unseen = time.perf_counter(), 0, None
     with track(n, run.name.lower(), progress) as update:
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from gantandem.copying import unwrapped
 from gantandem.errors import InputError, NotARatioError
 from gantandem.sigmoid import BeforeSigmoid
 
@@ -23,13 +25,58 @@ _CRITICS = ("hinge", "wgan", "lsgan")
 
 
 def weights_hash(module: nn.Module) -> str:
-    """Hash a network's parameters and buffers, names and shapes included."""
+    """Hash a network's parameters and buffers, names and shapes included.
+
+    Buffers that no file holds count too; how many batches a normalisation has seen does not, nor
+    do the wrappers of ``torch.compile`` and of data parallelism.
+    """
+    module = unwrapped(module)
+    named = {**dict(module.named_parameters(remove_duplicate=False)), **dict(_buffers(module))}
+    return _hash(named)
+
+
+def _buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, buffer in module.named_buffers(remove_duplicate=False):
+        if name.rpartition(".")[2] != "num_batches_tracked":
+            yield name, buffer
+
+
+def state_hash(module: nn.Module) -> str:
+    """Hash what ``state_dict`` holds: how the laws of older run folders name weights."""
+    return _hash(module.state_dict())
+
+
+def _hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         raw = tensor.detach().cpu().contiguous().flatten()
         digest.update(raw.view(torch.uint8).numpy().tobytes() if raw.numel() else b"")
     return digest.hexdigest()
+
+
+def typed(network: nn.Module, *inputs: Tensor | None) -> list[Tensor]:
+    """Inputs as a network takes them: floating ones in the type of its weights, None left out."""
+    weight = next(network.parameters(), None)
+    given = [value for value in inputs if value is not None]
+    if weight is None or not weight.is_floating_point():
+        return given
+    return [value.to(weight.dtype) if value.is_floating_point() else value for value in given]
+
+
+def call(network: nn.Module, *inputs: Tensor | None) -> Any:
+    """Call a network on samples and conditions of any precision, for scores of full precision.
+
+    Scores of half precision become float32, and of one sample a score without an axis gets it
+    back.
+    """
+    given = typed(network, *inputs)
+    raw = network(*given)
+    if not isinstance(raw, Tensor):
+        return raw
+    if raw.dtype in (torch.bfloat16, torch.float16):
+        raw = raw.float()
+    return raw.reshape(1) if raw.dim() == 0 and len(given[0]) == 1 else raw
 
 
 @dataclass(frozen=True)
@@ -71,7 +118,7 @@ class Score:
             InputError: If the number of scores is not N, or a "prob" lies outside [0, 1].
         """
         network = self.network if self._before is None else self._before
-        raw = network(x) if cond is None else network(x, cond)
+        raw = call(network, x, cond)
         if not isinstance(raw, Tensor) or raw.dim() == 0 or raw.shape[0] != x.shape[0]:
             got = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
             raise InputError(
@@ -147,6 +194,21 @@ class Ratio:
     spec: dict[str, Any] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    weights: str = field(default="", init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Note the weights, of which alone calibrator and diagnosis speak."""
+        object.__setattr__(self, "weights", weights_hash(self.score.network))
+
+    @property
+    def stale(self) -> bool:
+        """Whether the network was changed after it was fitted, calibrated or diagnosed."""
+        return self.stale_with(weights_hash(self.score.network))
+
+    def stale_with(self, weights: str) -> bool:
+        """Whether it is stale if its network's weights have this hash now."""
+        known = self.origin == "fitted" or self.calibrator or self.diagnosis
+        return bool(known) and weights != self.weights
 
     def logit(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Uncalibrated log odds of real, (N,)."""

@@ -38,8 +38,10 @@ class Stack:
         self._hooks = [getattr(module, name) for module in watched for name in _HOOKS]
 
     def usable(self, x: Tensor) -> bool:
-        """Say whether a call now would be the network's own: no hook, no autocast."""
-        return not any(self._hooks) and not torch.is_autocast_enabled(x.device.type)
+        """Say whether a call now would be the network's own: no hook, no change of precision."""
+        if x.dtype != self._layers[-1].weight.dtype or torch.is_autocast_enabled(x.device.type):
+            return False
+        return not any(self._hooks)
 
     def agrees(self, network: nn.Module, x: Tensor) -> bool:
         """Say whether value and gradient equal autograd's on (N, *x_shape) examples."""

@@ -23,6 +23,7 @@ from gantandem.gan import GAN
 from gantandem.held import random_state
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
+from gantandem.score import call
 from gantandem.statistics import kept_statistics, unfilled
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ def seeded(key: Key, device: torch.device) -> Iterator[None]:
 
 
 def _column(network: nn.Module, rows: Rows) -> Tensor:
-    raw = network(rows.x) if rows.cond is None else network(rows.x, rows.cond)
+    raw = call(network, rows.x, rows.cond)
     return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
 
 
@@ -211,7 +212,9 @@ def trainable(network: nn.Module) -> nn.Module:
 
 def frozen_copy(network: nn.Module) -> nn.Module:
     """A copy in eval mode whose weights stay; it remembers which of them may learn."""
-    own = copy_network(network).eval().requires_grad_(False)
+    own = copy_network(network).eval()
+    for parameter in own.parameters():
+        parameter.requires_grad_(False)
     own._free = _free(network)  # type: ignore[assignment]
     return own
 

@@ -105,6 +105,8 @@ def fit_ratio(
     )
     schedule = check("fit_ratio schedule", Schedule, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
+    if network is not None:
+        gan.check(network)
     parts = parts_for(gan, real, "fit_ratio real")
     check_discriminator(gan, parts)
     if gan.spread is None:

@@ -112,6 +112,16 @@ class DOT(Settings):
         """Passes of the pilot pairs that ``prepare`` draws."""
         return 2 * self.pairs if self.lipschitz is None else 0
 
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing here; the law does not name them."""
+        used = {
+            "pairs": self.lipschitz is None,
+            "betas": self.update != "sgd",
+            "project": self.layer == "latent",
+        }
+        return [name for name, use in used.items() if not use]
+
     def prepare(self, gan: GAN, key: Key) -> DOT:
         """Resolve steps and update from the layer, and k_eff on pilot pairs."""
         gan.need_guide("dot")

@@ -79,6 +79,11 @@ class Ex2MCMC(Settings):
         """Passes that ``prepare`` will spend."""
         return PILOT_PASSES if self.step_size == "auto" else 0
 
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing here; the law does not name them."""
+        return [] if self.step_size == "auto" else ["target_acceptance"]
+
     def prepare(self, gan: GAN, key: Key) -> Ex2MCMC:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio("ex2mcmc")

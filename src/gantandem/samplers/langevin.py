@@ -146,6 +146,11 @@ class MALA(Settings):
         """Passes that ``prepare`` will spend."""
         return PILOT_PASSES if self.step_size == "auto" else 0
 
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing here; the law does not name them."""
+        return [] if self.step_size == "auto" else ["target_acceptance"]
+
     def prepare(self, gan: GAN, key: Key) -> MALA:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio("mala")

@@ -128,6 +128,19 @@ class Refine(Settings):
                 f"{least:.3f} or more, or stop='random'"
             )
 
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing here; the law does not name them."""
+        used = {
+            "threshold": self.stop == "threshold",
+            "stop_probability": self.stop == "random",
+            "betas": self.update in ("adam", "scaled-adam"),
+            "reference": self.update == "scaled-adam",
+            "defensive_scale": self.defensive > 0,
+            "spread": self.defensive > 0 or self.step_size == "auto",
+        }
+        return [name for name, use in used.items() if not use]
+
     def prepare(self, gan: GAN, key: Key) -> Refine:
         """Resolve step size, threshold, reference and spread on pilot samples."""
         guide = gan.need_guide("refine")

@@ -220,6 +220,14 @@ class WangLandau(Settings):
     def _learning(self) -> int:
         return 0 if self.online or self.log_weights is not None else self.warm_up
 
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing once constants are fixed; the law does not name them."""
+        if self._ranging or self._learning or self.step_size == "auto":
+            return []
+        tuned = ["target_acceptance", "quantiles", "reach", "pilots", "warm_up"]
+        return tuned if self.online else [*tuned, "t0"]
+
     def prepare(self, gan: GAN, key: Key) -> WangLandau:
         """Fit the range of energies, then learn theta and the step size, on pilot chains."""
         gan.need_pulled_ratio("wlgan")

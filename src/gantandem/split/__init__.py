@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..copying import unwrapped
 from ..errors import SplitError
 from ..held import held, untouched
 from ..probe import close
@@ -51,7 +52,7 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
         raise SplitError(
             f"split needs at least 4 example rows, as many in cond as in z; got {rows}"
         )
-    generator = getattr(generator, "_orig_mod", generator)  # inside torch.compile's wrapper
+    generator = unwrapped(generator)
     with held([generator], z.device):
         examples = [_rows(z, cond, 4), _rows(z, cond, 8)]
         if layer == "latent":
@@ -59,6 +60,11 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
         if layer == "data":
             return _verified(DataSplit(generator), generator, examples, reach=False)
         target = _find(generator, layer)
+        if isinstance(target, torch.jit.ScriptModule):
+            raise SplitError(
+                f"layer {layer!r} is TorchScript, which cannot be cut at a layer. Pass the "
+                "nn.Module that it was made of, or choose 'latent' or 'data'."
+            )
         _check_target(generator, layer, target, examples)
         return _first(generator, layer, target, examples)
 
