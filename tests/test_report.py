@@ -240,7 +240,7 @@ def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):
 def test_whether_a_ratio_can_be_trusted_is_answered_with_every_reason(planar, tmp_path):
     laws = {
         "good": diagnosis(0.1, law="a", warnings=[], mean_ratio=1.01, effective_share=0.31),
-        "bad": diagnosis(0.1, law="b", warnings=["its mean is <1.9>.", "few count."]),
+        "bad": diagnosis(0.1, law="b", warnings=["its mean is <1.9>", "few count"]),
         "old": diagnosis(0.1, law="c"),
         "older": diagnosis(9.0, law="d"),
     }
@@ -253,13 +253,13 @@ def test_whether_a_ratio_can_be_trusted_is_answered_with_every_reason(planar, tm
     )
     said = dict(answers)
     assert said["good"].startswith("<b>Yes</b>")
-    assert said["bad"] == "<b>No.</b> its mean is &lt;1.9&gt;. few count."
+    assert said["bad"] == "<b>No</b>: its mean is &lt;1.9&gt;; few count."
     assert said["old"].startswith("<b>Not known.</b>") and "Z alone" in said["old"]
-    assert said["older"].startswith("<b>No.</b> it is not calibrated: |Z| is 9")
+    assert said["older"].startswith("<b>No</b>: it is not calibrated: |Z| is 9")
     assert "<td>1.010 ± 0.020</td>" in text and "<td>0.5610 ± 0.0040</td>" in text
     assert "<td>0.310</td>" in text
     warned = "\n".join(cautions(read_evidence(run)))
-    assert "The ratio on bad: its mean is <1.9>." in warned and "bad: few count." in warned
+    assert "The ratio on bad: its mean is <1.9>; few count. Samplers" in warned
     assert "ratio on good" not in warned and "ratio on old:" not in warned
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from gantandem import GAN, MALA, Direct, Normal, Refine, sample
+from gantandem.cli.show import diagnosis_table
 from gantandem.config import load_recipe
+from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.pipeline import pretrained_run, steps
 from gantandem.pipeline.keep import _write_pairs
 from gantandem.report import plane, write_report
@@ -90,9 +92,19 @@ def test_a_point_that_is_not_finite_is_outside_every_window():
 
 def test_a_diagnosis_made_again_is_the_newest(tmp_path, monkeypatch):
     work = pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
-    found = SimpleNamespace(to_dict=lambda: {"law": "a", "z": 0.0})
+    prob, label = np.tile([0.9, 0.1], 500), np.tile([0, 1], 500)  # the wrong way round
+    found = diagnose_probs(prob, label)
     monkeypatch.setattr(steps, "diagnose", lambda *_, **__: found)
     for label in ("first", "second", "first"):
         steps.diagnose_run(work, "direct", label)
     kept = json.loads((work.run / "evidence/diagnosis.json").read_text())
     assert list(kept) == ["second", "first"]
+    assert any(
+        "ranks generated samples above real ones" in one for one in kept["first"]["warnings"]
+    )
+    content = {"schema": 1, "samplers": {"direct": {"n": 2, "metrics": {}}}}
+    (work.run / "metrics.json").write_text(json.dumps(content))
+    text = write_report(work.run).read_text()
+    assert "<b>No</b>: it ranks generated samples above real ones" in text
+    caption = diagnosis_table({"direct": found}).caption
+    assert "direct: it ranks generated samples above real ones" in str(caption)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from gantandem.doubts import doubts
 from gantandem.report.caution import ratio_faults
 from gantandem.report.pareto import show_axis, sweep_axes
 from gantandem.report.table import COST_COLUMNS, SCORES, best, metric_columns, show
@@ -73,12 +74,16 @@ def sweep_table(sweep: Mapping[str, Any]) -> Table:
 
 def diagnosis_table(found: Mapping[str, Diagnosis]) -> Table:
     """What was found of each law's ratio."""
-    rows = {name: diagnosis.to_dict() for name, diagnosis in found.items()}
+    rows = {name: {**one.to_dict(), "warnings": doubts(one)} for name, one in found.items()}
     scores = [one for one in SCORES if any(one.key in row for row in rows.values())]
     table = _table("ratio on", *(one.label for one in scores))
     for name, row in rows.items():
         table.add_row(name, *(one.show(row.get(one.key)) for one in scores))
-    faults = [f"{name}: {one}" for name, row in rows.items() for one in ratio_faults(row) or ()]
+    faults = [
+        f"{name}: {'; '.join(doubted)}"
+        for name, row in rows.items()
+        if (doubted := ratio_faults(row))
+    ]
     if faults:
         table.caption, table.caption_justify = "\n".join(faults), "left"
     return table

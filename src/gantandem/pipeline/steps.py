@@ -17,6 +17,7 @@ from gantandem.config import Recipe
 from gantandem.data.matching import check_shape, probe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
 from gantandem.discriminator.parts import seeded
+from gantandem.doubts import doubts
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
@@ -144,7 +145,7 @@ def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Dia
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     label = label or sampler
     kept.pop(label, None)  # or it would stay before what is older
-    write_json(path, {**kept, label: found.to_dict()})
+    write_json(path, {**kept, label: {**found.to_dict(), "warnings": doubts(found)}})
     work.save(work.gan)
     return found
 

@@ -108,10 +108,11 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
     # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
     latest = {found.get("law") or name: name for name, found in evidence.diagnosis.items()}
     for name in latest.values():
-        for fault in ratio_faults(evidence.diagnosis[name]) or ():
+        faults = ratio_faults(evidence.diagnosis[name])
+        if faults:
             yield (
-                f"The ratio on {name}: {fault} Samplers that accept by it inherit the error; refit "
-                "or calibrate it."
+                f"The ratio on {name}: {'; '.join(faults)}. Samplers that accept by it inherit the "
+                "error; refit or calibrate it."
             )
 
 
@@ -126,7 +127,7 @@ def ratio_faults(found: Mapping[str, Any]) -> list[str] | None:
     if z is None or abs(z) <= 3:
         return None
     error = f", expected calibration error {show(ece)}" if ece is not None else ""
-    return [f"it is not calibrated: |Z| is {show(abs(z))}{error}."]
+    return [f"it is not calibrated: |Z| is {show(abs(z))}{error}"]
 
 
 def _faults(evidence: Evidence) -> Iterator[str]:

@@ -191,7 +191,7 @@ def _verdict(found: Mapping[str, Any]) -> str:
         )
     if not faults:
         return "<b>Yes</b>, as far as these numbers see."
-    return f"<b>No.</b> {escape(' '.join(faults))}"
+    return f"<b>No</b>: {escape('; '.join(faults))}."
 
 
 def _with_error(column: Column, value: Any, error: Any) -> str:

@@ -112,6 +112,7 @@ SCORES = (
         "Dawid's statistic, signed: within ±2 when calibrated on the whole",
         2,
     ),
+    Column("log_loss", "log loss", "low", "in nats; log 2 = .6931 for a ratio of 1 everywhere", 4),
     Column("mean_ratio", "mean ratio", "one", "mean of r over the proposals: 1 for the true r", 3),
     Column(
         "effective_share",
@@ -120,6 +121,7 @@ SCORES = (
         "(mean r)² / mean r² over the proposals: how many count where they are weighed by r",
         3,
     ),
+    Column("strength", "strength", None, "t, where acceptance uses r^t"),
     Column("ece", "ECE", "low", "expected calibration error, mean over the bins", 4),
     Column("mce", "MCE", "low", "the largest calibration error of a bin", 4),
     Column(
