@@ -28,8 +28,10 @@ from gantandem import (
     fit_ratio,
     prepare,
     sample,
+    shape,
 )
 from gantandem.account import REDRAWS, surely_above
+from gantandem.discriminator import shaping
 from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.testing import toy_gan
 from targets import Formula
@@ -179,6 +181,22 @@ def test_pools_of_fits_hold_what_is_finite_and_no_less():
     assert fit_ratio(toy_gan(), x, proposal=Leaky(share=0.03), pool=300, schedule=[(3, 1e-3)])
     with pytest.raises(NonFiniteError, match="leaky"):
         fit_ratio(toy_gan(), x, proposal=Leaky(share=0.5), pool=300, schedule=[(3, 1e-3)])
+
+
+def test_shaping_that_leaves_the_numbers_keeps_the_best_guide_so_far(monkeypatch, caplog):
+    whole = shaping._Shaper.check
+
+    def check(self, distance, count, step):
+        if step >= 4:
+            raise NonFiniteError("refine: 60 of 64 proposals are NaN or infinite")
+        return whole(self, distance, count, step)
+
+    monkeypatch.setattr(shaping._Shaper, "check", check)
+    options = {"updates": 6, "batch": 32, "check_every": 2, "check_samples": 64}
+    refine = Refine(steps=2, step_size=0.1)
+    shaped = shape(toy_gan(), torch.randn(400, 2), refine=refine, **options)
+    assert [entry["update"] for entry in shaped.history] == [0, 2]
+    assert "shape stops after 4 updates: refine: 60 of 64" in caplog.text
 
 
 def test_ula_returns_finite_rows():

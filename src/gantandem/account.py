@@ -45,16 +45,16 @@ class Account:
         mover: Whose proposals are counted.
         selector: What judges them, if anything does.
         name: Of the sampler, for messages.
-        scored: Passes that the judging ratio costs a proposal.
+        scored: Passes that the judging ratio costs a proposal; None without a ratio.
     """
 
     def __init__(
-        self, gan: GAN, mover: Mover, selector: Selector | None, name: str, scored: int
+        self, gan: GAN, mover: Mover, selector: Selector | None, name: str, scored: int | None
     ) -> None:
         self.gan, self.mover, self.selector, self.name = gan, mover, selector, name
         self.events = {"nonfinite": 0, "excess": 0, "exhausted": 0, "stuck": 0}
         self.passes = self.proposals = 0
-        self._cost, self._scored = mover.cost(), scored
+        self._cost, self._scored, self._rated = mover.cost(), scored or 0, scored is not None
         # Ids of a selector that ended, and that ended with a ratio of 0.
         self._ended = self._zero = 0
         # The lowest and the highest log ratio of finite proposals.
@@ -86,10 +86,11 @@ class Account:
         if self.selector is not None:
             budget = self.selector.budget
             self._judged(self.selector, chain, new)
-        low = torch.where(turn.broken, torch.inf, turn.logit).min()
-        high = torch.where(turn.broken, -torch.inf, turn.logit).max()
-        ends = torch.minimum(self._range[0], low), torch.maximum(self._range[1], high)
-        self._range = torch.stack(ends)
+        if self._rated:
+            low = torch.where(turn.broken, torch.inf, turn.logit).min()
+            high = torch.where(turn.broken, -torch.inf, turn.logit).max()
+            ends = torch.minimum(self._range[0], low), torch.maximum(self._range[1], high)
+            self._range = torch.stack(ends)
         tried = turn.attempt + 1 >= budget + REDRAWS
         if broken and bool((chain.empty & tried).any()):
             raise self._not_finite()
@@ -106,12 +107,8 @@ class Account:
             self.events["stuck"] += int((chain.done & (chain.moves == 0)).sum())
         self._ended += int(chain.done.sum())
 
-    def conclude(self, n: int, *, judged: bool) -> None:
-        """Look at a whole run of n ids.
-
-        Args:
-            n: Ids.
-            judged: Log ratios were found; warns, once for a GAN, if all are equal.
+    def conclude(self, n: int) -> None:
+        """Look at a whole run of n ids; warns, once for a GAN, if all log ratios are equal.
 
         Raises:
             NonFiniteError: If significantly more than 10% of the proposals were not finite.
@@ -137,7 +134,7 @@ class Account:
                 n,
             )
         low, high = self._range.tolist()
-        if judged and self.proposals >= FEW and high - low < FLAT:
+        if self._rated and self.proposals >= FEW and high - low < FLAT:
             self.gan._say(
                 "flat ratio",
                 f"{self.mover.name}: all {self.proposals:,} proposals have one log ratio "

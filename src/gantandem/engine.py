@@ -70,7 +70,7 @@ class Run:
         self.discarded = 0
         self._device = gan.device
         self._cost = self.mover.cost()
-        scored = int(ratio is not None and self._cost.scores and not self._shared())
+        scored = None if ratio is None else int(self._cost.scores and not self._shared())
         self.account = Account(gan, mover, self.selector, self.name, scored)
         self._buffer: list[Finished] = []
         self._buffered = 0
@@ -332,4 +332,4 @@ class Run:
 
     def conclude(self, n: int) -> None:
         """Look at a whole run of n ids, see :meth:`Account.conclude`."""
-        self.account.conclude(n, judged=self.ratio is not None)
+        self.account.conclude(n)

@@ -14,7 +14,6 @@ from torch import Tensor
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers.base import to_config
-from gantandem.score import Score
 
 MOST = 32
 """Prepared samplers that a GAN keeps; the oldest goes first."""
@@ -88,14 +87,18 @@ def _digest(gan: GAN) -> str:
     ids = torch.arange(ROWS, device=gan.device)
     z, cond = gan.latent.draw(Key(0).fold("example"), ids), gan.conditions(ids)
     x = gan.decode(z, cond)
-    scores: dict[int, Score] = {} if gan.guide is None else {id(gan.guide.network): gan.guide}
-    for law, ratio in gan.ratios.items():
-        scores[id(ratio.score.network)] = ratio.score
-        calibrator = None if ratio.calibrator is None else ratio.calibrator.config()
-        note(law, ratio.origin, ratio.correction, calibrator, ratio.log_ratio(x, cond))
+    scores = {None: gan.guide, **{law: ratio.score for law, ratio in gan.ratios.items()}}
+    logits: dict[int, Tensor] = {}
+    for law, score in scores.items():
+        if score is None:
+            continue
+        if id(score) not in logits:
+            logits[id(score)] = score(x, cond)
+            note(gan.weights_hash(score.network), score.output, logits[id(score)])
+        if law is not None:
+            ratio = gan.ratios[law]
+            note(law, ratio.origin, ratio.from_logit(logits[id(score)], cond))
     note(z, x, gan.weights_hash(gan.generator), gan.latent.config(), str(gan.device))
-    for score in scores.values():
-        note(gan.weights_hash(score.network), score.output, score(x, cond))
     for condition in (gan.condition, cond):
         if isinstance(condition, Tensor):
             note(condition)

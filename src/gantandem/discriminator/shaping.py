@@ -110,7 +110,8 @@ def shape(
     Raises:
         InputError: If there is no discriminator, or a setting is not allowed.
         DataError: If the real samples are too few or not finite.
-        NonFiniteError: If refinement ends at hardly any finite sample, or ``distance`` gives NaN.
+        NonFiniteError: If refinement ends at hardly any finite sample or ``distance`` gives NaN,
+            before the first update; later the guides until then are what there is to choose from.
     """
     counts = {"updates": updates, "batch": batch, "replay": replay}
     counts |= {"check_every": check_every, "check_samples": check_samples}
@@ -145,7 +146,13 @@ def shape(
     with seeded(key, gan.device), track(updates, "shape", progress) as update:
         for step in range(updates + 1):
             if step % check_every == 0 or step == updates:
-                entry = shaper.check(distance, check_samples, step)
+                try:
+                    entry = shaper.check(distance, check_samples, step)
+                except NonFiniteError as error:
+                    if not history:
+                        raise
+                    logger.warning("shape stops after %d updates: %s", step, error)
+                    break
                 entry["seconds"] = round(time.perf_counter() - begin, 3)
                 history.append(entry)
                 nearest = min((1 + tie) * best[0], history[0]["distance"])
