@@ -120,6 +120,20 @@ def test_a_discriminator_is_looked_at_too(caplog):
     assert "half real, half generated" in said
 
 
+def test_every_door_of_a_gan_is_looked_at(caplog):
+    bare = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    gan = gt.GAN(nn.Linear(2, 2), nn.Linear(2, 1), 2)
+    assert not caplog.messages
+    gan.with_guide(bare)
+    assert caplog.messages[-1].startswith("discriminator: layer '1'")
+    gan.replace(generator=nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+    assert caplog.messages[-1].startswith("generator: layer '1'")
+    caplog.clear()
+    gan.check(bare)  # a network to be fitted is fitted on its statistics as they are
+    gan.replace(spread=2.0)
+    assert not caplog.messages
+
+
 def test_statistics_that_are_filled_and_not_counted_are_no_fault(caplog):
     generator = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4))
     generator[1].running_mean.fill_(0.3)

@@ -349,6 +349,10 @@ class GAN:
             new._tried, new._splits = frozenset(), {}
             check_networks(new, [new.guide], generator=True)
         check_networks(new, [score for score in scores if id(score) not in known])
+        if "generator" in changes:
+            warn_unfilled(new.generator, "generator")
+        if new.guide is not None and id(new.guide) not in known:
+            warn_unfilled(new.guide.network, "discriminator")
         return new
 
     def _copy(self, **changes: Any) -> GAN:
