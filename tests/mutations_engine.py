@@ -8,10 +8,11 @@ import sys
 import torch
 
 from awkward import Remembers
-from gantandem import DRS, GAN, Key, Metropolis, Refine, doors, held, law, pool
+from gantandem import DRS, GAN, Key, Metropolis, Refine, doors, held, law, pool, settings
 from gantandem.engine import Run
 from gantandem.pool import LanePool
 from gantandem.samplers import optimisers
+from gantandem.samplers import refine as refining
 from gantandem.score import Ratio
 from gantandem.stack import Stack
 from mutating import Mutation, Patch, edit, edited, put
@@ -196,6 +197,23 @@ ENGINE: dict[str, Mutation] = {
         "test_reference",
         "test_update_rules",
         {"stop": "last", "update": "adam"},
+    ),
+    "the authors' Adam weighs by logits": Mutation(
+        edit(Refine, "_update", "torch.sigmoid(logit.to(loss.dtype))", "logit.to(loss.dtype)"),
+        "test_reference",
+        "test_update_rules",
+        {"stop": "last", "update": "scaled-adam"},
+    ),
+    "a refined latent leaves its prior": Mutation(
+        put(refining, "keep_inside", lambda latent, z, before: z),
+        "test_borders",
+        "test_moved_latents_stay_in_the_prior",
+        {"prior": "uniform", "mover": "refine"},
+    ),
+    "settings are not checked": Mutation(
+        put(settings, "check", lambda where, kind, value: value),
+        "test_kinds_of_settings",
+        "test_numbers_of_numpy_become_pythons",
     ),
     "the best sample is the last": Mutation(
         edit(Refine, "step", "better = logit > best.logit", "better = logit > -torch.inf"),

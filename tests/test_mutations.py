@@ -23,6 +23,8 @@ def test_mutations_are_noticed(name):
     with pytest.MonkeyPatch.context() as patch:
         run(mutation, patch)  # it passes on the code as it is
     with pytest.MonkeyPatch.context() as patch:
+        # What the first run prepared must not stand in for what is broken now.
+        patch.setattr("gantandem.preparing.keep", lambda gan, sampler, options, make: make())
         mutation.mutate(patch)
         # A GAN that several tests share holds what was prepared by the code as it is.
         patch.setattr("gantandem.preparing.keep", lambda gan, sampler, options, make: make())
