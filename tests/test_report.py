@@ -243,19 +243,19 @@ def test_whether_a_ratio_can_be_trusted_is_answered_with_every_reason(planar, tm
         "bad": diagnosis(0.1, law="b", warnings=["its mean is <1.9>", "few count"]),
         "old": diagnosis(0.1, law="c"),
         "older": diagnosis(9.0, law="d"),
+        "slight": diagnosis(-8.0, law="e", warnings=[]),  # beyond the noise, if not by much
     }
     laws["good"]["standard_errors"] = {"mean_ratio": 0.02, "auc": 0.004}
     run = Path(shutil.copytree(planar, tmp_path / "run"))
     (run / "evidence/diagnosis.json").write_text(json.dumps(laws))
     text = write_report(run).read_text()
-    answers = re.findall(
-        r"<figcaption>(good|bad|old|older)</figcaption><p class='note'>(.*?)</p>", text
-    )
+    answers = re.findall(r"<figcaption>(\w+)</figcaption><p class='note'>(.*?)</p>", text)
     said = dict(answers)
     assert said["good"].startswith("<b>Yes</b>")
     assert said["bad"] == "<b>No</b>: its mean is &lt;1.9&gt;; few count."
     assert said["old"].startswith("<b>Not known.</b>") and "Z alone" in said["old"]
     assert said["older"].startswith("<b>No</b>: it is not calibrated: |Z| is 9")
+    assert said["slight"].startswith("<b>No</b>: it is not calibrated: |Z| is 8")
     assert "<td>1.010 ± 0.020</td>" in text and "<td>0.5610 ± 0.0040</td>" in text
     assert "<td>0.310</td>" in text
     warned = "\n".join(cautions(read_evidence(run)))

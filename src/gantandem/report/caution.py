@@ -121,11 +121,11 @@ def ratio_faults(found: Mapping[str, Any]) -> list[str] | None:
 
     A small Z says little by itself: that of a useless ratio is small too.
     """
-    if "warnings" in found:
+    if found.get("warnings"):
         return [str(one) for one in found["warnings"]]
     z, ece = finite(found.get("z")), finite(found.get("ece"))
     if z is None or abs(z) <= 3:
-        return None
+        return [] if "warnings" in found else None
     error = f", expected calibration error {show(ece)}" if ece is not None else ""
     return [f"it is not calibrated: |Z| is {show(abs(z))}{error}"]
 
