@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 
 import pytest
@@ -26,6 +28,7 @@ from gantandem import (
 )
 from gantandem.errors import InputError, SplitError
 from gantandem.score import Ratio, Score
+from gantandem.writers import make_writer
 from test_gan import net
 
 FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
@@ -233,6 +236,19 @@ def test_other_precisions_fit_and_are_written(dtype, tmp_path):
     assert torch.equal(back.log_ratio, out.log_ratio)
 
 
+@pytest.mark.parametrize("kind", ["png", "webdataset", "parquet", "npz"])
+def test_every_format_takes_bfloat16(kind, tmp_path):
+    images = Half(nn.Sequential(net(2, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))), torch.bfloat16)
+    out = sample(GAN(images, None, 2), Direct(), 20, width=16)
+    full = dataclasses.replace(out, x=out.x.float(), z=out.z.float())
+    for name, samples in (("half", out), ("full", full)):
+        writer = make_writer(kind, tmp_path / name)
+        writer.add(samples)
+        writer.close()
+    files = [sorted(p.name for p in (tmp_path / name).iterdir()) for name in ("half", "full")]
+    assert files[0] == files[1]
+
+
 def test_a_guide_of_another_precision_than_the_generator():
     made = GAN(net(2, 8, 2), net(2, 8, 1).to(torch.bfloat16), 2)
     out = sample(made, Metropolis(proposals=2), 16, width=16)
@@ -252,7 +268,12 @@ def traced(network):
     return torch.jit.trace(network.eval(), cloud(4), check_trace=False)
 
 
-WRAPPERS = {"script": scripted, "trace": traced, "parallel": nn.DataParallel}
+WRAPPERS = {
+    "script": scripted,
+    "trace": traced,
+    "parallel": nn.DataParallel,
+    "compile": functools.partial(torch.compile, backend="eager"),
+}
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

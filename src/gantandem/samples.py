@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,12 @@ class Samples:
         columns = {f: torch.cat([getattr(p, f) for p in parts]) for f in parts[0].fields}
         return cls(**columns, manifest=manifest)
 
+    def writable(self) -> Samples:
+        """The same numbers in types that NumPy and files know: bfloat16 as float32."""
+        columns = {f: getattr(self, f) for f in self.fields}
+        half = {f: v.float() for f, v in columns.items() if v.dtype is torch.bfloat16}
+        return replace(self, **half) if half else self
+
     def save(self, path: str | Path) -> Path:
         """Write one .npz with every field and the manifest as JSON; whole or not at all.
 
@@ -77,10 +83,8 @@ class Samples:
             OutputError: If it cannot be written (a full disk, say); an older file is kept.
         """
         path = Path(path)
-        columns = {f: getattr(self, f).cpu() for f in self.fields}
-        arrays: dict[str, Any] = {
-            f: (v.float() if v.dtype is torch.bfloat16 else v).numpy() for f, v in columns.items()
-        }
+        own = self.writable()
+        arrays: dict[str, Any] = {f: getattr(own, f).cpu().numpy() for f in self.fields}
         arrays["manifest"] = np.array(json.dumps(self.manifest))
         write_atomic(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         return path

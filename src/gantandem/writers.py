@@ -62,6 +62,7 @@ class Writer(ABC):
         Raises:
             NonFiniteError: If a sample is not finite; those before it are taken, none after it.
         """
+        block = block.writable()
         broken = (~block.x.flatten(1).isfinite()).any(1).nonzero().flatten()
         if len(broken):
             if first := int(broken[0]):
