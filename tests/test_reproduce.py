@@ -248,6 +248,14 @@ def test_the_picture_of_figure_4_marks_the_published_values(stages):
         assert len(rings) == 5 * len(common.SAMPLERS)
 
 
+def test_a_page_says_which_seeds_every_stage_has():
+    seeds = {"0": {"1000": 1, "3000": 1}, "1": {"1000": 1, "3000": 1}}
+    assert common.over_stages(seeds) == "median over seeds 0, 1"
+    del seeds["1"]["3000"]
+    every = "median over the seeds of each stage (1,000: 0, 1; 3,000: 0)"
+    assert common.over_stages(seeds) == every
+
+
 def test_table_1_shows_the_published_correlations_with_their_signs():
     result = json.loads((RESULTS / "table1.json").read_text())
     page = reproduce.table1_page(result)

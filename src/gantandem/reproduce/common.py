@@ -133,6 +133,23 @@ def over(seeds: Iterable[str]) -> str:
     return f"seed {names[0]}" if len(names) == 1 else f"median over seeds {', '.join(names)}"
 
 
+def over_stages(seeds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Over which seeds the numbers of every stage are, where stages differ in that.
+
+    Args:
+        seeds: What there is of each, by stage.
+    """
+    stages = sorted({int(stage) for of_seed in seeds.values() for stage in of_seed})
+    having = {
+        stage: [seed for seed, of_seed in seeds.items() if str(stage) in of_seed]
+        for stage in stages
+    }
+    if len({tuple(some) for some in having.values()}) == 1:
+        return over(seeds)
+    every = "; ".join(f"{stage:,}: {', '.join(some)}" for stage, some in having.items())
+    return f"median over the seeds of each stage ({every})"
+
+
 def row_values(row: Mapping[str, Any]) -> list[float]:
     """The numbers of a sampler's row, in the order of ``TITLES``."""
     return [number(row["metrics"][key]) for key in NUMBERS] + [row["passes_per_sample"]]

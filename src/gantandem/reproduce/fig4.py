@@ -21,7 +21,7 @@ from gantandem.reproduce.common import (
     line,
     median,
     number,
-    over,
+    over_stages,
     read_kept,
     row_values,
     shape_and_fit,
@@ -162,7 +162,7 @@ def fig4_page(result: dict[str, Any]) -> str:
         "shaped and the ratios are fitted anew. *real data* is what as many real samples score.",
         spent_note(found for of_seed in result["seeds"].values() for found in of_seed.values()),
         "",
-        f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each; in",
+        f"{over_stages(result['seeds']).capitalize()}, {result['n']:,} samples each; in",
         "brackets the published value, read off the figure (about +-.01), where it is known:",
         "",
         *_medians_table(result, "median"),
@@ -175,8 +175,8 @@ def fig4_page(result: dict[str, Any]) -> str:
                 again, [found for of_seed in again.values() for found in of_seed.values()]
             ),
             "",
-            f"{over(again).capitalize()}, {result['n']:,} samples each; in brackets the published "
-            "value:",
+            f"{over_stages(again).capitalize()}, {result['n']:,} samples each; in brackets the",
+            "published value:",
             "",
             *_medians_table(result, "as_published_median"),
         ]
@@ -253,7 +253,10 @@ def fig4_picture(result: dict[str, Any]) -> Any:
             axes.set_xticks([int(stage) for stage in medians])
             axes.set_title(title, fontsize=11)
             axes.spines[["top", "right"]].set_visible(False)
-        row[0].set_ylabel(f"{label}\n{over(seeds)}")
+        most = max(len(of_seed) for of_seed in seeds.values())
+        full = [seed for seed, of_seed in seeds.items() if len(of_seed) == most]
+        some = "" if len(full) == len(seeds) else ", at some stages more"
+        row[0].set_ylabel(f"{label}\nseeds {', '.join(full)}{some}")
     for axes in grid[-1]:
         axes.set_xlabel("iterations of the generator")
     grey = "#555555"

@@ -22,7 +22,7 @@ from gantandem.comparing import compare
 from gantandem.discriminator import shape
 from gantandem.errors import ConfigError
 from gantandem.pipeline import Workspace, write_json
-from gantandem.reproduce.common import over, read_kept
+from gantandem.reproduce.common import read_kept
 from gantandem.reproduce.stages import stages, train_stage
 from gantandem.samplers import DRS, Direct, Metropolis, Refine
 from gantandem.score import Ratio, Score
@@ -155,13 +155,14 @@ def published_note(seeds: Iterable[str], founds: Sequence[Mapping[str, Any]]) ->
     found = founds[0]
     return [
         "",
-        f"*As published* ({over(seeds)}): DRS (gamma 1.0) and Metropolis-Hastings (20 proposals)",
-        f"judge plain samples by the GAN's discriminator after {found['judged']:,} further updates",
-        "(SGD 8e-3, batch 1,000) against the fixed generator. Refinement follows a discriminator",
-        f'that was shaped from the GAN\'s by `recipe="paper"`: {found["updates"]:,} updates',
-        "(published: 5,000) of the same kind, each on a fresh batch refined on the data for a",
-        "uniformly random number of the 50 Adam steps of .1; samples take the best step, and the",
-        "shaped discriminator itself, not refitted, judges 20 proposals of Metropolis-Hastings",
-        f"(*collaborative*). {found['threads']} thread(s). The authors' 2D code scales Adam's",
-        "steps and leaves out the correction for its start; here it is Adam as it is defined.",
+        f"*As published* (seeds {', '.join(seeds)}): DRS (gamma 1.0) and Metropolis-Hastings (20",
+        "proposals) judge plain samples by the GAN's discriminator after",
+        f"{found['judged']:,} further updates (SGD 8e-3, batch 1,000) against the fixed generator.",
+        "Refinement follows a discriminator that was shaped from the GAN's by",
+        f'`recipe="paper"`: {found["updates"]:,} updates (published: 5,000) of the same kind,',
+        "each on a fresh batch refined on the data for a uniformly random number of the 50 Adam",
+        "steps of .1; samples take the best step, and the shaped discriminator itself, not",
+        "refitted, judges 20 proposals of Metropolis-Hastings (*collaborative*).",
+        f"{found['threads']} thread(s). The authors' 2D code scales Adam's steps and leaves out",
+        "the correction for its start; here it is Adam as it is defined.",
     ]
