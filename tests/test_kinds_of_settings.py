@@ -332,3 +332,61 @@ def test_the_check_gives_back_what_it_was_given():
     assert check("x", Literal["a", 1], 1) == 1
     with pytest.raises(ConfigError, match="x: got 1.0, allowed is 'a' or 1"):
         check("x", Literal["a", 1], 1.0)
+
+
+# -- samplers as arguments ----------------------------------------------------------------------
+
+NO_SAMPLERS = ["direct", Direct, 3, [Direct()], {"name": "direct"}, torch.nn.Linear(2, 2), None]
+
+
+@pytest.mark.parametrize("value", NO_SAMPLERS, ids=lambda v: str(v)[:20])
+def test_what_is_no_sampler_is_refused_at_every_door(value):
+    gan, real = toy_gan(), torch.randn(300, 2)
+    calls = [
+        lambda: gt.sample(gan, value, 4),
+        lambda: next(gt.sample_iter(gan, value, 4)),
+        lambda: gt.prepare(gan, value),
+        lambda: gt.compare(gan, {"mine": value}, lambda x: {}, 4),
+        lambda: gt.SampledGenerator(gan, value),
+        lambda: gt.chain_report(gan, value),
+    ]
+    if value is not None:
+        calls += [
+            lambda: gt.fit_ratio(gan, real, proposal=value),
+            lambda: gt.diagnose(gan, real, proposal=value),
+            lambda: gt.calibrate(gan, real, proposal=value),
+        ]
+    for call in calls:
+        with pytest.raises(InputError, match="sampler: got .*, allowed is a mover such as Direct"):
+            call()
+
+
+def test_several_samplers_come_by_name():
+    for function in (gt.compare, gt.sweep):
+        with pytest.raises(InputError, match="samplers: got .*, allowed is a mapping of names"):
+            function(toy_gan(), [Direct()], lambda x: {}, 4)
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        (3, "sampler: got 3, allowed is a name"),
+        (None, "sampler: got None"),
+        (["obrs"], "sampler: got ['obrs']"),
+        ({"name": 3}, "'name' is missing"),
+        ({"name": "obrs", 3: 4}, "obrs: unknown setting 3; allowed"),
+        (
+            {"name": "obrs", "proposal": {"steps": 3}},
+            "sampler: got {'steps': 3}, allowed is a name",
+        ),
+        ({"name": "obrs", "proposal": ["direct"]}, "obrs proposal: got"),
+        ({"name": "obrs", "proposal": None}, "obrs proposal: got None"),
+    ],
+    ids=str,
+)
+def test_configurations_of_no_sampler(config, words):
+    with pytest.raises(ConfigError) as told:
+        from_config(config)
+    assert words in str(told.value)
+    with pytest.raises(ConfigError, match="no dataclass of settings"):
+        to_config(config)

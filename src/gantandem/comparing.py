@@ -12,7 +12,7 @@ from gantandem.errors import GANtandemError, IncompleteError, InputError
 from gantandem.gan import GAN
 from gantandem.metrics.finite import need_finite
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samples import Samples
 from gantandem.sampling import sample, start_run
 from gantandem.settings import Count, check
@@ -68,6 +68,7 @@ def compare(
         raise InputError(
             f"metrics: got {metrics!r}, allowed is a function from samples to named numbers"
         )
+    check("samplers", Samplers, samplers)
     _check_all(gan, samplers, n, seed, width, strict)
     results: dict[str, Compared] = {}
     failed: dict[str, Exception] = {}

@@ -84,11 +84,12 @@ def lanes(width: int, device: torch.device) -> int:
     rest, whatever the size of a layer, and the bits of a sample do not depend on its lane. More
     than two threads ask for a multiple of 32 for each where the width is as large as that.
     """
+    width = check_width(width)
     if device.type != "cpu":
-        return check_width(width)
+        return width
     block = 32 * max(2, torch.get_num_threads())
     block = block if block <= width else 64
-    return -(-check_width(width) // block) * block
+    return -(-width // block) * block
 
 
 def default_width(gan: GAN) -> int:

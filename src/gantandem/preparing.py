@@ -17,10 +17,11 @@ from gantandem.gan import GAN
 from gantandem.kept import keep
 from gantandem.pool import check_width, default_width
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Proposal, Selector
+from gantandem.samplers.base import Mover, Proposal, Sampler, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
 from gantandem.samplers.rejection import Accepts
 from gantandem.saturated import warn_above_one
+from gantandem.settings import check
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def make_ready(
     It is kept with the GAN: asked for again it costs nothing, as long as no network, condition or
     setting has changed.
     """
+    check("sampler", Sampler, sampler)
     wide = check_width(default_width(gan) if width is None else width)
     fresh: list[Ready] = []
 

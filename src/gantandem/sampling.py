@@ -31,11 +31,6 @@ def start_run(
     gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
 ) -> tuple[Run, dict[str, Any]]:
     """Check and prepare everything: a run that has drawn nothing yet, and its manifest."""
-    if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
-        raise InputError(
-            f"sampler: got {sampler!r}; allowed are movers (Direct, Refine, ...) and selectors "
-            "(OBRS, Metropolis, ...); names become samplers by from_config(name)"
-        )
     n, start = check("n", Count, n), check("start", NotNegativeInt, start)
     if start + n > 2**32:
         raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")

@@ -204,7 +204,7 @@ def check_names(where: str, kind: Any, given: Iterable[str]) -> None:
     allowed = _names(kind)
     for name in given:
         if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1)
+            close = difflib.get_close_matches(str(name), allowed, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise ConfigError(
                 f"{where}: unknown setting {name!r}; {hint}allowed: {', '.join(allowed) or 'none'}"

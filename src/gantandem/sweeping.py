@@ -12,7 +12,7 @@ from gantandem.errors import BudgetError, InputError, LawMismatchError, NonFinit
 from gantandem.gan import GAN
 from gantandem.knobs import Sweep, default_sweeps, plan
 from gantandem.metrics.pareto import PASSES, Axis, Pareto, pareto_front
-from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
 from gantandem.settings import Count, check
@@ -85,6 +85,7 @@ def sweep(
         KeyboardInterrupt: On Ctrl-C; ``on_point`` has seen all that was finished.
     """
     n = check("n", Count, n)
+    check("samplers", Samplers, samplers)
     planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)
     swept = Swept([], [], gan)
     spent: dict[str, int] = {}

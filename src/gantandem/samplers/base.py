@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+from collections.abc import Mapping
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from gantandem.errors import ConfigError
 from gantandem.rng import Key
-from gantandem.settings import Rule, check_names
+from gantandem.settings import Rule, check_names, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +199,19 @@ class Selector(Protocol):
         ...
 
 
+Sampler = Annotated[
+    Mover | Selector,
+    Rule(
+        "a mover such as Direct() or a selector such as OBRS(); from_config(name) makes one of "
+        "its name",
+        lambda sampler: True,
+    ),
+]
+
+Samplers = Annotated[
+    Mapping, Rule("a mapping of names to samplers, {'direct': Direct()}", lambda samplers: True)
+]
+
 T = TypeVar("T")
 
 
@@ -227,6 +241,8 @@ def to_config(sampler: Any) -> dict[str, Any]:
     from gantandem.samplers import SAMPLERS
 
     kind = type(sampler)
+    if not dataclasses.is_dataclass(kind):
+        raise ConfigError(f"sampler: got {show(sampler)}, which is no dataclass of settings")
     name = getattr(kind, "name", None)
     if SAMPLERS.get(name or "") is not kind:
         name = f"{kind.__module__}:{kind.__qualname__}"
@@ -251,10 +267,14 @@ def from_config(config: str | dict[str, Any]) -> Any:
     """
     from gantandem.samplers import SAMPLERS
 
-    config = {"name": config} if isinstance(config, str) else dict(config)
-    name = config.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(f"sampler: 'name' is missing in {config}")
+    config = {"name": config} if isinstance(config, str) else config
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+        raise ConfigError(
+            f"sampler: got {show(config)}, allowed is a name, or a name and settings; 'name' is "
+            "missing"
+        )
+    config = dict(config)
+    name = config.pop("name")
     kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
     make: Any = kind
     if dataclasses.is_dataclass(kind):
