@@ -160,6 +160,12 @@ def test_a_label_that_is_not_known_is_named_at_construction(place, label):
         sound.with_condition(labels)
 
 
+def test_labels_of_a_function_are_tried_too():
+    with pytest.raises(InputError, match="label 10 "):
+        labelled(lambda ids: (ids // 50).clamp(max=10))
+    labelled(lambda ids: (ids // 50).clamp(max=9))
+
+
 def test_labels_are_tried_once(monkeypatch):
     made = labelled(torch.arange(10))
     seen = []

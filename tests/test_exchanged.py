@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem import GAN, Refine, sample
+from gantandem import GAN, Metropolis, Refine, sample
 from test_gan import net
 
 Z = torch.linspace(-2, 2, 16).view(8, 2)
@@ -96,3 +96,16 @@ def test_what_did_not_change_is_kept():
     first = gan.split("0")
     gan.decode(Z), refined(gan), gan.generator.train()
     assert gan.split("0") is first
+
+
+def test_another_end_of_a_discriminator_of_probabilities_is_seen():
+    score = nn.Sequential(*net(2, 8, 1), nn.Sigmoid())
+    gan = GAN(net(2, 8, 2), score, 2, output="prob")
+    first = sample(gan, Metropolis(proposals=2), 16, width=16).log_ratio
+    score[-1] = nn.Hardsigmoid()
+    after = sample(gan, Metropolis(proposals=2), 16, width=16)
+    new = GAN(gan.generator, score, 2, output="prob")
+    assert not torch.allclose(first, after.log_ratio)
+    assert torch.equal(
+        after.log_ratio, sample(new, Metropolis(proposals=2), 16, width=16).log_ratio
+    )

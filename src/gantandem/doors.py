@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LABELS = 32
 """At most this many labels are tried, spread over those that are asked for."""
+LOOKED_AT = 1024
+"""Ids whose labels are looked at, where they come from a function."""
 _REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
 
 
@@ -92,10 +94,13 @@ def try_labels(
     Raises:
         InputError: If a network does not know one.
     """
-    if not isinstance(gan.condition, Tensor) or not is_labels(gan.condition):
+    asked = gan.condition
+    if callable(asked) and not isinstance(asked, Tensor):
+        asked = gan.conditions(torch.arange(LOOKED_AT, device=gan.device))
+    if asked is None or not is_labels(asked):
         return
-    places = labels_to_try(gan.condition)
-    labels = gan.condition[places]
+    places = labels_to_try(asked)
+    labels = asked[places]
     new = torch.tensor([again or label not in gan._tried for label in labels.tolist()])
     if bool(new.any()):
         ids = places.to(gan.device)[new.to(gan.device)]

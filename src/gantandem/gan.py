@@ -259,8 +259,7 @@ class GAN:
             with torch.no_grad():
                 yield
             return
-        scores = [self.guide, *(ratio.score for ratio in self.ratios.values())]
-        networks = [self.generator, *(score.network for score in scores if score is not None)]
+        networks = [self.generator, *(score.network for score in self._scores())]
         try:
             with held(networks, self.device) as kept:
                 self._running, self._kept = True, kept
@@ -271,7 +270,7 @@ class GAN:
             self._hashes.clear()
 
     def _forget_exchanged(self, parts: Parts) -> None:
-        """Forget splits and guidance of networks whose parts were exchanged since."""
+        """Forget what was kept of networks whose parts were exchanged since."""
         known = {n: self._parts[n] for n in parts if n in self._parts}
         for network in [n for n in known if exchanged(known[n], parts[n])]:
             del known[network]
@@ -279,7 +278,13 @@ class GAN:
                 self._splits.clear()
             self._guides.clear()
             self._steppers.clear()
+            for score in self._scores():
+                score.look_again()
         self._parts = {**parts, **known}
+
+    def _scores(self) -> list[Score]:
+        scores = [self.guide, *(ratio.score for ratio in self.ratios.values())]
+        return [score for score in scores if score is not None]
 
     # -- laws -----------------------------------------------------------------------------------
 
@@ -406,7 +411,7 @@ class GAN:
         new = self._copy(condition=condition, **shared)
         given = new._example_conditions()
         check_condition(self._example_conditions(), given, _EXAMPLES, "with_condition")
-        try_labels(new, [new.guide, *(ratio.score for ratio in new.ratios.values())])
+        try_labels(new, new._scores())
         return new
 
     def with_guide(self, network: nn.Module, output: Output = "logit") -> GAN:

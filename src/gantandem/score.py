@@ -138,6 +138,11 @@ class Score:
             )
         return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
 
+    def look_again(self) -> None:
+        """Forget where the sigmoid of the network is: one of its parts was exchanged."""
+        if self._before is not None:
+            self._before.forget()
+
     def as_logits(self, own: nn.Module, where: str) -> nn.Module:
         """A copy of this score's network as one that gives logits, to be trained.
 

@@ -44,6 +44,10 @@ class BeforeSigmoid(nn.Module):
         self._overheard = False
         self._view: tuple[nn.Module, ...] = ()
 
+    def forget(self) -> None:
+        """Look again at the next call: a part of the network was exchanged."""
+        self._looked, self._name, self._overheard, self._view = False, None, False, ()
+
     @property
     def found(self) -> bool:
         """Whether a last sigmoid was found; known after a call in eval mode."""

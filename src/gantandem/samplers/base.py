@@ -144,7 +144,8 @@ class Mover(Protocol):
 
     A state is a NamedTuple of tensors with W rows (nested tuples and None are allowed). The pool
     knows the id and the attempt of every lane; a mover whose steps draw random numbers keeps them
-    in its state too.
+    in its state too. Settings that change nothing as the others stand may be named in an attribute
+    ``unused``: they do not enter the law's name.
     """
 
     name: ClassVar[str]
