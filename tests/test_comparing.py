@@ -59,7 +59,6 @@ WRONG = {
     "a class": (OBRS, InputError, "movers"),
     "no ratio of its law": (Metropolis(proposal=Refine(layer="latent")), LawMismatchError, "fit"),
     "no such layer": (Refine(layer="nowhere"), GANtandemError, "nowhere"),
-    "hopeless by its pilot": (HOPELESS, BudgetError, "by the pilot"),
 }
 
 
@@ -67,8 +66,7 @@ WRONG = {
 @pytest.mark.parametrize("place", [0, 2])
 def test_what_cannot_run_is_named_before_anything_is_drawn(name, place, monkeypatch):
     sampler, error, words = WRONG[name]
-    gan = steep() if name.startswith("hopeless") else toy_gan()
-    drawn = []
+    gan, drawn = toy_gan(), []
     monkeypatch.setattr("gantandem.comparing.sample", lambda *a, **k: drawn.append(a))
     samplers = [("direct", Direct()), ("drs", DRS(pilot=100, percentile=5.0))]
     samplers.insert(place, ("bad one", sampler))
@@ -104,6 +102,17 @@ def test_a_sampler_that_fails_does_not_stop_the_others(place, how, error, reason
         assert kept.row["metrics"] == whole[name].row["metrics"]
     assert stop.value.metrics["samplers"]["obrs"] == stop.value.finished["obrs"].row
     assert stop.value.metrics["failed"]["bad"].startswith(reason)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_sampler_that_is_hopeless_by_its_pilot_costs_its_row_alone(place):
+    samplers = [("direct", Direct())]
+    samplers.insert(place, ("hopeless", HOPELESS))
+    with pytest.raises(IncompleteError, match="not measured: hopeless: .*by the pilot") as stop:
+        compare(steep(), dict(samplers), numbers, N)
+    assert list(stop.value.finished) == ["direct"]
+    with pytest.raises(BudgetError, match="by the pilot"):
+        compare(steep(), {"hopeless": HOPELESS}, numbers, N)
 
 
 def test_a_metric_that_fails_costs_its_row_alone():

@@ -42,9 +42,9 @@ def compare(
 ) -> dict[str, Compared]:
     """Draw n samples with each sampler from the same seed and measure them.
 
-    Every sampler is checked and prepared before the first sample is drawn: one that is unknown,
-    has no ratio, or is hopeless by its pilot costs nothing of the others. One that fails later does
-    not stop the others either; the error comes at the end.
+    What is wrong in the call is raised before the first sample is drawn: every sampler is checked
+    and prepared first, so that one without a ratio of its law costs nothing of the others. One that
+    fails while it runs, its pilot included, does not stop the others; the error comes at the end.
 
     Args:
         gan: Networks, latent and ratios.
@@ -57,7 +57,7 @@ def compare(
         progress: Show progress bars.
 
     Raises:
-        InputError: As :func:`~gantandem.sample`.
+        InputError: As :func:`~gantandem.sample`, with the name of the sampler.
         IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
             have been returned of those that did not. If all failed, the first one's own error.
         NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
@@ -69,10 +69,11 @@ def compare(
             f"metrics: got {metrics!r}, allowed is a function from samples to named numbers"
         )
     check("samplers", Samplers, samplers)
-    _check_all(gan, samplers, n, seed, width, strict)
+    failed = check_all(gan, samplers, n, seed, width=width, strict=strict)
     results: dict[str, Compared] = {}
-    failed: dict[str, Exception] = {}
     for name, sampler in samplers.items():
+        if name in failed:
+            continue
         try:
             out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
             if out.manifest["interrupted"]:
@@ -85,11 +86,11 @@ def compare(
         except Exception as error:  # of a network, a sampler or a metric of the user's own, too
             failed[name] = error
             if len(samplers) > 1:
-                logger.warning("%s failed: %s", name, _reason(error))
+                logger.warning("%s failed: %s", name, reason(error))
     if failed and results:
-        reasons = {name: _reason(error) for name, error in failed.items()}
+        reasons = {name: reason(error) for name, error in failed.items()}
         rows = {name: compared.row for name, compared in results.items()}
-        said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
         raise IncompleteError(
             f"not measured: {said}. {', '.join(results)} are in the error's attribute finished",
             {"samplers": rows, "failed": reasons},
@@ -100,24 +101,38 @@ def compare(
     return results
 
 
-def _check_all(
+def check_all(
     gan: GAN,
     samplers: Mapping[str, Mover | Selector],
     n: int,
     seed: int,
-    width: int | None,
-    strict: bool,
-) -> None:
-    """Make every sampler ready, and name the one that cannot be."""
+    *,
+    width: int | None = None,
+    strict: bool = True,
+) -> dict[str, Exception]:
+    """Check and prepare every sampler.
+
+    Returns:
+        Those that failed, for example by their pilot, with the error.
+
+    Raises:
+        InputError: If one cannot be drawn as it is asked for; it is named.
+    """
     check("n", Count, n)
     Key(seed)
+    failed: dict[str, Exception] = {}
     for name, sampler in samplers.items():
         try:
             start_run(gan, sampler, n, seed, width, 0, strict)
-        except GANtandemError as error:
+        except InputError as error:
             if len(samplers) == 1:
                 raise
             raise type(error)(f"{name}: {error}") from error
+        except Exception as error:  # of a network, or of a pilot
+            failed[name] = error
+            if len(samplers) > 1:
+                logger.warning("%s failed: %s", name, reason(error))
+    return failed
 
 
 def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
@@ -136,5 +151,6 @@ def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
     return Compared(row, out)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What failed, in one line: our own errors say it, others by their kind."""
     return str(error) if isinstance(error, GANtandemError) else f"{type(error).__name__}: {error}"

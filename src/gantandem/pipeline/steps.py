@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from gantandem._version import __version__
-from gantandem.comparing import compare
+from gantandem.comparing import check_all, compare
 from gantandem.config import Recipe
 from gantandem.data.matching import check_shape, probe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
@@ -160,8 +160,8 @@ def compare_run(
 ) -> dict[str, Any]:
     """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
 
-    Each row is written when it is there. A sampler that fails does not stop the others; why it
-    failed is kept under ``failed``.
+    What is wrong in the call is raised first. Each row is written when it is there. A sampler that
+    fails while it runs does not stop the others; why it failed is kept under ``failed``.
 
     Args:
         work: The run.
@@ -175,17 +175,20 @@ def compare_run(
 
     Raises:
         ConfigError: If there is no such sampler, before anything is drawn.
-        InputError: If ``n`` is not positive.
+        InputError: If ``n`` is not positive, or a sampler cannot run on this GAN.
         IncompleteError: At the end, if a sampler failed; it holds the content of ``metrics.json``.
         KeyboardInterrupt: On Ctrl-C; the samplers that finished are kept.
     """
     built = {name: work.sampler(name) for name in samplers}
     seed = work.recipe.seed if seed is None else seed
+    failed = check_all(work.gan, built, n, seed)
     metrics = begin_metrics(work, n, seed, setup or {})
     errors: list[Exception] = []
     for name, sampler in built.items():
         logger.info("sampling %s", name)
         try:
+            if name in failed:
+                raise failed[name]
             result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
             keep_result(work, metrics, name, result)
         except OutputError:  # the next row could not be kept either
