@@ -55,8 +55,8 @@ def steep():
 
 HOPELESS = Rejection(pilot=300, budget=3)
 WRONG = {
-    "no sampler": ("obrs", InputError, "movers"),
-    "a class": (OBRS, InputError, "movers"),
+    "no sampler": ("obrs", InputError, "a mover"),
+    "a class": (OBRS, InputError, "a mover"),
     "no ratio of its law": (Metropolis(proposal=Refine(layer="latent")), LawMismatchError, "fit"),
     "no such layer": (Refine(layer="nowhere"), GANtandemError, "nowhere"),
 }
