@@ -173,3 +173,14 @@ def test_decoding_outside_a_run_is_in_eval_mode_and_keeps_its_gradient():
     assert torch.equal(x, expected)
     (gradient,) = torch.autograd.grad(x.sum(), z)
     assert bool(gradient.abs().sum() > 0)
+
+
+def test_a_graph_that_the_user_holds_can_still_be_gone_back():
+    generator, discriminator = pair(KINDS[3])
+    generator.eval()
+    gan = GAN(generator, discriminator, 2)
+    loss = generator(Z).square().sum()
+    for call in CALLS.values():
+        call(gan)
+    loss.backward()
+    assert generator.b.bias.grad is not None

@@ -105,13 +105,11 @@ class Kept:
     """What networks were like when a block began."""
 
     parts: Parts
-    values: list[_Values]
+    numbers: _Numbers
 
-    @torch.no_grad()
     def put_back(self) -> None:
         """Give tensors the numbers that they had; also within the block."""
-        for value in self.values:
-            value.restore()
+        self.numbers.restore()
 
 
 def exchanged(before: list[Structure], now: list[Structure]) -> bool:
@@ -119,18 +117,37 @@ def exchanged(before: list[Structure], now: list[Structure]) -> bool:
     return len(before) != len(now) or not all(map(Structure.same, before, now))
 
 
-class _Values:
-    """The numbers of a tensor, and where it keeps them."""
+class _Numbers:
+    """The numbers of tensors, and where they are kept; compared all at once, as most never change.
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor, self.data = tensor, tensor.detach()
-        self.value = self.data.clone()
+    Args:
+        tensors: What may be written into.
+    """
 
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        groups: dict[Any, list[tuple[Tensor, Tensor]]] = {}
+        for tensor in tensors:
+            pair = (tensor, tensor.detach())
+            groups.setdefault((tensor.device, tensor.dtype), []).append(pair)
+        self._groups = [(pairs, _joined(pairs)) for pairs in groups.values()]
+
+    @torch.no_grad()
     def restore(self) -> None:
-        if self.tensor.data_ptr() != self.data.data_ptr():
-            self.tensor.data = self.data  # a forward wrote ``tensor.data = ...``
-        if not torch.equal(self.data, self.value):
-            self.data.copy_(self.value)
+        """Give every tensor its numbers back."""
+        for pairs, numbers in self._groups:
+            for tensor, data in pairs:
+                if tensor.data_ptr() != data.data_ptr():
+                    tensor.data = data  # a forward wrote ``tensor.data = ...``
+            if torch.equal(_joined(pairs), numbers):
+                continue
+            values = numbers.split([data.numel() for _, data in pairs])
+            for (_, data), value in zip(pairs, values, strict=True):
+                if not torch.equal(data.reshape(-1), value):
+                    data.copy_(value.view(data.shape))
+
+
+def _joined(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    return torch.cat([data.reshape(-1) for _, data in pairs])
 
 
 def _parameters(module: nn.Module) -> list[nn.Parameter]:
@@ -151,7 +168,9 @@ def _may_change(module: nn.Module) -> Iterator[Tensor]:
     plain = () if isinstance(module, torch.jit.ScriptModule) else vars(module).values()
     for value in (*(b for _, b in module._buffers.items()), *plain):
         # Expanded tensors share their numbers and cannot be written into.
-        if isinstance(value, Tensor) and value.layout is torch.strided and 0 not in value.stride():
+        if not isinstance(value, Tensor) or value.is_quantized or value.layout is not torch.strided:
+            continue
+        if 0 not in value.stride():
             yield value
 
 
@@ -188,7 +207,7 @@ def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[K
     flags = [module.training for module in modules]
     parameters = [p for module in modules for p in _parameters(module)]
     wanted = [p.requires_grad for p in parameters]
-    kept = Kept(parts, [_Values(tensor) for module in modules for tensor in _may_change(module)])
+    kept = Kept(parts, _Numbers(t for module in modules for t in _may_change(module)))
     try:
         with random_state(device):
             yield kept
