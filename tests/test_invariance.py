@@ -247,16 +247,22 @@ def test_short_runs_are_not_favoured():
 # -- Ctrl-C -------------------------------------------------------------------------------------
 
 
+class Calls:
+    """How many are left; no value of the module, which would be put back after a run."""
+
+    left = 10**9
+
+
 class Interrupts(nn.Module):
     """Raises KeyboardInterrupt at one of its calls while armed."""
 
     def __init__(self, inner):
         super().__init__()
-        self.inner, self.left = inner, 10**9
+        self.inner, self.calls = inner, Calls()
 
     def forward(self, x):
-        self.left -= 1
-        if self.left == 0:
+        self.calls.left -= 1
+        if self.calls.left == 0:
             raise KeyboardInterrupt
         return self.inner(x)
 
@@ -267,7 +273,7 @@ def test_ctrl_c_inside_a_network_keeps_the_prefix(share, caplog):
     score = Interrupts(gan.guide.network).train()
     gan = gan.with_guide(score)
     whole = draw(sampler, 1000, gan)
-    score.left = int(share * (10**9 - score.left))
+    score.calls.left = int(share * (10**9 - score.calls.left))
     with caplog.at_level(logging.WARNING):
         out = draw(sampler, 1000, gan)
     assert 0 < len(out) < 1000
@@ -275,7 +281,7 @@ def test_ctrl_c_inside_a_network_keeps_the_prefix(share, caplog):
     assert out.manifest["interrupted"] and out.manifest["returned"] == len(out)
     assert f"interrupted: the first {len(out)} of 1000 samples are kept" in caplog.text
     assert score.training and all(p.requires_grad for p in score.parameters())
-    score.left = 10**9
+    score.calls.left = 10**9
     rest = draw(sampler, 1000 - len(out), gan, start=len(out))
     same(Samples.join([out, rest], {}), whole)
     assert not rest.manifest["interrupted"]
@@ -306,7 +312,7 @@ def test_ctrl_c_before_anything_is_finished():
     gan = toy_gan()
     score = Interrupts(gan.guide.network)
     gan = gan.with_guide(score)
-    score.left = 2
+    score.calls.left = 2
     with pytest.raises(KeyboardInterrupt):
         draw(Refine(steps=50, stop="last", step_size=0.1), 100, gan)
 
