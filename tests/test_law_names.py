@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import distributions as dist
@@ -30,12 +32,14 @@ from gantandem import (
     Refine,
     Uniform,
     calibrate,
+    diagnose,
     fit_ratio,
     load_run,
     prepare,
     sample,
     save_run,
 )
+from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.errors import LawMismatchError
 from gantandem.latent import make_latent
 from gantandem.law import Law, near, trace
@@ -309,6 +313,9 @@ REAL = Real(fit=cloud(200), select=cloud(50), calibrate=cloud(60), test=cloud(70
 FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 
 
+SOUND = diagnose_probs(np.repeat([0.4, 0.6], 50), np.tile([0.0, 1.0], 50))
+
+
 def test_a_discriminator_changed_in_place_loses_its_calibrator(caplog):
     gan = calibrate(GAN(net(2, 8, 2), net(2, 8, 1), 2), REAL, width=16)
     selector = OBRS(expected=2, pilot=64)
@@ -320,9 +327,21 @@ def test_a_discriminator_changed_in_place_loses_its_calibrator(caplog):
     with caplog.at_level(logging.WARNING):
         sample(gan, selector, 16, width=16, strict=False)
     assert "changed after" in caplog.text
-    plain = GAN(gan.generator, gan.guide.network, 2)
-    again = calibrate(plain, REAL, width=16)
+    with pytest.raises(LawMismatchError, match="changed after it was"):
+        diagnose(gan, REAL, width=16)  # of the old calibrator
+    again = calibrate(gan, REAL, width=16)
+    diagnose(again, REAL, width=16)
     sample(again, selector, 16, width=16)
+
+
+def test_a_diagnosis_is_taken_anew_once_the_discriminator_was_changed():
+    gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
+    (name,) = gan.ratios
+    gan = gan.with_ratio(name, dataclasses.replace(gan.ratios[name], diagnosis=SOUND))
+    gan.guide.network[0].weight.data.mul_(1.5)
+    with pytest.raises(LawMismatchError, match="changed after it was"):
+        sample(gan, OBRS(expected=2, pilot=64), 16, width=16)
+    assert diagnose(gan, REAL, width=16).n_real == 70
 
 
 def test_a_fitted_ratio_changed_in_place_is_refused():

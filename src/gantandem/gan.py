@@ -308,13 +308,16 @@ class GAN:
             self._hashes[id(network)] = known
         return known
 
-    def ratio(self, mover: Mover, *, strict: bool = True, quiet: bool = False) -> Ratio:
+    def ratio(
+        self, mover: Mover, *, strict: bool = True, quiet: bool = False, stale: bool = False
+    ) -> Ratio:
         """Look up the ratio fitted on a prepared mover's law.
 
         Args:
             mover: Prepared, so that its law is known.
             strict: False judges by another law's ratio, with a warning.
             quiet: Do not say that a ratio was never diagnosed.
+            stale: Take it also if its network was changed since, to calibrate or diagnose anew.
 
         Raises:
             LawMismatchError: If there is none and ``strict``; otherwise a warning is logged and
@@ -322,7 +325,7 @@ class GAN:
                 since it was fitted, calibrated or diagnosed.
             NotARatioError: If only a critic is at hand.
         """
-        return find_ratio(self, mover, strict=strict, quiet=quiet)
+        return find_ratio(self, mover, strict=strict, quiet=quiet, stale=stale)
 
     def _say(self, what: str, message: str) -> None:
         if what not in self._told:

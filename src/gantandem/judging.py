@@ -45,13 +45,13 @@ def plain_ratio(gan: GAN) -> Ratio:
     return gan.ratio(Direct())
 
 
-def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool) -> Ratio:
+def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool) -> Ratio:
     """Look up the ratio of a prepared mover's law: see :meth:`gantandem.GAN.ratio`."""
     law, kind = gan.law(mover), type(mover).__name__
     if law not in gan.ratios:
         return _other_ratio(gan, mover, law, strict=strict)
     ratio = gan.ratios[law]
-    if ratio.stale_with(gan.weights_hash(ratio.score.network)):
+    if not stale and ratio.stale_with(gan.weights_hash(ratio.score.network)):
         call = "fit_ratio" if ratio.origin == "fitted" else "calibrate"
         message = (
             f"the weights of the ratio that judges {kind} ({type(ratio.score.network).__name__}, "

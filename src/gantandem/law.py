@@ -133,7 +133,7 @@ def _hash(value: Any) -> str:
 
 def trace(value: Tensor) -> Trace:
     """One number for each row: its projection on a fixed direction, every coordinate in it."""
-    rows = value.detach().reshape(len(value), -1).double().cpu()
+    rows = value.detach().reshape(len(value), -1).cpu().double()
     weights = 0.5 + torch.frac(0.6180339887498949 * torch.arange(1, rows.shape[1] + 1).double())
     return tuple((rows @ (weights / weights.norm())).tolist())
 

@@ -226,7 +226,8 @@ def calibrate(
     calibrator: Calibrator = fits[method](scored.score, scored.label)
     if per_class:
         calibrator = _fit_per_class(fits[method], calibrator, scored)
-    ratio = replace(gan.ratio(scored.mover, quiet=True), calibrator=calibrator, diagnosis=None)
+    ratio = gan.ratio(scored.mover, quiet=True, stale=True)
+    ratio = replace(ratio, calibrator=calibrator, diagnosis=None)
     ratio = remember(ratio, "calibrate", scored.held)
     new = gan.with_ratio(gan.law(scored.mover), ratio)
     new.setup_passes += scored.passes
@@ -293,7 +294,9 @@ def score_law(
     held = parts.rows(part)
     chosen = proposal or gan.proposal or Direct()
     mover, _ = prepare(gan, chosen.proposal if isinstance(chosen, Selector) else chosen)
-    ratio = gan.ratio(mover, quiet=True)
+    ratio = gan.ratio(mover, quiet=True, stale=True)
+    if calibrated and ratio.calibrator is not None:
+        ratio = gan.ratio(mover, quiet=True)  # its calibrator must speak of these weights
     asked = asked_alike(gan, held, part)
     drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
     check_unseen(
