@@ -10,13 +10,20 @@ if TYPE_CHECKING:
 
 OFF = 0.05
 """A calibration error above this, beyond twice what noise makes of it, is a doubt."""
+MEAN_OFF = 0.15
+"""A mean ratio this far from 1, and three standard errors, is one."""
+FEW = 0.05
+"""Under a ratio of which less than this share of the proposals carries the weight, chains and
+resampling return few of them again and again."""
 
 
 def doubts(diagnosis: Diagnosis) -> list[str]:
     """What speaks against a ratio, in plain words with the numbers; empty if nothing does.
 
     A doubt is beyond the noise of the test samples: an AUC three standard errors below .5, a
-    Brier score worse than that of one ratio for all samples, or a calibration error.
+    Brier score worse than that of one ratio for all samples, a calibration error, a mean ratio
+    that is not 1, or weight that rests on few proposals. And what was fitted here and is used at
+    less than its strength, since accepted samples were farther from the data at full strength.
     """
     d, found = diagnosis, []
     size = d.n_real + d.n_generated
@@ -31,4 +38,18 @@ def doubts(diagnosis: Diagnosis) -> list[str]:
     if d.ece > OFF + 2 * noise:
         way = "" if abs(d.z) < 3 else f", too {'low' if d.z > 0 else 'high'} on the whole"
         found.append(f"its probability of real is off by {d.ece:.3f} on average{way}")
+    if abs(d.mean_ratio - 1) > max(MEAN_OFF, 3 * d.standard_errors.get("mean_ratio", 0.0)):
+        found.append(f"its mean under the proposals is {d.mean_ratio:.3g}, where the true r has 1")
+    if d.effective_share < FEW:
+        found.append(
+            f"{100 * d.effective_share:.2g}% of the proposals carry its whole weight: the tail is "
+            "heavy, and OBRS, which cuts it, suits it better than chains or resampling"
+        )
+    if 0 < d.strength < 1:
+        found.append(
+            f"acceptance uses r^{d.strength:g}, since the whole r led accepted samples away from "
+            "held-out data"
+        )
+    if d.strength == 0:
+        found.append("nothing told real from generated samples: acceptance changes nothing")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import difflib
 import functools
 import logging
@@ -18,7 +19,7 @@ from gantandem.condition import Condition, as_condition, check_condition, rows_f
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
 from gantandem.doors import as_network, as_score, check_networks, try_labels
-from gantandem.errors import InputError
+from gantandem.errors import InputError, LawMismatchError
 from gantandem.guidance import Guidance
 from gantandem.held import Kept, Parts, exchanged, held
 from gantandem.judging import find_ratio, law_of, plain_law, plain_ratio
@@ -31,6 +32,7 @@ from gantandem.stack import find_stack
 from gantandem.statistics import warn_unfilled
 
 if TYPE_CHECKING:
+    from gantandem.discriminator.diagnostics import Diagnosis
     from gantandem.samplers.base import Moved, Mover
 
 logger = logging.getLogger(__name__)
@@ -233,7 +235,7 @@ class GAN:
         """
         ratio = self._pulled or self.need_pulled_ratio("a chain in latent space")
         x, logit, gradient = self.guidance("latent", z, (), cond, ratio.score)
-        return x, ratio.from_logit(logit, cond), gradient
+        return x, ratio.from_logit(logit, cond), ratio.strength * gradient
 
     def need_guide(self, where: str) -> Score:
         """The guide.
@@ -441,6 +443,21 @@ class GAN:
             InputError: Then.
         """
         check_networks(self, [as_score(network, output)])
+
+    def with_diagnosis(self, diagnosis: Diagnosis) -> GAN:
+        """Note what :func:`gantandem.diagnose` found on the ratio of its law.
+
+        Raises:
+            LawMismatchError: If this GAN holds no ratio of that law.
+        """
+        if diagnosis.law not in self.ratios:
+            known = ", ".join(self.ratios) or "none"
+            raise LawMismatchError(
+                f"with_diagnosis: the diagnosis is of law {diagnosis.law or 'unknown'}, and this "
+                f"GAN holds ratios of {known}; diagnose this GAN's own ratio"
+            )
+        ratio = dataclasses.replace(self.ratios[diagnosis.law], diagnosis=diagnosis)
+        return self.with_ratio(diagnosis.law, ratio)
 
     # -- checks ---------------------------------------------------------------------------------
 

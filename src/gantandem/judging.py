@@ -73,7 +73,8 @@ def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool
         gan._say(
             law,
             "the discriminator that came with the generator judges here and was never "
-            "diagnosed: diagnose(gan, real, proposal=Direct()) tells whether to trust it",
+            "diagnosed: gan = gan.with_diagnosis(diagnose(gan, real, proposal=Direct())) tells "
+            "whether to trust it",
         )
     return ratio
 

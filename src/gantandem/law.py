@@ -88,7 +88,7 @@ def name_law(
         "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
         "mover": used_settings(mover),
         "scores": [[gan.weights_hash(s.network), s.output] for s in scores],
-        "ratio": pulled and [pulled.correction, pulled.calibrator and pulled.calibrator.config()],
+        "ratio": pulled and _weighing(pulled),
     }
     exact = _hash(_plain(settings))
     return Law(_hash([exact, [_rounded(values) for values in traces]]), exact, traces)
@@ -105,6 +105,12 @@ def _computed(gan: GAN, scores: list[Score], z: Tensor, cond: Tensor | None) -> 
         if cond is None:
             raise
         return [z]  # a network that knows no label 0
+
+
+def _weighing(ratio: Ratio) -> list[Any]:
+    """What makes a log ratio of a logit; a strength of 1 changes no name."""
+    calibrator = None if ratio.calibrator is None else ratio.calibrator.config()
+    return [ratio.correction, calibrator, *([ratio.strength] if ratio.strength != 1 else [])]
 
 
 def used_settings(mover: Mover) -> dict[str, Any]:
@@ -174,8 +180,7 @@ def first_name(
         "guide": None if guide is None else [state_hash(guide.network), guide.output],
     }
     if pulled is not None:
-        knots = None if pulled.calibrator is None else pulled.calibrator.config()
         network = state_hash(pulled.score.network)
-        parts["ratio"] = [network, pulled.score.output, pulled.correction, knots]
+        parts["ratio"] = [network, pulled.score.output, *_weighing(pulled)]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

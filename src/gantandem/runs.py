@@ -74,6 +74,8 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
             "origin": ratio.origin,
             "output": ratio.score.output,
             "correction": ratio.correction,
+            "strength": ratio.strength,
+            "chosen": ratio.chosen,
             "calibrator": ratio.calibrator.config() if ratio.calibrator else None,
             "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
             "stale": ratio.stale,
@@ -244,6 +246,8 @@ def _read_ratio(path: Path) -> tuple[Law, Ratio]:
         ratio = Ratio(
             Score(network, notes["output"]),
             correction=notes["correction"],
+            strength=notes.get("strength", 1.0),
+            chosen=notes.get("chosen", {}),
             calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
             origin=notes["origin"],
             spec=notes["spec"],

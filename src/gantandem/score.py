@@ -190,6 +190,8 @@ class Ratio:
         spec: How to rebuild the network, ``{"net": name, **arguments}``; empty if unknown.
         diagnosis: What ``diagnose`` established, if it ran.
         seen: Hashes of the real samples that each step ("fit", "calibrate") fitted it on.
+        strength: t, where acceptance uses r^t: below 1 where r led away from held-out data.
+        chosen: ``name`` of the candidate that was kept, and what held-out samples said of each.
     """
 
     score: Score
@@ -199,6 +201,8 @@ class Ratio:
     spec: dict[str, Any] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    strength: float = 1.0
+    chosen: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     weights: str = field(default="", init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -220,16 +224,20 @@ class Ratio:
         return self.score(x, cond)
 
     def log_ratio(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Calibrated and corrected log ratio, (N,) float64."""
+        """Log ratio that acceptance uses, t log r: calibrated and corrected, (N,) float64."""
         return self.from_logit(self.logit(x, cond), cond)
 
     def from_logit(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Calibrate and correct this network's own logits, (N,) float64.
+        """Calibrate and correct this network's own logits and weigh them by t, (N,) float64.
 
         Args:
             logit: (N,) of this network.
             cond: (N, ...) conditions or None; a calibrator may have one map for each label.
         """
+        return self.strength * self.calibrated(logit, cond)
+
+    def calibrated(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Calibrate and correct this network's own logits: log r, (N,) float64."""
         if self.calibrator is not None:
             return self.calibrator(logit.double(), cond)
         return logit.double() - self.correction

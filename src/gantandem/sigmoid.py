@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -33,11 +33,16 @@ class BeforeSigmoid(nn.Module):
     the probabilities, they are clipped to within one float epsilon of 0 and 1.
 
     Args:
-        network: Called as ``network(x)`` or ``network(x, condition)``; never changed.
+        network: Called as ``network(x)`` or ``network(x, condition)``; never changed. Or its
+            description for ``gantandem.nets.build``.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module | Mapping[str, Any]) -> None:
         super().__init__()
+        if not isinstance(network, nn.Module):
+            from gantandem.nets import build
+
+            network = build(network)
         self.network = unwrapped(network)
         self._looked = False
         self._name: str | None = None

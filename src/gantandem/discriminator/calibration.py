@@ -29,6 +29,8 @@ from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
 
+ISOTONIC_FROM = 4000
+"""``method="auto"`` takes an isotonic map from so many real and generated samples on."""
 CLASS_MIN = 100
 """Fewer real or generated samples of a label do not make a map of their own."""
 
@@ -84,18 +86,21 @@ class Platt:
         intercept: Likewise.
         bound: Log odds are clipped to [-bound, bound], log(2n - 1) of the calibration size n.
         correction: log(n_real / n_generated) of the calibration set, subtracted.
+        top: The log ratio is at most this; None leaves it to ``bound``.
     """
 
     slope: float
     intercept: float
     bound: float
     correction: float
+    top: float | None = None
     kind: ClassVar[str] = "platt"
 
     def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Map and clip."""
         odds = self.slope * logit + self.intercept
-        return odds.clamp(-self.bound, self.bound) - self.correction
+        log_ratio = odds.clamp(-self.bound, self.bound) - self.correction
+        return log_ratio if self.top is None else log_ratio.clamp(max=self.top)
 
     def config(self) -> dict[str, Any]:
         """The fitted constants."""
@@ -178,14 +183,37 @@ def fit_isotonic(logit: np.ndarray, label: np.ndarray) -> Isotonic:
     return Isotonic(tuple(map(float, x)), tuple(map(float, y)), correction)
 
 
-def fit_platt(logit: np.ndarray, label: np.ndarray) -> Platt:
-    """Fit a logistic regression from (N,) logits to (N,) labels."""
+def fit_platt(
+    logit: np.ndarray, label: np.ndarray, *, top: tuple[float, int] | None = None
+) -> Platt:
+    """Fit a logistic regression from (N,) logits to (N,) labels, 1 for real and 0 for generated.
+
+    Args:
+        logit: Of any scale; a critic's scores will do.
+        label: Of each.
+        top: (share, least): the log ratio is bounded by that of the real samples with the highest
+            logits, this share of them and at least so many, against the generated ones there.
+    """
     from sklearn.linear_model import LogisticRegression
 
     size, real = len(label), int(label.sum())
-    model = LogisticRegression(C=np.inf).fit(logit[:, None], label)
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    return Platt(slope, intercept, math.log(2 * size - 1), math.log(real / (size - real)))
+    correction = math.log(real / (size - real))
+    mean, scale = float(logit.mean()), float(logit.std()) or 1.0
+    scaled = ((logit - mean) / scale)[:, None]
+    model = LogisticRegression(C=np.inf if np.ptp(scaled) else 1.0, max_iter=1000)
+    model.fit(scaled, label)
+    slope = float(model.coef_[0, 0]) / scale
+    fitted = Platt(
+        slope, float(model.intercept_[0]) - slope * mean, math.log(2 * size - 1), correction
+    )
+    if top is None:
+        return fitted
+    odds = slope * logit
+    count = min(real, max(top[1], math.ceil(top[0] * real)))
+    from_here = np.sort(odds[label == 1])[-count]
+    above = int((odds[label == 0] >= from_here).sum())
+    bound = math.log(count / real) - math.log((above + 1) / (size - real + 1))
+    return replace(fitted, top=max(bound, 0.0))
 
 
 def calibrate(
@@ -193,7 +221,7 @@ def calibrate(
     real: RealData,
     *,
     proposal: Mover | Selector | None = None,
-    method: Literal["isotonic", "platt"] = "isotonic",
+    method: Literal["auto", "isotonic", "platt"] = "auto",
     per_class: bool = False,
     n: int | None = None,
     width: int | None = None,
@@ -205,7 +233,8 @@ def calibrate(
         real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``;
             its ``calibrate`` part is used.
         proposal: The mover whose law it is; None takes the GAN's, or ``Direct()``.
-        method: ``"isotonic"`` (any monotone error, needs some thousand samples) or ``"platt"``.
+        method: ``"isotonic"`` (any monotone error, needs some thousand samples) or ``"platt"``
+            (two numbers); ``"auto"`` takes Platt's below 4,000 real or generated samples.
         per_class: Fit a map for each label of a GAN with class labels. A label with fewer than
             100 real or 100 generated samples keeps the map fitted on all classes, which is logged.
         n: Generated samples; None for as many as real ones.
@@ -220,9 +249,14 @@ def calibrate(
         LawMismatchError: If no ratio was fitted on that law.
     """
     fits = {"isotonic": fit_isotonic, "platt": fit_platt}
-    if method not in fits:
-        raise InputError(f"calibrate method: got {method!r}, allowed are 'isotonic' and 'platt'")
+    if method not in (*fits, "auto"):
+        raise InputError(
+            f"calibrate method: got {method!r}, allowed are 'auto', 'isotonic' and 'platt'"
+        )
     scored = score_law(gan, real, "calibrate", proposal, n, width)
+    if method == "auto":
+        few = min(scored.label.sum(), len(scored.label) - scored.label.sum()) < ISOTONIC_FROM
+        method = "platt" if few else "isotonic"
     calibrator: Calibrator = fits[method](scored.score, scored.label)
     if per_class:
         calibrator = _fit_per_class(fits[method], calibrator, scored)
@@ -266,7 +300,7 @@ class Scored(NamedTuple):
 
     ``mover`` is prepared, ``label`` (N,) 1 for real and 0 for generated, ``score`` (N,) logits or
     calibrated log ratios, ``cond`` (N, ...) conditions or None, ``passes`` what was spent,
-    ``held`` the real samples.
+    ``held`` the real samples, ``seen`` the share of them that the ratio was fitted on.
     """
 
     mover: Mover
@@ -275,6 +309,7 @@ class Scored(NamedTuple):
     cond: Tensor | None
     passes: int
     held: Tensor
+    seen: float
 
 
 def score_law(
@@ -299,13 +334,17 @@ def score_law(
         ratio = gan.ratio(mover, quiet=True)  # its calibrator must speak of these weights
     asked = asked_alike(gan, held, part)
     drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
-    check_unseen(
+    seen = check_unseen(
         ratio, held.x, "calibrate" if part == "calibrate" else "diagnose", drawn.x, gan.guide
     )
-    score = ratio.log_ratio if calibrated else ratio.logit
+
+    def score(x: Tensor, cond: Tensor | None) -> Tensor:
+        logit = ratio.logit(x, cond)
+        return ratio.calibrated(logit, cond) if calibrated else logit.double()
+
     with gan.frozen():
         scores = [
-            torch.cat([score(*rows.to(gan.device)).double() for rows in both.split(1000)])
+            torch.cat([score(*rows.to(gan.device)) for rows in both.split(1000)])
             for both in (held, drawn.rows)
         ]
     label = np.repeat([1.0, 0.0], [len(scores[0]), len(scores[1])])
@@ -313,4 +352,4 @@ def score_law(
     if held.cond is not None and drawn.cond is not None:
         cond = torch.cat([held.cond.cpu(), drawn.cond.cpu()])
     spent = drawn.passes + len(label)
-    return Scored(mover, label, torch.cat(scores).cpu().numpy(), cond, spent, held.x)
+    return Scored(mover, label, torch.cat(scores).cpu().numpy(), cond, spent, held.x, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,10 +12,15 @@ import numpy as np
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
+from gantandem.doubts import doubts
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 
 BINS = 20
+RESAMPLES = 50
+"""Of the test samples, for standard errors."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class Diagnosis:
         n_generated: Proposals.
         law: Whose.
         by_class: The Brier score of each label, for a GAN with class labels.
+        log_loss: Mean of the logistic losses on real and on generated samples, in nats; a ratio
+            of 1 everywhere has log 2.
+        mean_ratio: Mean of r over the proposals. That of the true ratio is 1.
+        effective_share: (sum r)^2 / (n sum r^2): which share of the proposals weighs as much as
+            all of them do under r (Kish 1965). Small where few proposals carry all the weight.
+        strength: t, where acceptance uses r^t.
+        standard_errors: Of the numbers above, by name; Z has 1 by its definition.
+        seen: Share of the real samples that the ratio was fitted on.
     """
 
     brier: float
@@ -47,6 +61,17 @@ class Diagnosis:
     n_generated: int
     law: str = ""
     by_class: dict[str, float] = field(default_factory=dict)
+    log_loss: float = math.nan
+    mean_ratio: float = math.nan
+    effective_share: float = math.nan
+    strength: float = 1.0
+    standard_errors: dict[str, float] = field(default_factory=dict)
+    seen: float = 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against using the ratio, in plain words; empty if nothing does."""
+        return doubts(self)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -111,8 +136,12 @@ def diagnose(
 ) -> Diagnosis:
     """Measure a ratio on test data: is its probability of real what it claims to be?
 
-    The result is also noted on the GAN's ratio, so that selectors stop saying that it was never
-    diagnosed. The statistics diagnose a ratio on its own law; they do not choose a guide.
+    The statistics diagnose a ratio on its own law, each with its standard error; they do not
+    choose a guide, and none of them alone speaks for a ratio: Z is 0 for a ratio of 1 everywhere,
+    and a better Brier score can go with worse accepted samples. ``fit_ratio`` chooses by the
+    samples. What speaks against the ratio is logged, and is in ``warnings``. Nothing changes in
+    the GAN; ``gan.with_diagnosis(diagnosis)`` is one that knows it, so that selectors stop
+    saying that its ratio was never diagnosed.
 
     Args:
         gan: With a ratio for the law.
@@ -128,15 +157,66 @@ def diagnose(
         NotARatioError: If only a critic is at hand.
     """
     scored = score_law(gan, real, "test", proposal, n, width, calibrated=True)
-    label = scored.label
-    odds = scored.score + math.log(label.sum() / (len(label) - label.sum()))
+    label, log_ratio = scored.label, scored.score
+    odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))
     prob = 0.5 * (1 + np.tanh(odds / 2))
     law = gan.law(scored.mover)
-    diagnosis = replace(diagnose_probs(prob, label), law=law)
+    diagnosis = diagnose_probs(prob, label)
+    numbers, errors = _weights(log_ratio, label)
+    diagnosis = replace(
+        diagnosis,
+        **numbers,
+        standard_errors=errors | _errors(prob, label),
+        law=law,
+        strength=gan.ratios[law].strength,
+        seen=scored.seen,
+    )
     if scored.cond is not None and is_labels(scored.cond):
         error = (prob - label) ** 2
         of = scored.cond.numpy()
         by_class = {str(c): float(error[of == c].mean()) for c in np.unique(of)}
         diagnosis = replace(diagnosis, by_class=by_class)
-    gan.ratios[law] = replace(gan.ratios[law], diagnosis=diagnosis)
+    for warning in diagnosis.warnings:
+        logger.warning("diagnose: the ratio should be used with care: %s", warning)
     return diagnosis
+
+
+def _weights(log_ratio: np.ndarray, label: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    """What r says of real samples and does to proposals, and the standard errors."""
+    on_real, on_made = (
+        np.logaddexp(0, -log_ratio[label == 1]),
+        np.logaddexp(0, log_ratio[label == 0]),
+    )
+    made = log_ratio[label == 0]
+    scale = max(float(made.max()), 0.0)
+    r = np.exp(made - scale)
+    mean = float(r.mean() * math.exp(min(scale, 700.0)))
+    share = float(r.sum() ** 2 / max((r**2).sum(), 1e-300) / len(r))
+    pick = np.random.default_rng(0).integers(len(r), size=(RESAMPLES, len(r)))
+    again = r[pick]
+    shares = again.sum(1) ** 2 / np.maximum((again**2).sum(1), 1e-300) / len(r)
+    loss_error = math.sqrt(on_real.var() / len(on_real) + on_made.var() / len(on_made)) / 2
+    numbers = {
+        "log_loss": float(on_real.mean() + on_made.mean()) / 2,
+        "mean_ratio": mean,
+        "effective_share": share,
+    }
+    return numbers, {
+        "log_loss": loss_error,
+        "mean_ratio": float(r.std() / math.sqrt(len(r)) * math.exp(min(scale, 700.0))),
+        "effective_share": float(shares.std()),
+    }
+
+
+def _errors(prob: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Standard errors of Brier score, ECE and AUC by resampling each kind of sample; of Z, 1."""
+    noise = np.random.default_rng(0)
+    kinds = [np.flatnonzero(label == kind) for kind in (1, 0)]
+    found = []
+    for _ in range(RESAMPLES):
+        pick = np.concatenate([kind[noise.integers(len(kind), size=len(kind))] for kind in kinds])
+        again = diagnose_probs(prob[pick], label[pick])
+        found.append((again.brier, again.ece, again.auc))
+    spread = np.std(found, 0)
+    names = ("brier", "ece", "auc")
+    return {"z": 1.0} | {name: float(one) for name, one in zip(names, spread, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import logging
@@ -11,38 +10,27 @@ from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from gantandem.condition import is_labels
-from gantandem.data.real import PARTS, Real, RealData, Rows
+from gantandem.data.real import RealData
+from gantandem.discriminator.candidates import Candidate, candidates
 from gantandem.discriminator.checks import check_discriminator
+from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
-from gantandem.discriminator.parts import (
-    asked_alike,
-    batches,
-    contrast,
-    draw_all,
-    frozen_copy,
-    logits,
-    parts_for,
-    seeded,
-    trainable,
-)
-from gantandem.errors import InputError
+from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, judge, say
+from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
+from gantandem.errors import NonFiniteError
 from gantandem.gan import GAN
+from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.nets.features import FeatureRatio
-from gantandem.progress import track
-from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.sampling import prepare
-from gantandem.score import Ratio, Score
-from gantandem.settings import Count, NotNegative, Schedule, at_least, check
+from gantandem.score import Score
+from gantandem.settings import Count, NotNegative, Schedule, Share, at_least, check
 
 logger = logging.getLogger(__name__)
 
-CHECK_EVERY = 100
 HELD_OUT = 0.1
 EMBEDDED = 500
 """Images that go through a backbone at a time."""
@@ -56,9 +44,11 @@ def fit_ratio(
     network: nn.Module | None = None,
     spec: dict[str, Any] | None = None,
     pool: int = 100_000,
-    schedule: Sequence[tuple[int, float]] = ((2000, 1e-3), (1000, 1e-4)),
+    schedule: Sequence[tuple[int, float]] = ((1000, 1e-3), (500, 1e-4)),
     batch: int = 1000,
     weight_decay: float = 0.0,
+    strength: float | None = None,
+    distance: Distance = sliced_wasserstein,
     as_guide: bool = False,
     width: int | None = None,
     seed: int = 0,
@@ -68,8 +58,17 @@ def fit_ratio(
 
     Also the way to start when the generator came without a discriminator. Goodfellow et al.
     2014, Proposition 1: the minimiser of the logistic loss is log p_data / p_law. A tenth of the
-    proposals and the real data's ``select`` part are held out; the weights of the lowest held-out
-    loss are kept.
+    proposals and the real data's ``select`` part are held out. Several candidates are fitted
+    (the shipped discriminator as it is, the same trained further or a new network, and for rows
+    of numbers a regularised line and boosted trees), each is calibrated on the held-out samples
+    (Platt 1999, bounded by what the top 1% of the real ones bear out), and the one whose
+    *accepted* samples come nearest to held-out real data is kept, of those alike the one with
+    the lowest loss.
+
+    Where the generator misses much of the data, acceptance by the whole ratio r can lead away
+    from them, however good r is. Acceptance then uses r^t, t the largest ``strength`` of a few
+    that held-out distance allows, and a warning says so; where nothing tells real from generated
+    samples, t = 0. A diagnosis is of r.
 
     For a conditional GAN the ratio is that of x given its condition, log p_data(x | c) /
     p_law(x | c): the law's proposals are asked for the conditions of the real samples, shuffled.
@@ -80,24 +79,30 @@ def fit_ratio(
             split in parts.
         proposal: The mover whose law it is (of a selector its proposal); None takes the one the
             GAN was shaped for, or ``Direct()``.
-        network: What to fit, left unchanged (a copy is trained); None starts from the guide, or
-            without one from a new network that suits the shapes of the data and conditions.
+        network: The only candidate, left unchanged (a copy is trained); weights that are frozen
+            in it stay.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
         pool: Proposals drawn from the law.
-        schedule: (updates, learning rate) of AdamW, one after the other.
+        schedule: (updates, learning rate) of AdamW, one after the other, for networks.
         batch: Real, and as many generated, samples of an update.
         weight_decay: Of AdamW.
-        as_guide: Also follow the fitted network's gradient.
+        strength: t, from 0 to 1; None chooses it on held-out samples.
+        distance: From (N, *x_shape) accepted and real samples to a number, by which candidates
+            and strengths are chosen; sliced Wasserstein-1 unless given.
+        as_guide: Also follow the fitted network's gradient (of trees that of the network that
+            they stand on).
         width: Lanes.
         seed: Of the data order.
         progress: Show a progress bar.
 
     Returns:
-        A new GAN that holds the ratio under the law's name.
+        A new GAN that holds the ratio under the law's name; ``ratio.chosen`` tells how.
 
     Raises:
-        InputError: If a setting is not allowed, or the conditions do not fit the GAN.
+        InputError: If a setting is not allowed, the conditions do not fit the GAN, or the
+            learning rate ruins the network at once.
         DataError: If the real samples are too few or not finite.
+        NonFiniteError: If no candidate gives finite scores.
     """
     pool, batch = (
         check("fit_ratio pool", Annotated[int, at_least(2)], pool),
@@ -107,6 +112,7 @@ def fit_ratio(
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     if network is not None:
         gan.check(network)
+    strength = check("fit_ratio strength", Share | None, strength)
     parts = parts_for(gan, real, "fit_ratio real")
     check_discriminator(gan, parts)
     if gan.spread is None:
@@ -116,29 +122,39 @@ def fit_ratio(
     asked = asked_alike(gan, parts.rows("fit"), "fit ratio")
     drawn = draw_all(asked, mover, pool, "fit ratio", width=width)
     held = max(1, int(HELD_OUT * len(drawn.x)))
-    out_made = drawn.rows.map(lambda value: value[:held])
-    made = drawn.rows.map(lambda value: value[held:])
+    shown = Evidence(
+        parts.rows("fit"),
+        drawn.rows.map(lambda value: value[held:]),
+        next(parts.rows("select").split(max(held, 1))).to(gan.device),
+        drawn.rows.map(lambda value: value[:held]),
+    )
+    options = Options(schedule, batch, weight_decay, seed, progress)
     if network is None:
-        network, spec = _start(gan, parts, drawn.rows, seed)
-    own = trainable(network)
-    options = (schedule, batch, weight_decay, seed, progress)
-    if isinstance(own, FeatureRatio):
-        # Its backbone does not learn: images go through it once, and the head is fitted alone.
-        embed = functools.partial(_embed, own)
-        seen = dataclasses.replace(parts, fit=embed(parts.fit), select=embed(parts.select))
-        made, out_made = (rows._replace(x=embed(rows.x)) for rows in (made, out_made))
-        own.head.load_state_dict(_fit(own.head, seen, made, out_made, *options).state_dict())
-        fitted = frozen_copy(own)
+        offered = list(candidates(gan, parts, shown, options))
     else:
-        fitted = _fit(own, parts, made, out_made, *options)
-    ratio = Ratio(Score(fitted), origin="fitted", spec=dict(spec or {}))
+        offered = [_given(network, spec or {}, shown, options)]
+    strengths = STRENGTHS if strength is None else (strength, 1.0)
+    with gan.frozen():
+        found = [judge(one, shown, distance, strengths) for one in offered]
+    judged = [one for one in found if one is not None]
+    if not judged:
+        raise NonFiniteError(
+            "fit_ratio: no candidate gives finite scores on held-out samples. Check the scale of "
+            "the data, and the weights of the discriminator"
+        )
+    chosen = best(judged)
+    used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
+    say(chosen, judged, used)
+    rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
+    ratio = dataclasses.replace(chosen.ratio, strength=used, chosen=rows)
     ratio = remember(ratio, "fit", parts.fit, parts.select)
     new = gan.with_ratio(law, ratio)
     new.setup_passes += drawn.passes
     if as_guide:
+        guide, described = _guide(judged, chosen)
         shipped = new.specs.get("discriminator") or new.specs.get("guide", {})
-        specs = {**new.specs, "discriminator": shipped, "guide": dict(spec or {})}
-        new = new.replace(guide=ratio.score, specs=specs)
+        specs = {**new.specs, "discriminator": shipped, "guide": described}
+        new = new.replace(guide=guide, specs=specs)
         new = new.observe(*parts.rows("fit"))
     return new
 
@@ -163,75 +179,22 @@ def _mover(gan: GAN, proposal: Mover | Selector | None) -> Mover:
     return chosen.proposal if isinstance(chosen, Selector) else chosen
 
 
-def _start(gan: GAN, parts: Real, made: Rows, seed: int) -> tuple[nn.Module, dict[str, Any]]:
-    """The guide's weights, or a new network for the shapes of the data and conditions."""
-    x, cond = made
-    if gan.guide is not None and gan.guide.output == "logit" and x.dim() == 2:
-        return gan.guide.network, dict(gan.specs.get("guide", {}))
-    from gantandem.nets import build
-    from gantandem.nets.ratio import ratio_spec
-
-    shape = tuple(x.shape[1:])
-    if cond is None:
-        spec = ratio_spec(shape)
-    elif is_labels(cond):
-        spec = ratio_spec(shape, classes=_classes(gan, parts))
-    else:
-        spec = ratio_spec(shape, cond_shape=tuple(cond.shape[1:]) or (1,))
-    with seeded(Key(seed).fold("ratio network"), x.device):
-        return build(spec).to(x.device), spec
+def _given(
+    network: nn.Module, spec: dict[str, Any], shown: Evidence, options: Options
+) -> Candidate:
+    """The user's own network, trained."""
+    own = trainable(network)
+    if isinstance(own, FeatureRatio):
+        # Its backbone does not learn: images go through it once, and the head is fitted alone.
+        embed = functools.partial(_embed, own)
+        seen = Evidence(*(rows._replace(x=embed(rows.x)) for rows in shown))
+        own.head.load_state_dict(fit_network(own.head, seen, options, "fit ratio").state_dict())
+        return Candidate("network", Score(frozen_copy(own)), dict(spec))
+    return Candidate("network", Score(fit_network(own, shown, options, "fit ratio")), dict(spec))
 
 
-def _classes(gan: GAN, parts: Real) -> int:
-    """One more than the largest label, of the real samples and of those the GAN is asked for."""
-    known = [getattr(parts.conditions, part) for part in PARTS]
-    known.append(gan.condition if isinstance(gan.condition, Tensor) else gan._example_conditions())
-    low, high = min(int(v.min()) for v in known), max(int(v.max()) for v in known)
-    if low < 0:
-        raise InputError(f"fit_ratio: got the label {low}; labels are 0, 1, ...")
-    return high + 1
-
-
-def _fit(
-    own: nn.Module,
-    parts: Real,
-    made: Rows,
-    out_made: Rows,
-    schedule: Sequence[tuple[int, float]],
-    batch: int,
-    weight_decay: float,
-    seed: int,
-    progress: bool | None,
-) -> nn.Module:
-    key = Key(seed).fold("fit ratio")
-    device = made.x.device
-    real = batches(parts.rows("fit"), batch, key.fold("real").generator())
-    fake = batches(made, batch, key.fold("made").generator())
-    out_real = next(parts.rows("select").split(max(len(out_made.x), 1))).to(device)
-    best: tuple[float, dict[str, Tensor]] = (float("inf"), {})
-    optimizer = torch.optim.AdamW(own.parameters(), lr=schedule[0][1], weight_decay=weight_decay)
-    total = sum(updates for updates, _ in schedule)
-    rates = [rate for updates, rate in schedule for _ in range(updates)]
-    with seeded(key, device), track(total, "fit ratio", progress) as update:
-        for step in range(total + 1):
-            if step % CHECK_EVERY == 0 or step == total:
-                loss = _held_out(own, out_real, out_made)
-                if loss < best[0]:
-                    best = loss, copy.deepcopy(own.state_dict())
-            if step == total:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = rates[step]
-            loss = contrast(own, next(real).to(device), next(fake))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            update(1)
-    own.load_state_dict(best[1])
-    logger.info("fit_ratio: held-out loss %.4f (log 2 is .6931)", best[0])
-    return frozen_copy(own)
-
-
-def _held_out(own: nn.Module, real: Rows, made: Rows) -> float:
-    on_real, on_made = logits(own, real), logits(own, made)
-    return float(0.5 * (F.softplus(-on_real).mean() + F.softplus(on_made).mean()))
+def _guide(judged: Sequence[Judged], chosen: Judged) -> tuple[Score, dict[str, Any]]:
+    """The chosen candidate as a guide; a smooth one where it has no gradient worth following."""
+    smooth = [one for one in judged if one.candidate.name not in ("trees", "linear")]
+    one = min(smooth, key=lambda one: one.loss) if smooth and chosen not in smooth else chosen
+    return one.candidate.score, dict(one.candidate.spec)

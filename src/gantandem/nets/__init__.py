@@ -10,13 +10,15 @@ from typing import Any
 from torch import nn
 
 from gantandem.errors import ConfigError
+from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
 from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
-from gantandem.nets.ratio import ConditionalRatio, ConvRatio
+from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
 from gantandem.nets.weights import load_weights, save_weights
+from gantandem.sigmoid import BeforeSigmoid
 
 __all__ = ["NETS", "build", "load_weights", "save_weights"]
 
@@ -28,6 +30,10 @@ NETS: dict[str, type[nn.Module]] = {
     "dcgan-generator": DCGANGenerator,
     "dcgan-discriminator": DCGANDiscriminator,
     "mnist-classifier": MNISTClassifier,
+    "before-sigmoid": BeforeSigmoid,
+    "mlp-ratio": MLPRatio,
+    "linear-ratio": LinearRatio,
+    "boosted-ratio": BoostedRatio,
     "conv-ratio": ConvRatio,
     "conditional-ratio": ConditionalRatio,
     "feature-ratio": FeatureRatio,

@@ -102,7 +102,8 @@ def _with_task_guide(work: Workspace) -> GAN:
 def fit_settings(work: Workspace) -> dict[str, Any]:
     """Settings of fit_ratio: the task's under the recipe's, with the task's network if any."""
     seed = work.recipe.seed
-    settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), "seed": seed}
+    given = {"distance": work.task.distance, "seed": seed}
+    settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), **given}
     if work.task.ratio is not None:
         with seeded(Key(seed).fold("ratio network"), work.gan.device):
             settings["network"] = build(work.task.ratio).to(work.gan.device)
@@ -129,7 +130,7 @@ def fit_run(
     return found
 
 
-def calibrate_run(work: Workspace, sampler: str, method: str = "isotonic") -> dict[str, Diagnosis]:
+def calibrate_run(work: Workspace, sampler: str, method: str = "auto") -> dict[str, Diagnosis]:
     """Calibrate the ratio on a sampler's law; the diagnoses before and after, on test data."""
     proposal = proposal_of(work.sampler(sampler))
     before = diagnose_run(work, sampler, sampler)
@@ -146,7 +147,7 @@ def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Dia
     label = label or sampler
     kept.pop(label, None)  # or it would stay before what is older
     write_json(path, {**kept, label: {**found.to_dict(), "warnings": doubts(found)}})
-    work.save(work.gan)
+    work.save(work.gan.with_diagnosis(found))
     return found
 
 

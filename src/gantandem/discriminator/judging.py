@@ -1,0 +1,163 @@
+"""Which candidate becomes the ratio, and how strongly it is used: held-out samples decide."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantandem.data.real import Rows
+from gantandem.discriminator.calibration import fit_platt
+from gantandem.discriminator.candidates import Candidate
+from gantandem.discriminator.fitting import Evidence
+from gantandem.rng import Key
+from gantandem.score import Ratio
+
+logger = logging.getLogger(__name__)
+
+Distance = Callable[[Tensor, Tensor], float]
+
+STRENGTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.0)
+EXPECTED = 8.0
+"""Accepted samples are those of OBRS with this K, the default acceptance."""
+ACCEPTED = 4000
+"""At most so many of them are compared."""
+TIE = 0.1
+"""Distances this share apart are alike: the stronger ratio, the lower loss is kept."""
+TOP, LEAST = 0.01, 20
+"""The ratio is bounded by what this share of the held-out real samples, at least so many, bears
+out."""
+
+
+class Judged(NamedTuple):
+    """A candidate, calibrated and weighed on held-out samples."""
+
+    candidate: Candidate
+    ratio: Ratio
+    loss: float
+    error: float
+    distances: dict[float, float]
+
+    @property
+    def nearest(self) -> float:
+        """Distance at its best strength."""
+        return min(self.distances.values())
+
+    @property
+    def strength(self) -> float:
+        """The largest strength that is as good as the best one."""
+        limit = (1 + TIE) * self.nearest
+        return max(s for s, distance in self.distances.items() if distance <= limit)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells real from generated better than r = 1, beyond noise."""
+        return self.loss < math.log(2) - 2 * self.error
+
+    def row(self) -> dict[str, Any]:
+        """What is noted of it."""
+        return {
+            "name": self.candidate.name,
+            "log_loss": round(self.loss, 5),
+            "standard_error": round(self.error, 5),
+            "strength": self.strength,
+            "distance": round(self.distances[self.strength], 5),
+            "distance_full": round(self.distances[1.0], 5),
+        }
+
+
+def judge(
+    candidate: Candidate, shown: Evidence, distance: Distance, strengths: Sequence[float]
+) -> Judged | None:
+    """Calibrate a candidate and compare what it accepts with held-out real data.
+
+    Args:
+        candidate: Any score.
+        shown: Its held-out samples are used.
+        distance: From (N, *x_shape) samples and real ones to a number.
+        strengths: Powers t: acceptance by r^t. 0 is always among them.
+
+    Returns:
+        None if a score is not finite.
+    """
+    ratio = Ratio(candidate.score, origin="fitted", spec=candidate.spec)
+    on_real, on_made = (_values(ratio.logit, rows) for rows in (shown.out_real, shown.out_made))
+    both = np.concatenate([on_real, on_made])
+    if not np.isfinite(both).all():
+        logger.warning("fit_ratio: %s gives scores that are not finite", candidate.name)
+        return None
+    label = np.repeat([1.0, 0.0], [len(on_real), len(on_made)])
+    calibrator = fit_platt(both, label, top=(TOP, LEAST))
+    ratio = Ratio(candidate.score, calibrator=calibrator, origin="fitted", spec=candidate.spec)
+    log_real, log_made = (calibrator(torch.from_numpy(v)).numpy() for v in (on_real, on_made))
+    on_real, on_made = np.logaddexp(0, -log_real), np.logaddexp(0, log_made)
+    error = 0.5 * math.sqrt(on_real.var() / len(on_real) + on_made.var() / len(on_made))
+    found = {
+        strength: distance(shown.out_made.x[_accepted(strength * log_made)], shown.out_real.x)
+        for strength in {*strengths, 0.0}
+    }
+    return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found)
+
+
+def best(judged: Sequence[Judged]) -> Judged:
+    """The lowest loss among those whose accepted samples are as near as the nearest ones."""
+    limit = (1 + TIE) * min(one.nearest for one in judged)
+    near = [one for one in judged if one.distances[one.strength] <= limit] or judged
+    return min(near, key=lambda one: one.loss)
+
+
+def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
+    """Say what was chosen, and warn where the ratio should be used with less trust, or not."""
+    names = ", ".join(f"{one.candidate.name} {one.loss:.4f}" for one in others)
+    logger.info(
+        "fit_ratio: %s (held-out loss: %s; r = 1 has .6931); strength %g",
+        chosen.candidate.name,
+        names,
+        strength,
+    )
+    if not chosen.tells:
+        logger.warning(
+            "fit_ratio: nothing tells held-out real from generated samples (loss %.4f +- %.4f, "
+            "r = 1 has .6931). The ratio is 1 everywhere, and acceptance by it changes nothing. "
+            "More real samples, or a network that suits the data (network=...), may find more",
+            chosen.loss,
+            chosen.error,
+        )
+    elif strength < 1:
+        logger.warning(
+            "fit_ratio: accepted by the ratio r, samples are farther from held-out real data than "
+            "accepted by r^%g (distance %.3g against %.3g; proposals as they are %.3g), so "
+            "acceptance uses r^%g. The generator hardly reaches what r asks for: train it "
+            "longer or refine its samples; strength=1 uses r all the same",
+            strength,
+            chosen.distances[1.0],
+            chosen.distances[strength],
+            chosen.distances[0.0],
+            strength,
+        )
+
+
+def _values(score: Callable[..., Tensor], rows: Rows, batch: int = 1000) -> np.ndarray:
+    with torch.no_grad():
+        return torch.cat([score(*part).double() for part in rows.split(batch)]).cpu().numpy()
+
+
+def _accepted(log_ratio: np.ndarray) -> Tensor:
+    """Places of proposals that OBRS would accept, one as often as its probability says."""
+    level = log_ratio - log_ratio.max()  # log c + log r, with c = 1 / max r at least
+    low, high = 0.0, -float(level.min())
+    if np.exp(level).mean() < 1 / EXPECTED:
+        for _ in range(60):
+            middle = (low + high) / 2
+            mean = np.exp(np.minimum(level + middle, 0)).mean()
+            low, high = (middle, high) if mean < 1 / EXPECTED else (low, middle)
+    order = torch.randperm(len(level), generator=Key(0).fold("accepted").generator()).numpy()
+    weight = np.exp(np.minimum(level[order] + low, 0)).cumsum()
+    count = min(ACCEPTED, len(weight))
+    places = np.searchsorted(weight, (np.arange(count) + 0.5) / count * weight[-1])
+    return torch.from_numpy(order[places.clip(max=len(order) - 1)])

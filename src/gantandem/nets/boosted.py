@@ -1,0 +1,152 @@
+"""Ratio networks for data that are rows of numbers: boosted trees, and a linear logit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gantandem.errors import InputError
+
+ROWS = 4096
+"""Samples that go down the trees at a time."""
+
+
+def columns(x: Tensor, cond: Tensor | None) -> Tensor:
+    """Samples (N, *x_shape) and their conditions (N, ...) side by side, (N, columns) float64."""
+    parts = [x.flatten(1)] if cond is None else [x.flatten(1), cond.reshape(len(x), -1)]
+    return torch.cat([part.double() for part in parts], 1)
+
+
+class BoostedRatio(nn.Module):
+    """Logits (N,) of gradient-boosted trees that see a sample and another network's logit of it.
+
+    Trees are flat away from the data, where a network's logit goes on growing, and find edges
+    that a small network smooths over; the other network's logit is one more column for them. The
+    value is that of the trees; they have no gradient, so the gradient is that of the network
+    (chains with an accept test stay exact whatever gradient proposes their moves). Friedman,
+    Greedy Function Approximation, Annals of Statistics 2001; scikit-learn's histogram form grows
+    the trees, this module only walks down them.
+
+    Args:
+        base: The network that gives the further column and the gradient, ``(x)`` or ``(x, cond)``
+            to (N,), or its description for ``gantandem.nets.build``.
+        trees: Number of trees.
+        nodes: Most nodes of one.
+        depth: Longest way from a root to a leaf.
+
+    Example:
+        >>> import numpy as np
+        >>> from gantandem.nets.boosted import LinearRatio
+        >>> BoostedRatio(LinearRatio([2]), trees=1, nodes=3, depth=1)(torch.zeros(5, 2)).shape
+        torch.Size([5])
+    """
+
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    value: Tensor
+    start: Tensor
+
+    def __init__(
+        self, base: nn.Module | Mapping[str, Any], trees: int, nodes: int, depth: int
+    ) -> None:
+        super().__init__()
+        from gantandem.nets import build
+
+        self.base = base if isinstance(base, nn.Module) else build(base)
+        self.depth = depth
+        whole = torch.zeros(trees, nodes, dtype=torch.int64)
+        for name in ("feature", "left", "right"):
+            self.register_buffer(name, whole.clone())
+        for name in ("threshold", "value"):
+            self.register_buffer(name, whole.double())
+        self.register_buffer("start", torch.zeros(1, dtype=torch.float64))
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Return logits (N,) of samples (N, *x_shape) with conditions (N, ...) or None."""
+        base = self.base(x) if cond is None else self.base(x, cond)
+        base = base.reshape(len(x), -1).mean(1)
+        with torch.no_grad():
+            seen = torch.cat([columns(x, cond), base.double()[:, None]], 1)
+            boosted = torch.cat([self.walk(part) for part in seen.split(ROWS)]).to(base.dtype)
+        return boosted if not base.requires_grad else base + (boosted - base).detach()
+
+    def walk(self, seen: Tensor) -> Tensor:
+        """Add up the leaves that rows (N, columns) float64 end in: (N,); NaN for a NaN in a row."""
+        at = torch.arange(len(self.left), device=seen.device) * self.left.shape[1]
+        at = at.expand(len(seen), -1)
+        for _ in range(self.depth):
+            less = seen.gather(1, self.feature.flatten()[at]) <= self.threshold.flatten()[at]
+            at = torch.where(less, self.left.flatten()[at], self.right.flatten()[at])
+        total = self.start + self.value.flatten()[at].sum(1)
+        return torch.where(seen.isfinite().all(1), total, torch.nan)
+
+    @classmethod
+    def grown(cls, base: nn.Module, model: Any, count: int) -> BoostedRatio:
+        """Take the first ``count`` trees of a fitted ``HistGradientBoostingClassifier``.
+
+        Raises:
+            AttributeError, IndexError, KeyError, ValueError: If this scikit-learn keeps its trees
+                in another way.
+        """
+        grown = [stage[0].nodes for stage in model._predictors[:count]]
+        most = max((len(nodes) for nodes in grown), default=1)
+        deep = max((int(nodes["depth"].max()) for nodes in grown), default=0)
+        own = cls(base, max(len(grown), 1), most, deep)
+        for row, nodes in enumerate(grown):
+            size, leaf = len(nodes), nodes["is_leaf"].astype(bool)
+            place = row * most + np.arange(size)
+            for name in ("left", "right"):
+                way = np.where(leaf, place, row * most + nodes[name].astype(np.int64))
+                getattr(own, name)[row, :size] = torch.from_numpy(way)
+            split = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64)
+            own.feature[row, :size] = torch.from_numpy(split)
+            own.threshold[row, :size] = torch.from_numpy(nodes["num_threshold"].astype(np.float64))
+            own.value[row, :size] = torch.from_numpy(np.where(leaf, nodes["value"], 0.0))
+        own.start += float(np.asarray(model._baseline_prediction).reshape(-1)[0])
+        return own
+
+    def spec(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """How to rebuild it around a network with the description ``base``; empty if that is."""
+        if not base:
+            return {}
+        trees, nodes = self.left.shape
+        sizes = {"trees": trees, "nodes": nodes, "depth": self.depth}
+        return {"net": "boosted-ratio", "base": dict(base), **sizes}
+
+
+class LinearRatio(nn.Module):
+    """A linear logit (N,) of samples and their conditions, all numbers of which are columns.
+
+    All weights are 0 at first: a ratio of 1 everywhere.
+
+    Args:
+        x_shape: Of one sample.
+        cond_shape: Of one condition; ``()`` with ``conditional`` for labels and single numbers.
+        conditional: Whether there are conditions.
+
+    Raises:
+        InputError: If the shape of samples is empty.
+    """
+
+    def __init__(
+        self, x_shape: Sequence[int], cond_shape: Sequence[int] = (), conditional: bool = False
+    ) -> None:
+        super().__init__()
+        if not x_shape:
+            raise InputError("linear-ratio x_shape: got (); samples have one axis or more")
+        beside = int(np.prod(cond_shape)) if conditional else 0
+        self.linear = nn.Linear(int(np.prod(x_shape)) + beside, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Return logits (N,) of samples (N, *x_shape) with conditions (N, ...)."""
+        parts = [x.flatten(1)] if cond is None else [x.flatten(1), cond.reshape(len(x), -1)]
+        joint = torch.cat([part.to(self.linear.weight.dtype) for part in parts], 1)
+        return self.linear(joint).squeeze(1)
