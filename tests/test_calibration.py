@@ -281,7 +281,8 @@ def test_diagnose_an_exact_ratio(n, caplog):
     assert diagnose(bent(target), parts).ece > 0.1
     assert json.loads(json.dumps(found.to_dict()))["auc"] == found.auc
     caplog.clear()
-    gan = target.gan.replace()
-    gan._told.clear()
-    sample(gan, Metropolis(proposals=2), 16)
-    assert "never diagnosed" not in caplog.text
+    for gan, told in ((target.gan.replace(), True), (target.gan.with_diagnosis(found), False)):
+        gan._told.clear()
+        caplog.clear()
+        sample(gan, Metropolis(proposals=2), 16)
+        assert ("never diagnosed" in caplog.text) == told == bool(caplog.text)

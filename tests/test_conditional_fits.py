@@ -21,7 +21,9 @@ from gantandem import (
     sample,
     shape,
 )
+from gantandem.discriminator import candidates
 from gantandem.discriminator.calibration import PerClass, Platt, make_calibrator
+from gantandem.discriminator.fitting import fit_network
 from gantandem.discriminator.parts import split_real
 from gantandem.errors import ConfigError, InputError
 from gantandem.nets import build
@@ -37,7 +39,8 @@ def test_fit_ratio_recovers_the_ratio_given_the_label():
     x, label = draw_data(10_000, SHARES)
     gan = fit_ratio(boxes(), (x, label), **QUICK)
     ratio = gan.ratio(Direct())
-    assert ratio.spec == {"net": "conditional-ratio", "x_shape": [2], "classes": 4}
+    tried = [row["name"] for row in ratio.chosen["candidates"]]
+    assert tried == ["network", "linear", "trees"]
     out = sample(boxes(), Direct(), 2000)
     with torch.no_grad():
         error = ratio.log_ratio(out.x, out.condition) - Tilt()(out.x, out.condition)
@@ -50,15 +53,24 @@ def test_fit_ratio_recovers_the_ratio_given_the_label():
     assert all(0.15 < brier < 0.26 for brier in found.by_class.values())
 
 
-def test_fit_ratio_starts_from_a_conditional_guide():
+def test_fit_ratio_starts_from_a_conditional_guide(monkeypatch):
+    start = []
+
+    def fit(own, *args):
+        start.append({name: value.clone() for name, value in own.state_dict().items()})
+        return fit_network(own, *args)
+
+    monkeypatch.setattr(candidates, "fit_network", fit)
     guide = build(ratio_spec((2,), cond_shape=(3,)))
     gan = GAN(Plane(), guide, Normal(2), condition=torch.eye(3))
     real = (draw_data(400)[0], torch.eye(3)[torch.arange(400) % 3])
     options = {**QUICK, "pool": 300, "schedule": [(1, 1e-9)], "batch": 50}
-    fitted = fit_ratio(gan, real, **options).ratio(Direct()).score.network
-    assert fitted is not guide
+    before = {name: value.clone() for name, value in guide.state_dict().items()}
+    rows = fit_ratio(gan, real, **options).ratio(Direct()).chosen["candidates"]
+    assert [row["name"] for row in rows] == ["shipped", "network", "linear", "trees"]
+    (found,) = start
     for name, value in guide.state_dict().items():
-        assert torch.allclose(value, fitted.state_dict()[name], atol=1e-6)
+        assert torch.equal(value, found[name]) and torch.equal(value, before[name])
 
 
 def test_shaping_under_conditions():

@@ -73,7 +73,7 @@ def test_fit_ratio_without_a_discriminator_can_make_a_guide():
     options = {**QUICK, "pool": 500, "schedule": [(20, 1e-3)], "batch": 100}
     fitted = fit_ratio(gan, real, as_guide=True, **options)
     assert fitted.guide is not None and gan.guide is None
-    assert fitted.specs["guide"]["net"] == "mlp-discriminator"
+    assert fitted.specs["guide"]["net"] == "mlp-ratio"
     out = sample(fitted, Refine(steps=2), 16, width=16)
     assert out.x.isfinite().all()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_bad_diagnosis_replaces_the_warning_that_it_silences(kind, caplog):
     gan = gt.GAN(nn.Identity(), LogRatio(function), 1)
     (said,) = said_by(gan, caplog)
     assert "never diagnosed" in said
-    gt.diagnose(gan, real())
+    gan = gan.with_diagnosis(gt.diagnose(gan, real()))
     (said,) = said_by(gan, caplog)
     assert "should not be trusted" in said and all(word in said for word in words), said
 
@@ -65,16 +66,18 @@ def test_a_bad_diagnosis_replaces_the_warning_that_it_silences(kind, caplog):
 @pytest.mark.parametrize("n", [200, 1000, 20_000])
 def test_a_good_diagnosis_is_silent(n, caplog):
     gan = gt.GAN(nn.Identity(), LogRatio(lambda v: v), 1)
-    gt.diagnose(gan, real(n))
+    found = gt.diagnose(gan, real(n))
+    assert found.warnings == []
+    gan = gan.with_diagnosis(found)
     assert said_by(gan, caplog) == []
 
 
 def test_calibration_takes_the_doubt_away(caplog):
     gan = gt.GAN(nn.Identity(), LogRatio(lambda v: 3 * v + 2), 1)
-    gt.diagnose(gan, real())
+    gan = gan.with_diagnosis(gt.diagnose(gan, real()))
     assert said_by(gan, caplog)
     gan = gt.calibrate(gan, real())
-    gt.diagnose(gan, real())
+    gan = gan.with_diagnosis(gt.diagnose(gan, real()))
     assert said_by(gan, caplog) == []
 
 
@@ -84,9 +87,14 @@ def test_a_fitted_ratio_is_judged_like_a_shipped_one(caplog):
     with torch.no_grad():
         steep.weight.fill_(40.0)
     fit = {"network": steep, "schedule": [(1, 1e-9)], "pool": 500, "batch": 50, "progress": False}
-    gan = gt.fit_ratio(gan, real(), **fit)
+    gan = gt.fit_ratio(gan, real(), **fit)  # which calibrates it
     assert said_by(gan, caplog) == []
-    gt.diagnose(gan, real())
+    gan = gan.with_diagnosis(gt.diagnose(gan, real()))
+    assert said_by(gan, caplog) == []
+    (law,) = gan.ratios
+    gan = gan.with_ratio(law, replace(gan.ratios[law], calibrator=None, diagnosis=None))
+    assert said_by(gan, caplog) == []
+    gan = gan.with_diagnosis(gt.diagnose(gan, real()))
     assert "off by" in said_by(gan, caplog)[0]
 
 

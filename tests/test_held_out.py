@@ -10,9 +10,11 @@ from torch import nn
 
 from gantandem import GAN, Normal, Real, Refine, calibrate, diagnose, fit_ratio, shape
 from gantandem.data.real import PARTS
+from gantandem.discriminator import candidates
 from gantandem.discriminator.held_out import REMEMBERED, check_unseen, remember, rows_hash
 from gantandem.discriminator.parts import split_real
-from gantandem.nets import build
+from gantandem.nets import boosted, build
+from gantandem.nets.boosted import columns
 from gantandem.nets.weights import read_tensors, write_tensors
 from gantandem.runs import load_run, save_run
 from gantandem.score import Ratio, Score
@@ -47,10 +49,18 @@ def keys(x: torch.Tensor) -> set[int]:
     return set(rows_hash(x).tolist())
 
 
+def noted_columns(x, cond):
+    SEEN.append(x.detach().clone())
+    return columns(x, cond)
+
+
 def touched(call, real: set[int]):
-    """What a call returns, and which real samples went through a network."""
+    """What a call returns, and which real samples went through a network, a line or trees."""
     SEEN.clear()
-    found = call()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (candidates, boosted):
+            patch.setattr(module, "columns", noted_columns)
+        found = call()
     return found, real & set().union(*(keys(x) for x in SEEN))
 
 

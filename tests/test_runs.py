@@ -60,8 +60,8 @@ def made() -> GAN:
     options = {"updates": 10, "check_every": 5, "check_samples": 64, "batch": 64, "width": 64}
     gan = shape(fresh(), REAL, refine=refine, progress=False, **options)
     gan = fit_ratio(gan, REAL, **FIT)
-    gan = calibrate(gan, REAL, width=32)
-    diagnose(gan, REAL, width=32)
+    gan = calibrate(gan, REAL, width=32, method="isotonic")
+    gan = gan.with_diagnosis(diagnose(gan, REAL, width=32))
     return fit_ratio(gan, REAL, proposal=Refine(steps=2, step_size=0.1, clamp=(-3, 3)), **FIT)
 
 
@@ -90,7 +90,10 @@ def test_everything_comes_back(made, tmp_path):
         assert other.calibrator == ratio.calibrator
         assert (other.origin, other.correction) == (ratio.origin, ratio.correction)
         assert other.diagnosis == ratio.diagnosis
-    assert sum(r.calibrator is not None for r in back.ratios.values()) == 1
+        assert (other.strength, other.chosen) == (ratio.strength, ratio.chosen)
+    kinds = [r.calibrator.kind for r in back.ratios.values() if r.calibrator is not None]
+    assert sorted(kinds) == ["isotonic", "platt"]  # each fit calibrates on what it held out
+    assert sum(bool(r.chosen) for r in back.ratios.values()) == 2
     assert sum(r.diagnosis is not None for r in back.ratios.values()) == 1
 
 

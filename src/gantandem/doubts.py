@@ -40,16 +40,15 @@ def doubts(diagnosis: Diagnosis) -> list[str]:
         found.append(f"its probability of real is off by {d.ece:.3f} on average{way}")
     if abs(d.mean_ratio - 1) > max(MEAN_OFF, 3 * d.standard_errors.get("mean_ratio", 0.0)):
         found.append(f"its mean under the proposals is {d.mean_ratio:.3g}, where the true r has 1")
-    if d.effective_share < FEW:
+    if d.effective_share + 2 * d.standard_errors.get("effective_share", 0.0) < FEW:
         found.append(
             f"{100 * d.effective_share:.2g}% of the proposals carry its whole weight: the tail is "
             "heavy, and OBRS, which cuts it, suits it better than chains or resampling"
         )
-    if 0 < d.strength < 1:
+    if d.strength < 1:
+        nothing = "" if d.strength else ", which changes nothing"
         found.append(
-            f"acceptance uses r^{d.strength:g}, since the whole r led accepted samples away from "
-            "held-out data"
+            f"acceptance uses r^{d.strength:g}{nothing}: when it was fitted, the whole r "
+            + ("led accepted samples away from held-out data" if d.strength else "did not help")
         )
-    if d.strength == 0:
-        found.append("nothing told real from generated samples: acceptance changes nothing")
     return found

@@ -234,7 +234,9 @@ class Ratio:
             logit: (N,) of this network.
             cond: (N, ...) conditions or None; a calibrator may have one map for each label.
         """
-        return self.strength * self.calibrated(logit, cond)
+        log_ratio = self.calibrated(logit, cond)
+        # An r of 0 stays one, whatever its power.
+        return torch.where(log_ratio.isinf(), log_ratio, self.strength * log_ratio)
 
     def calibrated(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Calibrate and correct this network's own logits: log r, (N,) float64."""

@@ -104,7 +104,10 @@ class Platt:
 
     def config(self) -> dict[str, Any]:
         """The fitted constants."""
-        return {"kind": self.kind, **asdict(self)}
+        values = asdict(self)
+        if self.top is None:
+            del values["top"]
+        return {"kind": self.kind, **values}
 
 
 @dataclass(frozen=True)

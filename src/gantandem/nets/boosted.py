@@ -147,6 +147,4 @@ class LinearRatio(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Return logits (N,) of samples (N, *x_shape) with conditions (N, ...)."""
-        parts = [x.flatten(1)] if cond is None else [x.flatten(1), cond.reshape(len(x), -1)]
-        joint = torch.cat([part.to(self.linear.weight.dtype) for part in parts], 1)
-        return self.linear(joint).squeeze(1)
+        return self.linear(columns(x, cond).to(self.linear.weight.dtype)).squeeze(1)
