@@ -205,10 +205,9 @@ def fit_platt(
     scaled = ((logit - mean) / scale)[:, None]
     model = LogisticRegression(C=np.inf if np.ptp(scaled) else 1.0, max_iter=1000)
     model.fit(scaled, label)
-    slope = float(model.coef_[0, 0]) / scale
-    fitted = Platt(
-        slope, float(model.intercept_[0]) - slope * mean, math.log(2 * size - 1), correction
-    )
+    slope = float(np.ravel(model.coef_)[0]) / scale
+    intercept = float(np.ravel(model.intercept_)[0]) - slope * mean
+    fitted = Platt(slope, intercept, math.log(2 * size - 1), correction)
     if top is None:
         return fitted
     odds = slope * logit

@@ -18,7 +18,7 @@ from gantandem.discriminator.parts import frozen_copy, logits, seeded, take, tra
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
-from gantandem.nets.ratio import is_image, ratio_spec
+from gantandem.nets.ratio import MLPRatio, is_image, ratio_spec
 from gantandem.rng import Key
 from gantandem.score import Score
 from gantandem.sigmoid import BeforeSigmoid
@@ -136,7 +136,7 @@ def _network(
 
         spec = new_spec(gan, parts, x, cond)
         own = build(spec).to(x.device)
-    if hasattr(own, "standardise"):
+    if isinstance(own, MLPRatio):
         own.standardise(torch.cat([shown.real.x[:10_000].to(x), x[:10_000]]))
     return Candidate("network", Score(fit_network(own, shown, options, "fit ratio")), spec)
 
@@ -189,10 +189,10 @@ def _line(shown: Evidence) -> Candidate:
         model = LogisticRegression(C=penalty * 2 * len(real) / len(both), max_iter=300)
         model.fit((both - mean) / std, label, sample_weight=weight)
         own = LinearRatio(shape, **beside)
-        slope = model.coef_[0] / std
+        slope = np.ravel(model.coef_) / std
         with torch.no_grad():
             own.linear.weight.copy_(torch.from_numpy(slope)[None])
-            own.linear.bias.fill_(float(model.intercept_[0] - slope @ mean))
+            own.linear.bias.fill_(float(np.ravel(model.intercept_)[0] - slope @ mean))
         own = frozen_copy(own.to(x.device))
         on_real, on_made = logits(own, shown.out_real), logits(own, shown.out_made)
         loss = float(F.softplus(-on_real).mean() + F.softplus(on_made).mean())
@@ -212,7 +212,7 @@ def _trees(base: Candidate, shown: Evidence) -> Candidate | None:
     label, weight = _balanced(len(real), len(made))
     model = HistGradientBoostingClassifier(
         max_iter=TREES, max_leaf_nodes=LEAVES, min_samples_leaf=IN_LEAF, learning_rate=TREE_RATE,
-        l2_regularization=1.0, early_stopping=False, random_state=0,
+        l2_regularization=1.0, early_stopping=False, random_state=0,  # pyright: ignore
     )  # fmt: skip
     model.fit(np.concatenate([real, made]), label, sample_weight=weight)
     held = seen(shown.out_real), seen(shown.out_made)

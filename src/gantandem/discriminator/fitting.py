@@ -25,6 +25,7 @@ FIRST_LOOK, GROWTH = 5, 1.25
 """The held-out loss is looked at after 5 updates, and then ever more rarely by this factor."""
 LOOK_EVERY = 100
 """Though at least so often."""
+HALF = (torch.bfloat16, torch.float16)
 
 
 class Evidence(NamedTuple):
@@ -76,7 +77,9 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
     rates = [rate for updates, rate in options.schedule for _ in range(updates)]
     best = math.inf, copy.deepcopy(own.state_dict()), 0
     broken, look = -1, looks(len(rates))
-    optimizer = torch.optim.AdamW(free, lr=rates[0], weight_decay=options.weight_decay)
+    # Of half precision the optimiser has copies in full: its small numbers would be 0 there.
+    full = [w if w.dtype not in HALF else w.detach().float().requires_grad_() for w in free]
+    optimizer = torch.optim.AdamW(full, lr=rates[0], weight_decay=options.weight_decay)
     with seeded(key, device), track(len(rates), what, options.progress) as update:
         for step in range(len(rates) + 1):
             if step in look:
@@ -91,9 +94,15 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
             for group in optimizer.param_groups:
                 group["lr"] = rates[step]
             loss = contrast(own, next(real).to(device), next(made))
-            optimizer.zero_grad(set_to_none=True)
+            own.zero_grad(set_to_none=True)
             loss.backward()
+            halves = [(w, copied) for w, copied in zip(free, full, strict=True) if w is not copied]
+            for weight, copied in halves:
+                copied.grad = None if weight.grad is None else weight.grad.float()
             optimizer.step()
+            with torch.no_grad():
+                for weight, copied in halves:
+                    weight.copy_(copied)
             update(1)
     if broken >= 0 and best[2] == 0:
         raise InputError(
