@@ -352,6 +352,7 @@ class GAN:
                 )
         new = self._copy(**changes)
         new.generator, new.latent = as_network(new.generator, "generator"), as_latent(new.latent)
+        new.condition = as_condition(new.condition)
         new.guide = as_score(new.guide)
         known = {id(ratio.score) for ratio in self.ratios.values()} | {id(self.guide)}
         scores = [new.guide, *(ratio.score for ratio in new.ratios.values())]
@@ -413,7 +414,7 @@ class GAN:
             InputError: If it is not of the kind this GAN was made with.
         """
         shared = {name: getattr(self, name) for name in ("_told", "_guides", "_steppers")}
-        new = self._copy(condition=condition, **shared)
+        new = self._copy(condition=as_condition(condition), **shared)
         given = new._example_conditions()
         check_condition(self._example_conditions(), given, _EXAMPLES, "with_condition")
         try_labels(new, new._scores())

@@ -191,8 +191,8 @@ def _line(shown: Evidence) -> Candidate:
         own = LinearRatio(shape, **beside)
         slope = np.ravel(model.coef_) / std
         with torch.no_grad():
-            own.linear.weight.copy_(torch.from_numpy(slope)[None])
-            own.linear.bias.fill_(float(np.ravel(model.intercept_)[0] - slope @ mean))
+            own.weight.copy_(torch.from_numpy(slope)[None])
+            own.bias.fill_(float(np.ravel(model.intercept_)[0] - slope @ mean))
         own = frozen_copy(own.to(x.device))
         on_real, on_made = logits(own, shown.out_real), logits(own, shown.out_made)
         loss = float(F.softplus(-on_real).mean() + F.softplus(on_made).mean())

@@ -141,10 +141,10 @@ class LinearRatio(nn.Module):
         if not x_shape:
             raise InputError("linear-ratio x_shape: got (); samples have one axis or more")
         beside = int(np.prod(cond_shape)) if conditional else 0
-        self.linear = nn.Linear(int(np.prod(x_shape)) + beside, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.weight = nn.Parameter(torch.zeros(1, int(np.prod(x_shape)) + beside))
+        self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Return logits (N,) of samples (N, *x_shape) with conditions (N, ...)."""
-        return self.linear(columns(x, cond).to(self.linear.weight.dtype)).squeeze(1)
+        joint = columns(x, cond).to(self.weight.dtype)
+        return nn.functional.linear(joint, self.weight, self.bias).squeeze(1)
