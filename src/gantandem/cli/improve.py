@@ -18,6 +18,7 @@ Sampler = Annotated[str, typer.Option("--sampler", help="On the law of its propo
 class Method(str, Enum):
     """How to calibrate."""
 
+    auto = "auto"
     isotonic = "isotonic"
     platt = "platt"
 
@@ -62,7 +63,7 @@ def calibrate(
     run: Run,
     overrides: Overrides = None,
     sampler: Sampler = "collaborative",
-    method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.isotonic,
+    method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.auto,
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
     from gantandem import pipeline
