@@ -251,9 +251,7 @@ def _read_ratio(path: Path) -> tuple[Law, Ratio]:
             calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
             origin=notes["origin"],
             spec=notes["spec"],
-            diagnosis=Diagnosis(**diagnosis | {"bins": tuple(diagnosis["bins"])})
-            if diagnosis
-            else None,
+            diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
             seen=seen,
         )
     except WeightsError:

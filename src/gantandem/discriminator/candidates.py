@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = 256
 """Lines and trees look at samples of at most so many numbers."""
-TREES, LEAVES, IN_LEAF, TREE_RATE = 300, 31, 40, 0.1
-"""Most trees, most leaves of one, fewest samples in a leaf, and the share each tree adds."""
+TREES, DEPTH, IN_LEAF, TREE_RATE = 150, 5, 40, 0.2
+"""Most trees, questions to a leaf, fewest samples in a leaf, and the share each tree adds."""
 ROWS = 200_000
 """Trees grow on at most so many real samples, and as many proposals."""
 SHRINKAGE = (0.01, 1.0)
@@ -211,7 +211,7 @@ def _trees(base: Candidate, shown: Evidence) -> Candidate | None:
     real, made = seen(shown.real), seen(shown.made)
     label, weight = _balanced(len(real), len(made))
     model = HistGradientBoostingClassifier(
-        max_iter=TREES, max_leaf_nodes=LEAVES, min_samples_leaf=IN_LEAF, learning_rate=TREE_RATE,
+        max_iter=TREES, max_depth=DEPTH, min_samples_leaf=IN_LEAF, learning_rate=TREE_RATE,
         l2_regularization=1.0, early_stopping=False, random_state=0,  # pyright: ignore
     )  # fmt: skip
     model.fit(np.concatenate([real, made]), label, sample_weight=weight)

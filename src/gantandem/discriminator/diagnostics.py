@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -75,7 +76,17 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return asdict(self) | {"bins": list(self.bins)}
+        return asdict(self) | {"bins": list(self.bins), "warnings": self.warnings}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Diagnosis:
+        """Read what :meth:`to_dict` gave.
+
+        Raises:
+            TypeError, KeyError: If a value is missing or unknown.
+        """
+        own = {name: value for name, value in values.items() if name != "warnings"}
+        return cls(**{**own, "bins": tuple(own["bins"])})
 
 
 def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Diagnosis:

@@ -35,36 +35,32 @@ class BoostedRatio(nn.Module):
         base: The network that gives the further column and the gradient, ``(x)`` or ``(x, cond)``
             to (N,), or its description for ``gantandem.nets.build``.
         trees: Number of trees.
-        nodes: Most nodes of one.
-        depth: Longest way from a root to a leaf.
+        depth: Questions from a root to a leaf.
 
     Example:
         >>> import numpy as np
         >>> from gantandem.nets.boosted import LinearRatio
-        >>> BoostedRatio(LinearRatio([2]), trees=1, nodes=3, depth=1)(torch.zeros(5, 2)).shape
+        >>> BoostedRatio(LinearRatio([2]), trees=1, depth=1)(torch.zeros(5, 2)).shape
         torch.Size([5])
     """
 
     feature: Tensor
     threshold: Tensor
-    left: Tensor
-    right: Tensor
     value: Tensor
     start: Tensor
 
-    def __init__(
-        self, base: nn.Module | Mapping[str, Any], trees: int, nodes: int, depth: int
-    ) -> None:
+    def __init__(self, base: nn.Module | Mapping[str, Any], trees: int, depth: int) -> None:
         super().__init__()
         from gantandem.nets import build
 
         self.base = base if isinstance(base, nn.Module) else build(base)
         self.depth = depth
-        whole = torch.zeros(trees, nodes, dtype=torch.int64)
-        for name in ("feature", "left", "right"):
-            self.register_buffer(name, whole.clone())
-        for name in ("threshold", "value"):
-            self.register_buffer(name, whole.double())
+        # Complete trees: the children of node i are 2 i + 1 and 2 i + 2.
+        questions, leaves = 2**depth - 1, 2**depth
+        self.register_buffer("feature", torch.zeros(trees, questions, dtype=torch.int64))
+        far = torch.full((trees, questions), torch.inf, dtype=torch.float64)
+        self.register_buffer("threshold", far)
+        self.register_buffer("value", torch.zeros(trees, leaves, dtype=torch.float64))
         self.register_buffer("start", torch.zeros(1, dtype=torch.float64))
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
@@ -78,12 +74,15 @@ class BoostedRatio(nn.Module):
 
     def walk(self, seen: Tensor) -> Tensor:
         """Add up the leaves that rows (N, columns) float64 end in: (N,); NaN for a NaN in a row."""
-        at = torch.arange(len(self.left), device=seen.device) * self.left.shape[1]
-        at = at.expand(len(seen), -1)
+        trees, questions = self.feature.shape
+        feature, threshold = self.feature.flatten(), self.threshold.flatten()
+        first = torch.arange(trees, device=seen.device)
+        at = torch.zeros(len(seen), trees, dtype=torch.int64, device=seen.device)
         for _ in range(self.depth):
-            less = seen.gather(1, self.feature.flatten()[at]) <= self.threshold.flatten()[at]
-            at = torch.where(less, self.left.flatten()[at], self.right.flatten()[at])
-        total = self.start + self.value.flatten()[at].sum(1)
+            here = at + first * questions
+            at = 2 * at + 1 + (seen.gather(1, feature[here]) > threshold[here])
+        leaf = at - questions + first * (questions + 1)
+        total = self.start + self.value.flatten()[leaf].sum(1)
         return torch.where(seen.isfinite().all(1), total, torch.nan)
 
     @classmethod
@@ -95,19 +94,23 @@ class BoostedRatio(nn.Module):
                 in another way.
         """
         grown = [stage[0].nodes for stage in model._predictors[:count]]
-        most = max((len(nodes) for nodes in grown), default=1)
         deep = max((int(nodes["depth"].max()) for nodes in grown), default=0)
-        own = cls(base, max(len(grown), 1), most, deep)
+        own = cls(base, max(len(grown), 1), max(deep, 1))
         for row, nodes in enumerate(grown):
-            size, leaf = len(nodes), nodes["is_leaf"].astype(bool)
-            place = row * most + np.arange(size)
-            for name in ("left", "right"):
-                way = np.where(leaf, place, row * most + nodes[name].astype(np.int64))
-                getattr(own, name)[row, :size] = torch.from_numpy(way)
-            split = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64)
-            own.feature[row, :size] = torch.from_numpy(split)
-            own.threshold[row, :size] = torch.from_numpy(nodes["num_threshold"].astype(np.float64))
-            own.value[row, :size] = torch.from_numpy(np.where(leaf, nodes["value"], 0.0))
+            # From (place in their list, place in the complete tree) downwards.
+            waiting = [(0, 0)]
+            while waiting:
+                index, at = waiting.pop()
+                node = nodes[index]
+                if at >= own.feature.shape[1]:
+                    own.value[row, at - own.feature.shape[1]] = float(node["value"])
+                elif node["is_leaf"]:  # every sample goes left from here
+                    waiting.append((index, 2 * at + 1))
+                else:
+                    own.feature[row, at] = int(node["feature_idx"])
+                    own.threshold[row, at] = float(node["num_threshold"])
+                    waiting.append((int(node["left"]), 2 * at + 1))
+                    waiting.append((int(node["right"]), 2 * at + 2))
         own.start += float(np.asarray(model._baseline_prediction).reshape(-1)[0])
         return own
 
@@ -115,8 +118,7 @@ class BoostedRatio(nn.Module):
         """How to rebuild it around a network with the description ``base``; empty if that is."""
         if not base:
             return {}
-        trees, nodes = self.left.shape
-        sizes = {"trees": trees, "nodes": nodes, "depth": self.depth}
+        sizes = {"trees": len(self.feature), "depth": self.depth}
         return {"net": "boosted-ratio", "base": dict(base), **sizes}
 
 

@@ -16,7 +16,7 @@ def collaborative(
     *,
     proposal: Mover | None = None,
     accept: Literal["obrs", "metropolis"] = "obrs",
-    expected: float = 8.0,
+    expected: float = 4.0,
     proposals: int = 20,
 ) -> OBRS | Metropolis:
     """Nest the mover that a GAN was shaped for in an acceptance; not another algorithm.
