@@ -67,7 +67,8 @@ class DGFlow(Settings):
     Args:
         layer: What is moved: ``"latent"``, a module of the generator, or ``"data"``.
         divergence: ``"kl"``, ``"js"`` or ``"logd"``. With a critic, which is no log ratio, "kl".
-        step_size: eta, in squared units of what is moved.
+        step_size: eta, in squared units of what is moved. The paper takes .1 for images; along the
+            discriminator of a small GAN that led away from the data.
         noise: gamma; a move has noise of standard deviation sqrt(2 eta gamma) in each coordinate.
             0 leaves it out.
         steps: Moves of every lane.
@@ -85,7 +86,7 @@ class DGFlow(Settings):
 
     layer: Layer = "latent"
     divergence: Divergence = "kl"
-    step_size: Positive = 0.1
+    step_size: Positive = 0.01
     noise: NotNegative = 0.01
     steps: Count = 25
 

@@ -29,6 +29,8 @@ Stop = Literal["random", "last", "best", "threshold"]
 Update = Literal["sgd", "momentum", "adam", "scaled-adam"]
 AUTO_STEP = 0.02
 """``step_size="auto"`` is this share of the activation's standard deviation on G's samples."""
+UNSHAPED_STEP = 0.001
+"""And this share along a guide that was not shaped."""
 PILOTS = 1024
 
 
@@ -70,7 +72,8 @@ class Refine(Settings):
             border of the prior, see ``border.keep_inside``) or ``"data"``.
         steps: K, most steps of a lane.
         step_size: lambda, in units of the activation; ``"auto"`` takes 0.02 times the
-            activation's standard deviation on G's samples.
+            activation's standard deviation on G's samples, or 0.001 times along a guide that was
+            not shaped, which mostly leads astray.
         stop: ``"random"`` (each lane a uniform step in 0..K), ``"last"`` (K), ``"best"`` (the
             highest logit of 0..K) or ``"threshold"`` (the first logit of at least ``threshold``).
         stop_probability: With ``stop="random"``: stop before each step with this probability
@@ -162,7 +165,7 @@ class Refine(Settings):
                 )
         if self.step_size == "auto":
             spread = self.spread if self.spread is not None else changes["spread"]
-            changes["step_size"] = rounded(AUTO_STEP * spread)
+            changes["step_size"] = rounded((AUTO_STEP if gan.shaped else UNSHAPED_STEP) * spread)
         for name, statistic, needed in (
             ("threshold", "median", self.stop == "threshold"),
             ("reference", "prob", self.update == "scaled-adam"),

@@ -101,12 +101,14 @@ class DRS(Accepts, Settings):
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
     percentile of F on the pilot: more acceptances than exact rejection, for a biased law (exact
     only with gamma = 0, eps -> 0 and a true M). Azadi et al., ICLR 2019, Equation 8. Maximum and
-    gamma are frozen on a pilot and do not follow the batch, as they do in published code.
+    gamma are frozen on a pilot and do not follow the batch, as they do in published code. A gamma
+    from the pilot is never above 0: where the ratio hardly varies the percentile would be, and
+    DRS would accept less than exact rejection and return the highest ratios alone.
 
     Args:
         proposal: The mover that makes the proposals.
-        percentile: gamma is this percentile of F on the pilot, from 0 to below 100 (at 100 hardly
-            anything is accepted); None means gamma 0.
+        percentile: gamma is this percentile of F on the pilot, or 0 if that is lower; from 0 to
+            below 100. None means gamma 0.
         eps: Keeps the logarithm finite.
         log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
             then it is pairs of a condition and its log M, and so is gamma.
@@ -141,7 +143,8 @@ class DRS(Accepts, Settings):
         if gamma is None and self.percentile is not None:
             share = self.percentile / 100
             logits = {key: self._logit(v, at(log_max, key)) for key, v in groups.items()}
-            gamma = pack({k: float(v[v.isfinite()].quantile(share)) for k, v in logits.items()})
+            quantiles = {k: float(v[v.isfinite()].quantile(share)) for k, v in logits.items()}
+            gamma = pack({k: min(value, 0.0) for k, value in quantiles.items()})
         return replace(self, log_max=log_max, gamma=gamma)
 
     def _logit(self, log_ratio: Tensor, log_max: float | Tensor) -> Tensor:
