@@ -22,6 +22,9 @@ from gantandem.reproduce.fig4 import ALL_STAGES, STAGES, fig4_page, fig4_picture
 from gantandem.reproduce.fig4 import SEEDS as FIG4_SEEDS
 from gantandem.reproduce.mnist import STAGES as MNIST_STAGES
 from gantandem.reproduce.mnist import mnist_page, mnist_picture, mnist_result
+from gantandem.reproduce.small import SEEDS as SMALL_SEEDS
+from gantandem.reproduce.small import small_result
+from gantandem.reproduce.small_page import small_page, small_picture
 from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
 from gantandem.reproduce.table1 import table1_result
 from gantandem.reproduce.table1_page import table1_page, table1_picture
@@ -45,6 +48,9 @@ __all__ = [
     "mnist_picture",
     "mnist_result",
     "run_figures",
+    "small_page",
+    "small_picture",
+    "small_result",
     "table1_page",
     "table1_picture",
     "table1_result",
@@ -66,8 +72,8 @@ def run_figures(
     """Make figures by name (all when none or ``all`` is given); returns their pages.
 
     Args:
-        names: Of ``fig3``, ``fig4``, ``table1``, ``agreement``, ``budget``, ``wlgan``, ``mnist``
-            (needs MNIST), ``all``.
+        names: Of ``fig3``, ``fig4``, ``table1``, ``agreement``, ``budget``, ``wlgan``, ``small``,
+            ``mnist`` (needs MNIST), ``all``.
         out: Folder of the runs and results; finished rows found there are kept.
         seeds: None takes each figure's own: five for fig3, the first for the others.
         paper_seeds: Seeds of fig3 and fig4 to run the published methods on too.
@@ -84,9 +90,9 @@ def run_figures(
         raise ConfigError(f"stages: got {list(stages)}; allowed are iterations of 1 or more")
     if seeds is None:
         of_fig3, of_fig4, of_table1, of_mnist = FIG3_SEEDS, FIG4_SEEDS, TABLE1_SEEDS, (0,)
-        of_budget = BUDGET_SEEDS
+        of_budget, of_small = BUDGET_SEEDS, SMALL_SEEDS
     else:
-        of_fig3 = of_fig4 = of_table1 = of_mnist = of_budget = seeds
+        of_fig3 = of_fig4 = of_table1 = of_mnist = of_budget = of_small = seeds
 
     def make_fig3() -> Path:
         result = fig3_result(out, seeds=of_fig3, n=n, paper_seeds=paper_seeds)
@@ -119,6 +125,11 @@ def run_figures(
         alt = "Share of every mode, and energy histograms, of MALA and WL-GAN chains"
         return write_page(out, "wlgan", wlgan_result(n=n), wlgan_page, wlgan_picture, alt)
 
+    def make_small() -> Path:
+        result = small_result(out, seeds=of_small, n=n)
+        alt = "Distance to the data of every sampler at its defaults, over that of plain draws"
+        return write_page(out, "small", result, small_page, small_picture, alt)
+
     def make_mnist() -> Path:
         result = mnist_result(out, seeds=of_mnist, stages=stages or MNIST_STAGES, n=n)
         alt = "Frechet distance against passes a sample, at one and at five epochs"
@@ -131,6 +142,7 @@ def run_figures(
         "agreement": make_agreement,
         "budget": make_budget,
         "wlgan": make_wlgan,
+        "small": make_small,
         "mnist": make_mnist,
     }
     wanted = list(makers) if not names or "all" in names else list(names)
