@@ -368,9 +368,9 @@ OLD = {
     "2de62d01684e40d3": Refine(layer="main.1", steps=4, step_size=0.1, stop="last", update="sgd"),
     "d250ce389b758abf": Refine(step_size=0.1, spread=1.5, defensive=0.5),
     "75fdd700538dbeff": MALA(step_size=0.1, steps=5),
-    "02121faf5f3620a4": DGFlow(),
-    "3d8003ea97f8f0d1": LatentOpt(),
-    "5a5354e5715cdca7": ULA(),
+    "02121faf5f3620a4": DGFlow(step_size=0.1),
+    "3d8003ea97f8f0d1": LatentOpt(step_size=0.9),
+    "5a5354e5715cdca7": ULA(step_size=0.01),
     "d7517f25cada5f65": DOT(lipschitz=2.0),
 }
 """Names that version 0.1 gave laws of the GAN that ships for imbalanced-8."""

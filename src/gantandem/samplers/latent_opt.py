@@ -48,7 +48,8 @@ class LatentOpt(Settings):
     training.
 
     Args:
-        step_size: alpha.
+        step_size: alpha, .9 in the paper; along the discriminator of a small GAN that led away from
+            the data.
         damping: beta, in squared units of the guide's gradient.
         steps: Moves of every lane.
 
@@ -59,7 +60,7 @@ class LatentOpt(Settings):
     name: ClassVar[str] = "latent_opt"
     uses_guide: ClassVar[bool] = True
 
-    step_size: Positive = 0.9
+    step_size: Positive = 0.1
     damping: Positive = 5.0
     steps: Count = 3
 
