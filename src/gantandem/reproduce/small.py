@@ -237,7 +237,7 @@ def _measured(
     fitted = fit_ratio(gan, real, proposal=Direct(), **fit)
     shaped = fit_ratio(shape(gan, real, **shaping), real, **fit)
     seconds = time.perf_counter() - begin
-    reweighted = fit_latent_reweight(fitted)
+    reweighted = fit_latent_reweight(fitted, **fit)
     chosen: dict[str, tuple[GAN, Any]] = {"direct": (gan, Direct())}
     chosen |= {name: (fitted, SAMPLERS[name]()) for name in OF_P_G}
     chosen["latent_reweight"] = (reweighted, SAMPLERS["latent_reweight"]())
