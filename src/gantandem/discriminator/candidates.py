@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ COLUMNS = 256
 """Lines and trees look at samples of at most so many numbers."""
 TREES, DEPTH, IN_LEAF, TREE_RATE = 150, 5, 40, 0.2
 """Most trees, questions to a leaf, fewest samples in a leaf, and the share each tree adds."""
+BINS = 255
+"""Most values of a column that trees tell apart."""
 ROWS = 200_000
 """Trees grow on at most so many real samples, and as many proposals."""
 SHRINKAGE = (0.01, 1.0)
@@ -210,20 +212,23 @@ def _trees(base: Candidate, shown: Evidence) -> Candidate | None:
 
     real, made = seen(shown.real), seen(shown.made)
     label, weight = _balanced(len(real), len(made))
+    both = np.concatenate([real, made])
+    edges = [bin_edges(column, weight) for column in both.T]
     model = HistGradientBoostingClassifier(
         max_iter=TREES, max_depth=DEPTH, min_samples_leaf=IN_LEAF, learning_rate=TREE_RATE,
         l2_regularization=1.0, early_stopping=False, random_state=0,  # pyright: ignore
     )  # fmt: skip
-    model.fit(np.concatenate([real, made]), label, sample_weight=weight)
+    model.fit(in_bins(both, edges), label, sample_weight=weight)
     held = seen(shown.out_real), seen(shown.out_made)
-    stages = zip(*map(model.staged_decision_function, held), strict=True)
+    binned = [in_bins(rows, edges) for rows in held]
+    stages = zip(*map(model.staged_decision_function, binned), strict=True)
     losses = [np.logaddexp(0, -a).mean() + np.logaddexp(0, b).mean() for a, b in stages]
     count = int(np.argmin(losses)) + 1
     try:
         network, spec = _as_logits(base)
-        network = BoostedRatio.grown(network, model, count).to(shown.made.x.device)
+        network = BoostedRatio.grown(network, model, count, edges).to(shown.made.x.device)
         own = network.walk(torch.from_numpy(held[0]).to(shown.made.x.device)).cpu().numpy()
-        wanted = _stage(model, held[0], count)
+        wanted = _stage(model, binned[0], count)
     except (AttributeError, IndexError, KeyError, ValueError, TypeError) as error:
         logger.warning("fit_ratio: this scikit-learn keeps its trees otherwise (%s)", error)
         return None
@@ -231,6 +236,23 @@ def _trees(base: Candidate, shown: Evidence) -> Candidate | None:
         logger.warning("fit_ratio: the trees could not be read from this scikit-learn")
         return None
     return Candidate("trees", Score(frozen_copy(network)), network.spec(spec))
+
+
+def bin_edges(column: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Edges of at most 255 bins of equal weight; scikit-learn needs a sort for each of them."""
+    order = np.argsort(column, kind="stable")
+    column, total = column[order], weight[order].cumsum()
+    distinct = np.unique(column)
+    if len(distinct) <= BINS:
+        return (distinct[:-1] + distinct[1:]) / 2
+    at = np.searchsorted(total, np.arange(1, BINS) / BINS * total[-1])
+    return np.unique((column[at] + column[np.minimum(at + 1, len(column) - 1)]) / 2)
+
+
+def in_bins(rows: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
+    """The number of the bin of each value: that of the first edge that is not below it."""
+    columns = zip(rows.T, edges, strict=True)
+    return np.column_stack([np.searchsorted(edge, column) for column, edge in columns])
 
 
 def _as_logits(one: Candidate) -> tuple[nn.Module, dict[str, Any]]:

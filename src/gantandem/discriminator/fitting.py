@@ -99,20 +99,26 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
             halves = [(w, copied) for w, copied in zip(free, full, strict=True) if w is not copied]
             for weight, copied in halves:
                 copied.grad = None if weight.grad is None else weight.grad.float()
-            optimizer.step()
+            try:
+                optimizer.step()
+            except RuntimeError as error:
+                if "overflow" not in str(error):
+                    raise
+                broken = step + 1
+                break
             with torch.no_grad():
                 for weight, copied in halves:
                     weight.copy_(copied)
             update(1)
     if broken >= 0 and best[2] == 0:
         raise InputError(
-            f"{what}: the held-out loss was no finite number after {broken} updates, and no update "
+            f"{what}: the fit left the finite numbers after {broken} updates, and no update "
             f"before had helped. Take a lower learning rate than {max(rates):g} in "
             "schedule=[(updates, rate), ...], or check the scale of the data"
         )
     if broken >= 0:
         logger.warning(
-            "%s: the held-out loss was no finite number after %d updates; the weights of update %d "
+            "%s: the fit left the finite numbers after %d updates; the weights of update %d "
             "are kept. A lower learning rate in schedule=[(updates, rate), ...] goes on longer",
             what,
             broken,

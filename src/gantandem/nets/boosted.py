@@ -70,7 +70,7 @@ class BoostedRatio(nn.Module):
         with torch.no_grad():
             seen = torch.cat([columns(x, cond), base.double()[:, None]], 1)
             boosted = torch.cat([self.walk(part) for part in seen.split(ROWS)]).to(base.dtype)
-        return boosted if not base.requires_grad else base + (boosted - base).detach()
+        return boosted if not base.requires_grad else boosted + (base - base.detach())
 
     def walk(self, seen: Tensor) -> Tensor:
         """Add up the leaves that rows (N, columns) float64 end in: (N,); NaN for a NaN in a row."""
@@ -86,8 +86,20 @@ class BoostedRatio(nn.Module):
         return torch.where(seen.isfinite().all(1), total, torch.nan)
 
     @classmethod
-    def grown(cls, base: nn.Module, model: Any, count: int) -> BoostedRatio:
+    def grown(
+        cls,
+        base: nn.Module,
+        model: Any,
+        count: int,
+        edges: Sequence[np.ndarray] | None = None,
+    ) -> BoostedRatio:
         """Take the first ``count`` trees of a fitted ``HistGradientBoostingClassifier``.
+
+        Args:
+            base: As for the class.
+            model: It saw columns and the base's logit, or the numbers of their bins.
+            count: Trees.
+            edges: Of the bins of each column, if it saw numbers of bins.
 
         Raises:
             AttributeError, IndexError, KeyError, ValueError: If this scikit-learn keeps its trees
@@ -107,8 +119,10 @@ class BoostedRatio(nn.Module):
                 elif node["is_leaf"]:  # every sample goes left from here
                     waiting.append((index, 2 * at + 1))
                 else:
-                    own.feature[row, at] = int(node["feature_idx"])
-                    own.threshold[row, at] = float(node["num_threshold"])
+                    column, value = int(node["feature_idx"]), float(node["num_threshold"])
+                    own.feature[row, at] = column
+                    # Up to the number of a bin is up to the edge of that number.
+                    own.threshold[row, at] = value if edges is None else edges[column][int(value)]
                     waiting.append((int(node["left"]), 2 * at + 1))
                     waiting.append((int(node["right"]), 2 * at + 2))
         own.start += float(np.asarray(model._baseline_prediction).reshape(-1)[0])

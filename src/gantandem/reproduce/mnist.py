@@ -16,7 +16,9 @@ from typing import Any
 from gantandem.comparing import compare
 from gantandem.config import load_recipe
 from gantandem.discriminator import fit_ratio
+from gantandem.discriminator.parts import seeded
 from gantandem.gan import GAN
+from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
 from gantandem.pipeline import Workspace, fit_run, fit_settings, shape_run, train_run, write_json
 from gantandem.pipeline.keep import keep_result
@@ -25,6 +27,7 @@ from gantandem.pipeline.workspace import proposal_of
 from gantandem.report import write_report
 from gantandem.report.pictures import pair_grids
 from gantandem.reproduce.common import command, read_kept
+from gantandem.rng import Key
 from gantandem.samplers import OBRS, Direct, Refine, collaborative
 
 logger = logging.getLogger(__name__)
@@ -115,10 +118,11 @@ def _makers(work: Workspace, plain: GAN) -> dict[str, Callable[[], tuple[GAN, An
     assert isinstance(refine, Refine)
 
     def pixels() -> tuple[GAN, Any]:
-        own = {"network": None, "spec": None, "batch": 128, "schedule": PIXEL_SCHEDULE}
-        gan = fit_ratio(plain, work.real, proposal=Direct(), **{**options, **own})
-        assert gan.ratios[gan.law(Direct())].spec == ratio_spec(work.task.x_shape)
-        return gan, OBRS()
+        spec = ratio_spec(work.task.x_shape)
+        with seeded(Key(work.recipe.seed).fold("ratio network"), plain.device):
+            own: dict[str, Any] = {"network": build(spec).to(plain.device), "spec": spec}
+        own |= {"batch": 128, "schedule": PIXEL_SCHEDULE}
+        return fit_ratio(plain, work.real, proposal=Direct(), **{**options, **own}), OBRS()
 
     def unshaped() -> GAN:
         return fit_ratio(plain, work.real, proposal=Direct(), as_guide=True, **options)
