@@ -14,7 +14,6 @@ from gantandem.pool import LanePool
 from gantandem.samplers import optimisers
 from gantandem.samplers import refine as refining
 from gantandem.score import Ratio
-from gantandem.stack import Stack
 from mutating import Mutation, Patch, edit, edited, put
 
 
@@ -168,12 +167,6 @@ ENGINE: dict[str, Mutation] = {
         put(Run, "_refuse_fresh", lambda self, rows, bad, count: None),
         "test_gan",
         "test_a_generator_that_is_nan",
-    ),
-    "a plain stack is called past its hooks": Mutation(
-        put(Stack, "usable", lambda self, x: True),
-        "test_stack",
-        "test_hooks_see_their_calls",
-        {"inner": True},
     ),
     # -- formulas --
     "log ratios have the wrong sign": Mutation(

@@ -90,11 +90,6 @@ FITS: dict[str, Mutation] = {
         "test_chains_never_mix_conditions",
         {"name": "metropolis of refine"},
     ),
-    "a fit sees one condition for all": Mutation(
-        edit(parts, "_column", "network, rows.x, rows.cond", "network, rows.x, 0 * rows.cond"),
-        "test_conditional_fits",
-        "test_fit_ratio_recovers_the_ratio_given_the_label",
-    ),
     "a fit takes the shares of labels for the ratio": Mutation(
         edit(parts, "asked_alike", "part.cond is None", "True"),
         "test_conditional_fits",

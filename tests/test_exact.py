@@ -180,6 +180,15 @@ def test_drs_law(percentile):
     assert (chi_square(out.x, DATA) > RARE) == exact
 
 
+def test_drs_by_default_is_never_stricter_than_exact_rejection():
+    """At the 95th percentile this target has a gamma above 0; the default then takes 0."""
+    target = discrete()
+    strict, default = (sample(target.gan, sampler, 6000) for sampler in (DRS(percentile=95), DRS()))
+    assert strict.manifest["sampler"]["gamma"] > 0 == default.manifest["sampler"]["gamma"]
+    assert default.manifest["proposals"] < strict.manifest["proposals"]
+    assert chi_square(default.x, DATA) > RARE > chi_square(strict.x, DATA)
+
+
 def transition() -> np.ndarray:
     """P[i, j] of the independence chain with min(1, r_j / r_i)."""
     r = DATA / PROPOSAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -69,7 +70,8 @@ def test_a_distance_of_the_users_own_is_a_number_or_an_error(value, error):
     step, real = Refine(layer="data", steps=2, step_size=0.1), torch.randn(200, 2)
     with pytest.raises(error, match="shape distance, update 0: returned"):
         shape(gan, real, refine=step, distance=lambda x, y: value, **options)
-    far = iter((torch.tensor(2.0), np.float32(1), math.inf))
+    told = (torch.tensor(2.0), np.float32(1), math.inf)  # of the guides; then of the step size
+    far = itertools.chain(told, itertools.repeat(1.0))
     shaped = shape(
         gan, torch.randn(200, 2), refine=step, distance=lambda x, y: next(far), **options
     )

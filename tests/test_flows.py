@@ -202,7 +202,7 @@ def test_latent_opt_is_its_formula():
 @pytest.mark.parametrize("slope", [1e-3, 1.0, 40.0])
 def test_latent_opt_on_a_linear_logit(slope):
     gan = identity(lambda x: slope * x[:, 0], output="critic")
-    out = sample(gan, LatentOpt(), 50)
+    out = sample(gan, LatentOpt(step_size=0.9), 50)
     wanted = 3 * 0.9 * slope / (5 + slope**2)
     assert torch.allclose(out.x - out.z, torch.full((50, 1), wanted), rtol=1e-3, atol=1e-6)
 
@@ -212,7 +212,9 @@ def test_latent_opt_on_a_linear_logit(slope):
 MOVERS = [Flow(steps=4), LatentOpt(steps=4), Flow(layer="data", steps=4)]
 
 
-@pytest.mark.parametrize("mover", [Flow(step_size=3.0, steps=4), LatentOpt(damping=0.1)])
+@pytest.mark.parametrize(
+    "mover", [Flow(step_size=3.0, steps=4), LatentOpt(step_size=0.9, damping=0.1)]
+)
 def test_latents_stay_inside_their_prior(mover):
     box = identity(lambda x: 2 * x[:, 0], Uniform(1, -0.5, 1.0))
     out = sample(box, mover, 300)

@@ -371,7 +371,7 @@ OLD = {
     "02121faf5f3620a4": DGFlow(step_size=0.1),
     "3d8003ea97f8f0d1": LatentOpt(step_size=0.9),
     "5a5354e5715cdca7": ULA(step_size=0.01),
-    "d7517f25cada5f65": DOT(lipschitz=2.0),
+    "d7517f25cada5f65": DOT(lipschitz=2.0, step_size=0.01),
 }
 """Names that version 0.1 gave laws of the GAN that ships for imbalanced-8."""
 

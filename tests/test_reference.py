@@ -231,9 +231,12 @@ def test_settings_left_to_be_resolved():
     logits = gan.guide.network(real).squeeze(1).detach()
     assert gan.spread == pytest.approx(float(real.var(0).mean().sqrt()), rel=0.01)
 
-    def resolved(**options):
+    shaped = gan.replace(shaped=True)
+
+    def resolved(gan=shaped, **options):
         return prepare(gan, Refine(**options))[0]
 
+    assert resolved(gan).step_size == pytest.approx(0.001 * gan.spread, rel=0.01)  # not shaped
     at_data = resolved(defensive=0.5)
     assert at_data.spread == gan.spread
     assert at_data.step_size == pytest.approx(0.02 * gan.spread, rel=0.01)

@@ -186,16 +186,15 @@ def fit_isotonic(logit: np.ndarray, label: np.ndarray) -> Isotonic:
     return Isotonic(tuple(map(float, x)), tuple(map(float, y)), correction)
 
 
-def fit_platt(
-    logit: np.ndarray, label: np.ndarray, *, top: tuple[float, int] | None = None
-) -> Platt:
+def fit_platt(logit: np.ndarray, label: np.ndarray, *, least: int | None = None) -> Platt:
     """Fit a logistic regression from (N,) logits to (N,) labels, 1 for real and 0 for generated.
 
     Args:
         logit: Of any scale; a critic's scores will do.
         label: Of each.
-        top: (share, least): the log ratio is bounded by that of the real samples with the highest
-            logits, this share of them and at least so many, against the generated ones there.
+        least: Bound the log ratio by what the samples bear out: the largest ratio, with a pseudo
+            count for the generated ones, of the two kinds' shares above a logit that at least so
+            many real samples reach. None sets no such bound.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -208,13 +207,14 @@ def fit_platt(
     slope = float(np.ravel(model.coef_)[0]) / scale
     intercept = float(np.ravel(model.intercept_)[0]) - slope * mean
     fitted = Platt(slope, intercept, math.log(2 * size - 1), correction)
-    if top is None:
+    if least is None:
         return fitted
     odds = slope * logit
-    count = min(real, max(top[1], math.ceil(top[0] * real)))
-    from_here = np.sort(odds[label == 1])[-count]
-    above = int((odds[label == 0] >= from_here).sum())
-    bound = math.log(count / real) - math.log((above + 1) / (size - real + 1))
+    levels, made = np.sort(odds[label == 1])[::-1], np.sort(odds[label == 0])
+    reached = np.arange(1, real + 1)
+    above = len(made) - np.searchsorted(made, levels) + 1
+    shares = (reached / real) / (above / len(made))
+    bound = math.log(shares[min(least, real) - 1 :].max())
     return replace(fitted, top=max(bound, 0.0))
 
 

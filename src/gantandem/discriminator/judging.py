@@ -24,14 +24,16 @@ Distance = Callable[[Tensor, Tensor], float]
 
 STRENGTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.0)
 EXPECTED = 8.0
-"""Accepted samples are those of OBRS with this K, the default acceptance."""
+"""Accepted samples are those of OBRS with this K, the default acceptance, ..."""
+ENOUGH = 500
+"""... and those that all selectors tend to, proposals weighed by r^t, where these weigh as much as
+so many samples: fewer say more of chance than of r. The farther ones count."""
 ACCEPTED = 4000
 """At most so many of them are compared."""
 TIE = 0.1
 """Distances this share apart are alike: the stronger ratio, the lower loss is kept."""
-TOP, LEAST = 0.01, 20
-"""The ratio is bounded by what this share of the held-out real samples, at least so many, bears
-out."""
+LEAST = 20
+"""A bound of the ratio rests on at least so many held-out real samples."""
 
 
 class Judged(NamedTuple):
@@ -50,8 +52,10 @@ class Judged(NamedTuple):
 
     @property
     def strength(self) -> float:
-        """The largest strength that is as good as the best one."""
-        limit = (1 + TIE) * self.nearest
+        """1 where r brings samples nearer; else the largest that is as good as the best one."""
+        if self.distances[1.0] < self.distances[0.0] - TIE * abs(self.distances[0.0]):
+            return 1.0
+        limit = self.nearest + TIE * abs(self.nearest)
         return max(s for s, distance in self.distances.items() if distance <= limit)
 
     @property
@@ -92,21 +96,27 @@ def judge(
         logger.warning("fit_ratio: %s gives scores that are not finite", candidate.name)
         return None
     label = np.repeat([1.0, 0.0], [len(on_real), len(on_made)])
-    calibrator = fit_platt(both, label, top=(TOP, LEAST))
+    calibrator = fit_platt(both, label, least=LEAST)
     ratio = Ratio(candidate.score, calibrator=calibrator, origin="fitted", spec=candidate.spec)
     log_real, log_made = (calibrator(torch.from_numpy(v)).numpy() for v in (on_real, on_made))
     on_real, on_made = np.logaddexp(0, -log_real), np.logaddexp(0, log_made)
     error = 0.5 * math.sqrt(on_real.var() / len(on_real) + on_made.var() / len(on_made))
-    found = {
-        strength: distance(shown.out_made.x[_accepted(strength * log_made)], shown.out_real.x)
-        for strength in {*strengths, 0.0}
-    }
+
+    def farther(log_ratio: np.ndarray) -> float:
+        ways = [_accepted(log_ratio, EXPECTED)]
+        weight = np.exp(log_ratio - log_ratio.max())
+        if weight.std() and weight.sum() ** 2 > ENOUGH * (weight**2).sum():
+            ways.append(_accepted(log_ratio, math.inf))
+        return max(distance(shown.out_made.x[places], shown.out_real.x) for places in ways)
+
+    found = {strength: farther(strength * log_made) for strength in {*strengths, 0.0}}
     return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found)
 
 
 def best(judged: Sequence[Judged]) -> Judged:
     """The lowest loss among those whose accepted samples are as near as the nearest ones."""
-    limit = (1 + TIE) * min(one.nearest for one in judged)
+    nearest = min(one.nearest for one in judged)
+    limit = nearest + TIE * abs(nearest)
     near = [one for one in judged if one.distances[one.strength] <= limit] or judged
     return min(near, key=lambda one: one.loss)
 
@@ -147,15 +157,15 @@ def _values(score: Callable[..., Tensor], rows: Rows, batch: int = 1000) -> np.n
         return torch.cat([score(*part).double() for part in rows.split(batch)]).cpu().numpy()
 
 
-def _accepted(log_ratio: np.ndarray) -> Tensor:
+def _accepted(log_ratio: np.ndarray, expected: float) -> Tensor:
     """Places of proposals that OBRS would accept, one as often as its probability says."""
     level = log_ratio - log_ratio.max()  # log c + log r, with c = 1 / max r at least
     low, high = 0.0, -float(level.min())
-    if np.exp(level).mean() < 1 / EXPECTED:
+    if np.exp(level).mean() < 1 / expected:
         for _ in range(60):
             middle = (low + high) / 2
             mean = np.exp(np.minimum(level + middle, 0)).mean()
-            low, high = (middle, high) if mean < 1 / EXPECTED else (low, middle)
+            low, high = (middle, high) if mean < 1 / expected else (low, middle)
     order = torch.randperm(len(level), generator=Key(0).fold("accepted").generator()).numpy()
     weight = np.exp(np.minimum(level[order] + low, 0)).cumsum()
     count = min(ACCEPTED, len(weight))

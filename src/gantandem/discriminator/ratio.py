@@ -61,7 +61,7 @@ def fit_ratio(
     proposals and the real data's ``select`` part are held out. Several candidates are fitted
     (the shipped discriminator as it is, the same trained further or a new network, and for rows
     of numbers a regularised line and boosted trees), each is calibrated on the held-out samples
-    (Platt 1999, bounded by what the top 1% of the real ones bear out), and the one whose
+    (Platt 1999, bounded by the largest ratio that these bear out), and the one whose
     *accepted* samples come nearest to held-out real data is kept, of those alike the one with
     the lowest loss.
 

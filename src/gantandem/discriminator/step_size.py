@@ -12,6 +12,7 @@ from torch import Tensor
 from gantandem.data.real import Rows
 from gantandem.discriminator.parts import asked_alike, draw_all
 from gantandem.gan import GAN
+from gantandem.metrics.finite import need_number
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.refine import Refine
 
@@ -58,16 +59,15 @@ def choose_step(
         nonlocal spent
         drawn = draw_all(asked, one, count, "step size", width=width)
         spent += drawn.passes
-        return distance(drawn.x, real.x)
+        return need_number(distance(drawn.x, real.x), "shape distance, step size")
 
     plain, size = measure(Direct()), float(mover.step_size)
     steps = [replace(mover, step_size=share * size) for share in (SHARES if auto else (1.0,))]
     found = [measure(replace(step, defensive=0.0)) for step in steps]
     nearest = min(found)
-    best = next(
-        step for step, value in zip(steps, found, strict=True) if value <= (1 + tie) * nearest
-    )
-    if nearest > (1 + tie) * plain:
+    near = [value <= nearest + tie * abs(nearest) for value in found]
+    best = steps[near.index(True)]
+    if nearest > plain + tie * abs(plain):
         logger.warning(
             "shape: refined samples are farther from held-out data than plain ones (distance %.3g "
             "against %.3g)%s; accepting plain samples may serve better: gan = fit_ratio(gan, real, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gantandem.reproduce.small import CHAINS, DRAWS, NOISE, REAL
+from gantandem.reproduce.small import ALIKE, CHAINS, DRAWS, NOISE, REAL
 
 _FARTHER, _ALIKE, _NEARER = "#c0392b", "#9aa4ae", "#2f6fde"
 
@@ -29,8 +29,9 @@ def small_page(result: dict[str, Any]) -> str:
         "",
         "One question: is any sampler farther from the data than plain draws? *Farther* means that",
         "its sliced Wasserstein-1 distance to fresh real samples is above the mean of",
-        f"{DRAWS} sets of plain draws by more than {NOISE:g} of their standard deviations. Each",
-        f"row has {n:,} samples ({', '.join(sorted(CHAINS))}: {n // 4:,}).",
+        f"{DRAWS} sets of plain draws by more than {NOISE:g} of their standard deviations, and by",
+        f"more than {ALIKE:.0%} of it. Each row has {n:,} samples",
+        f"({', '.join(sorted(CHAINS))}: {n // 4:,}).",
         "",
         f"**{farther} of {len(measured)} rows are farther than plain draws.**",
         "",

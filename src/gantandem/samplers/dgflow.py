@@ -86,7 +86,7 @@ class DGFlow(Settings):
 
     layer: Layer = "latent"
     divergence: Divergence = "kl"
-    step_size: Positive = 0.002
+    step_size: Positive = 0.0005
     noise: NotNegative = 0.01
     steps: Count = 25
 

@@ -62,7 +62,7 @@ class DOT(Settings):
     Args:
         layer: ``"latent"`` or ``"data"``.
         steps: Moves of every lane; None takes 10 in the latent, 100 in the data.
-        step_size: epsilon, in units of what is moved.
+        step_size: epsilon, in units of what is moved; .01 in the paper.
         update: ``"sgd"`` or ``"adam"``; None takes sgd in the latent, adam in the data.
         betas: Adam's betas.
         lipschitz: k_eff, in score per unit of what is moved; None takes the largest
@@ -90,7 +90,7 @@ class DOT(Settings):
 
     layer: Space = "latent"
     steps: Count | None = None
-    step_size: Positive = 0.01
+    step_size: Positive = 0.003
     update: Update | None = None
     betas: Decays = (0.0, 0.9)
     lipschitz: Positive | None = None

@@ -63,7 +63,7 @@ class ULA(Settings):
     uses_guide: ClassVar[bool] = True
 
     steps: Count = 100
-    step_size: Positive = 0.002
+    step_size: Positive = 0.0005
 
     def prepare(self, gan: GAN, key: Key) -> ULA:
         """Nothing to resolve."""

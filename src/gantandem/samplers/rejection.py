@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -101,14 +101,14 @@ class DRS(Accepts, Settings):
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
     percentile of F on the pilot: more acceptances than exact rejection, for a biased law (exact
     only with gamma = 0, eps -> 0 and a true M). Azadi et al., ICLR 2019, Equation 8. Maximum and
-    gamma are frozen on a pilot and do not follow the batch, as they do in published code. A gamma
-    from the pilot is never above 0: where the ratio hardly varies the percentile would be, and
-    DRS would accept less than exact rejection and return the highest ratios alone.
+    gamma are frozen on a pilot and do not follow the batch, as they do in published code. Where
+    the ratio hardly varies, a high percentile gives a gamma above 0: DRS then accepts less than
+    exact rejection, and returns the highest ratios alone. The default stops at 0.
 
     Args:
         proposal: The mover that makes the proposals.
-        percentile: gamma is this percentile of F on the pilot, or 0 if that is lower; from 0 to
-            below 100. None means gamma 0.
+        percentile: gamma is this percentile of F on the pilot, from 0 to below 100; None means
+            gamma 0, and ``"auto"`` the 95th, as published, but no more than 0.
         eps: Keeps the logarithm finite.
         log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
             then it is pairs of a condition and its log M, and so is gamma.
@@ -123,7 +123,7 @@ class DRS(Accepts, Settings):
     name: ClassVar[str] = "drs"
 
     proposal: Proposing = Direct()
-    percentile: Annotated[float, BELOW_100] | None = 95.0
+    percentile: Annotated[float, BELOW_100] | Literal["auto"] | None = "auto"
     eps: Positive = 1e-6
     log_max: Constant | None = None
     gamma: Constant | None = None
@@ -141,10 +141,12 @@ class DRS(Accepts, Settings):
         if gamma is None and self.percentile is None:
             gamma = 0.0
         if gamma is None and self.percentile is not None:
-            share = self.percentile / 100
+            share, most = (
+                (0.95, 0.0) if self.percentile == "auto" else (self.percentile / 100, math.inf)
+            )
             logits = {key: self._logit(v, at(log_max, key)) for key, v in groups.items()}
             quantiles = {k: float(v[v.isfinite()].quantile(share)) for k, v in logits.items()}
-            gamma = pack({k: min(value, 0.0) for k, value in quantiles.items()})
+            gamma = pack({k: min(value, most) for k, value in quantiles.items()})
         return replace(self, log_max=log_max, gamma=gamma)
 
     def _logit(self, log_ratio: Tensor, log_max: float | Tensor) -> Tensor:
