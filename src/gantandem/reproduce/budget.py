@@ -88,8 +88,13 @@ def budget_page(result: dict[str, Any]) -> str:
     """The result as a Markdown page, every seed shown."""
     head = "| sampler | " + " | ".join(TITLES) + " |"
     rule = "| --- |" + " ---: |" * len(TITLES)
+    expected = {
+        found["samplers"]["collaborative"]["sampler"]["expected"]
+        for found in result["seeds"].values()
+    }
     lines = [
-        "# A sample for 200 passes: few refinement steps, then OBRS with K = 8",
+        "# A sample for at most 200 passes: few refinement steps, then OBRS with K = "
+        + " or ".join(f"{value:g}" for value in sorted(expected)),
         "",
         "Imbalanced 8 Gaussians, generator at 1,000 iterations. Made by",
         f"`{result['command']}`; every number is in `budget.json` beside this page. Refinement is",

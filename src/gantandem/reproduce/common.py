@@ -68,13 +68,20 @@ def shape_and_fit(work: Workspace) -> dict[str, dict[str, Any]]:
 
 def spent_note(founds: Iterable[Mapping[str, Any]]) -> str:
     """What :func:`shape_and_fit` took, as a sentence; the time by its median over results."""
+    founds = list(founds)
     every = [found["setup"]["shape and fit"] for found in founds]
     seconds = statistics.median(one["seconds"] for one in every)
-    if "updates" not in every[0]:  # rows of an earlier version
-        return f"Shaping and both ratio fits took {seconds:.0f} s (median)."
+    budgets = {found["samplers"]["collaborative"]["sampler"]["expected"] for found in founds}
+    judged = f"`collaborative` is OBRS with K = {' or '.join(f'{k:g}' for k in sorted(budgets))}."
+    if not all("updates" in one for one in every):  # rows of an earlier version
+        return f"Shaping and both ratio fits took {seconds:.0f} s (median); {judged}"
+    updates, threads = (
+        ", ".join(f"{value:,}" for value in sorted({one[key] for one in every}))
+        for key in ("updates", "threads")
+    )
     return (
-        f"Default recipe: {every[0]['updates']:,} shaping updates on the pool of lanes, then both "
-        f"ratio fits; together {seconds:.0f} s (median), {every[0]['threads']} thread(s)."
+        f"Default recipe: {updates} shaping updates on the pool of lanes, then both ratio fits, on "
+        f"{threads} thread; together {seconds:.0f} s (median) on a shared machine; {judged}"
     )
 
 

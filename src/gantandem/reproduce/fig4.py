@@ -162,7 +162,8 @@ def fig4_page(result: dict[str, Any]) -> str:
         "shaped and the ratios are fitted anew. *real data* is what as many real samples score.",
         spent_note(found for of_seed in result["seeds"].values() for found in of_seed.values()),
         "",
-        f"{over_stages(result['seeds']).capitalize()}, {result['n']:,} samples each; in",
+        f"{over_stages(result['seeds']).capitalize()},",
+        f"{result['n']:,} samples each; in",
         "brackets the published value, read off the figure (about +-.01), where it is known:",
         "",
         *_medians_table(result, "median"),
@@ -175,8 +176,8 @@ def fig4_page(result: dict[str, Any]) -> str:
                 again, [found for of_seed in again.values() for found in of_seed.values()]
             ),
             "",
-            f"{over_stages(again).capitalize()}, {result['n']:,} samples each; in brackets the",
-            "published value:",
+            f"{over_stages(again).capitalize()},",
+            f"{result['n']:,} samples each; in brackets the published value:",
             "",
             *_medians_table(result, "as_published_median"),
         ]
@@ -250,7 +251,7 @@ def fig4_picture(result: dict[str, Any]) -> Any:
             axes.axhline(number(result["floor"][key]), color="black", linewidth=1, linestyle=":")
             if key != "good":
                 axes.set_yscale("log")
-            axes.set_xticks([int(stage) for stage in medians])
+            axes.set_xticks(sorted({int(stage) for stage in [*medians, *result["published"]]}))
             axes.set_title(title, fontsize=11)
             axes.spines[["top", "right"]].set_visible(False)
         most = max(len(of_seed) for of_seed in seeds.values())
