@@ -251,17 +251,21 @@ class GAN:
         return self.guide
 
     @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self, *, free: nn.Module | None = None) -> Iterator[None]:
         """Hold every network in eval mode without gradients for weights; restore on leaving.
 
         Whatever a forward writes meanwhile is put back as well, and so is the global random
         state. Inside, another ``frozen()`` of the same GAN does nothing.
+
+        Args:
+            free: A network that is trained in the block: it is left alone.
         """
         if self._running:
             with torch.no_grad():
                 yield
             return
         networks = [self.generator, *(score.network for score in self._scores())]
+        networks = [network for network in networks if network is not free]
         try:
             with held(networks, self.device) as kept:
                 self._running, self._kept = True, kept

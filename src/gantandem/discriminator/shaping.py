@@ -8,6 +8,7 @@ step instead of K.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -148,7 +149,9 @@ def shape(
         optimizer: torch.optim.Optimizer = torch.optim.SGD(own.parameters(), lr=learning_rate)
     else:
         optimizer = torch.optim.Adam(own.parameters(), lr=learning_rate)
-    with seeded(key, gan.device), track(updates, "shape", progress) as update:
+    # Held once for all updates, and not at each: that took as long as a step of the pool.
+    held = shaper.gan.frozen(free=own)
+    with seeded(key, gan.device), track(updates, "shape", progress) as update, held:
         for step in range(updates + 1):
             if step % check_every == 0 or step == updates:
                 try:
@@ -172,9 +175,10 @@ def shape(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
             made = shaper.fresh() if recipe == "paper" else shaper.pooled()
-            loss = contrast(scored, next(every).to(made.x.device), made)
-            if recipe == "paper":
-                loss = 2 * loss  # the sum of what contrast takes the mean of
+            with torch.enable_grad():
+                loss = contrast(scored, next(every).to(made.x.device), made)
+                if recipe == "paper":
+                    loss = 2 * loss  # the sum of what contrast takes the mean of
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -250,8 +254,21 @@ class _Shaper:
         index = torch.randint(self._filled, (self.batch,), generator=self._pick)
         return take(self._buffer, index)
 
+    @contextlib.contextmanager
+    def _sampling(self) -> Iterator[None]:
+        """Have the guide in eval mode; the other networks are held for all of shaping."""
+        training = [module for module in self.own.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module in training:
+                module.training = True
+
     def _advance(self) -> None:
-        with self.gan.frozen():
+        with self._sampling():
             self._pool.fill()
             done = self._pool.advance()
         self.passes += self.mover.cost().step * self.width
@@ -276,7 +293,7 @@ class _Shaper:
         """
         start, self.drawn = self.drawn, self.drawn + self.batch
         done: list[tuple[Tensor, Tensor]] = []
-        with self.gan.frozen():
+        with self._sampling():
             for ids in torch.arange(start, self.drawn, device=self.gan.device).split(self.width):
                 done += self._refined(ids)
         x, ids = (torch.cat(column) for column in zip(*done, strict=True))
