@@ -163,7 +163,7 @@ def shape(
                     break
                 entry["seconds"] = round(time.perf_counter() - begin, 3)
                 history.append(entry)
-                nearest = min((1 + tie) * best[0], history[0]["distance"])
+                nearest = min(best[0] + tie * abs(best[0]), history[0]["distance"])
                 if entry["distance"] <= nearest or recipe == "paper":
                     best = min(best[0], entry["distance"]), frozen_copy(own)
                     kept = len(history) - 1
