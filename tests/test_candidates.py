@@ -10,7 +10,7 @@ from torch import nn
 
 import gantandem as gt
 from gantandem.discriminator import judging
-from gantandem.errors import NonFiniteError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.nets.ratio import ConvRatio, MLPRatio, is_image, ratio_spec
 
 QUICK = {"pool": 400, "schedule": [(6, 1e-3)], "batch": 50, "progress": False}
@@ -191,3 +191,18 @@ def test_of_those_alike_the_lowest_loss_is_kept():
     kept = rows[fitted.ratio(gt.Direct()).chosen["name"]]
     assert kept["log_loss"] == min(row["log_loss"] for row in rows.values())
     assert all(row["strength"] == 1 for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    "distance, error",
+    [
+        ("fid", InputError),
+        (lambda x, y: "far", InputError),
+        (lambda x, y: float("nan"), NonFiniteError),
+    ],
+    ids=["text", "gives text", "gives nan"],
+)
+def test_a_distance_is_a_function_that_gives_a_number(distance, error):
+    gan = gt.GAN(nn.Identity(), None, 2)
+    with pytest.raises(error, match="fit_ratio distance"):
+        gt.fit_ratio(gan, cloud(200, (2,)), distance=distance, **QUICK)

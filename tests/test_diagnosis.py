@@ -13,7 +13,7 @@ from torch import nn
 import gantandem as gt
 from awkward import fingerprint
 from gantandem.doubts import doubts
-from gantandem.errors import LawMismatchError
+from gantandem.errors import LawMismatchError, NonFiniteError
 
 
 class LogRatio(nn.Module):
@@ -144,3 +144,15 @@ def test_few_samples_are_calibrated_by_two_numbers(n, kind):
     assert gan.ratio(gt.Direct()).calibrator.kind == kind
     few = gt.calibrate(made(lambda x: 3 * x), parts(5000, 1.0), n=500)
     assert few.ratio(gt.Direct()).calibrator.kind == "platt"  # few generated ones count as well
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_network_that_leaves_the_numbers_is_named_and_not_scikit_learns_error(value):
+    class Broken(nn.Module):
+        def forward(self, x):
+            return torch.where(x[:, 0] > 1, value, x[:, 0])
+
+    gan = gt.GAN(nn.Identity(), Broken(), 2)
+    for step in (gt.diagnose, gt.calibrate):
+        with pytest.raises(NonFiniteError, match="Broken gives NaN or infinity for"):
+            step(gan, torch.randn(400, 2, generator=torch.Generator().manual_seed(0)))

@@ -283,3 +283,10 @@ def test_statistics_of_any_kind_are_held_while_a_network_is_fitted(kind):
     kept = [name for name in before if name.endswith(("_mean", "_var"))]
     assert len(kept) == 2 and all(torch.equal(before[name], after[name]) for name in kept)
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_batches_that_are_not_finite_fill_no_statistics():
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    batches = [torch.randn(8, 2), torch.full((8, 2), float("nan"))]
+    with pytest.raises(InputError, match="batch 1 holds NaN"):
+        gt.refresh_statistics(network, batches)

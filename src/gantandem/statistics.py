@@ -139,6 +139,11 @@ def refresh_statistics(network: nn.Module, batches: Iterable[Batch]) -> nn.Modul
                     f"refresh_statistics: {kind} does not take batch {count - 1}: {error}. Give "
                     "tensors (N, ...) of 2 rows or more, or tuples such as (z, condition)"
                 ) from error
+            if not all(bool(value.isfinite().all()) for value in inputs):
+                raise InputError(
+                    f"refresh_statistics: batch {count - 1} holds NaN or infinity, and so would "
+                    "the statistics; take those rows out"
+                )
         if count == 0:
             raise InputError("refresh_statistics batches: got none, at least one is needed")
         for name, gathered in layers.items():

@@ -20,7 +20,7 @@ from gantandem.data.real import RealData
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import check_unseen, remember
 from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
-from gantandem.errors import ConfigError, InputError
+from gantandem.errors import ConfigError, InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
@@ -349,6 +349,14 @@ def score_law(
             torch.cat([score(*rows.to(gan.device)) for rows in both.split(1000)])
             for both in (held, drawn.rows)
         ]
+    broken = sum(int((one.isnan() | (one == torch.inf)).sum()) for one in scores)
+    if broken:
+        raise NonFiniteError(
+            f"{'calibrate' if part == 'calibrate' else 'diagnose'}: the ratio's network "
+            f"{type(ratio.score.network).__name__} gives NaN or infinity for {broken:,} of "
+            f"{sum(map(len, scores)):,} samples. Check its weights, its normalisation statistics "
+            "and the range of its input"
+        )
     label = np.repeat([1.0, 0.0], [len(scores[0]), len(scores[1])])
     cond = None
     if held.cond is not None and drawn.cond is not None:

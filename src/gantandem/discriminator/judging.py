@@ -15,6 +15,7 @@ from gantandem.data.real import Rows
 from gantandem.discriminator.calibration import fit_platt
 from gantandem.discriminator.candidates import Candidate
 from gantandem.discriminator.fitting import Evidence
+from gantandem.metrics.finite import need_number
 from gantandem.rng import Key
 from gantandem.score import Ratio
 
@@ -107,7 +108,8 @@ def judge(
         weight = np.exp(log_ratio - log_ratio.max())
         if weight.std() and weight.sum() ** 2 > ENOUGH * (weight**2).sum():
             ways.append(_accepted(log_ratio, math.inf))
-        return max(distance(shown.out_made.x[places], shown.out_real.x) for places in ways)
+        found = [distance(shown.out_made.x[places], shown.out_real.x) for places in ways]
+        return max(need_number(one, "fit_ratio distance") for one in found)
 
     found = {strength: farther(strength * log_made) for strength in {*strengths, 0.0}}
     return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found)
@@ -142,8 +144,8 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
         logger.warning(
             "fit_ratio: accepted by the ratio r, samples are farther from held-out real data than "
             "accepted by r^%g (distance %.3g against %.3g; proposals as they are %.3g), so "
-            "acceptance uses r^%g. The generator hardly reaches what r asks for: train it "
-            "longer or refine its samples; strength=1 uses r all the same",
+            "acceptance uses r^%g. The generator may miss some of the data; strength=1 uses r all "
+            "the same",
             strength,
             chosen.distances[1.0],
             chosen.distances[strength],

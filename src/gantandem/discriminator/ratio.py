@@ -19,7 +19,7 @@ from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, judge, say
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
-from gantandem.errors import NonFiniteError
+from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.nets.features import FeatureRatio
@@ -113,6 +113,11 @@ def fit_ratio(
     if network is not None:
         gan.check(network)
     strength = check("fit_ratio strength", Share | None, strength)
+    if not callable(distance):
+        raise InputError(
+            f"fit_ratio distance: got {distance!r}; allowed is a function of (N, *x_shape) samples "
+            "and real ones that returns a number"
+        )
     parts = parts_for(gan, real, "fit_ratio real")
     check_discriminator(gan, parts)
     if gan.spread is None:
