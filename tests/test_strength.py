@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import gantandem as gt
+from gantandem.discriminator import judging
 from gantandem.discriminator.judging import STRENGTHS, TIE
 from gantandem.errors import InputError
 from gantandem.metrics.distance import sliced_wasserstein
@@ -141,3 +142,17 @@ def test_a_ratio_of_zero_stays_zero(strength):
 
     ratio = Ratio(Score(Edge()), strength=strength)
     assert ratio.log_ratio(torch.tensor([[1.0], [-1.0]])).tolist() == [strength, -math.inf]
+
+
+def test_a_distance_at_a_strength_that_is_not_used_chooses_nothing():
+    """The nearer candidates are used whole, though half of r would be nearer still."""
+
+    def judged(name, loss, distances):
+        candidate = judging.Candidate(name, None, {})
+        return judging.Judged(candidate, None, loss, 0.001, distances)
+
+    near = judged("near", 0.5, {1.0: 0.8, 0.5: 0.3, 0.0: 1.0})
+    beside = judged("beside", 0.4, {1.0: 0.85, 0.5: 0.9, 0.0: 1.0})
+    far = judged("far", 0.1, {1.0: 5.0, 0.5: 5.0, 0.0: 5.0})
+    assert near.strength == beside.strength == 1.0
+    assert judging.best([near, beside, far]) is beside

@@ -47,16 +47,17 @@ class Judged(NamedTuple):
     distances: dict[float, float]
 
     @property
-    def nearest(self) -> float:
-        """Distance at its best strength."""
-        return min(self.distances.values())
+    def distance(self) -> float:
+        """At the strength that is used."""
+        return self.distances[self.strength]
 
     @property
     def strength(self) -> float:
         """1 where r brings samples nearer; else the largest that is as good as the best one."""
         if self.distances[1.0] < self.distances[0.0] - TIE * abs(self.distances[0.0]):
             return 1.0
-        limit = self.nearest + TIE * abs(self.nearest)
+        nearest = min(self.distances.values())
+        limit = nearest + TIE * abs(nearest)
         return max(s for s, distance in self.distances.items() if distance <= limit)
 
     @property
@@ -71,7 +72,7 @@ class Judged(NamedTuple):
             "log_loss": round(self.loss, 5),
             "standard_error": round(self.error, 5),
             "strength": self.strength,
-            "distance": round(self.distances[self.strength], 5),
+            "distance": round(self.distance, 5),
             "distance_full": round(self.distances[1.0], 5),
         }
 
@@ -117,10 +118,9 @@ def judge(
 
 def best(judged: Sequence[Judged]) -> Judged:
     """The lowest loss among those whose accepted samples are as near as the nearest ones."""
-    nearest = min(one.nearest for one in judged)
+    nearest = min(one.distance for one in judged)
     limit = nearest + TIE * abs(nearest)
-    near = [one for one in judged if one.distances[one.strength] <= limit] or judged
-    return min(near, key=lambda one: one.loss)
+    return min((one for one in judged if one.distance <= limit), key=lambda one: one.loss)
 
 
 def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
