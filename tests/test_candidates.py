@@ -172,6 +172,7 @@ def test_the_candidate_whose_accepted_samples_are_nearest_is_kept(favourite, mon
         return judge(candidate, *args)
 
     monkeypatch.setattr("gantandem.discriminator.ratio.judge", noting)
+    monkeypatch.setattr("gantandem.discriminator.ratio.chance", lambda real, distance: 0.0)
 
     def distance(accepted, real):
         assert accepted.shape[1:] == real.shape[1:] == (2,)

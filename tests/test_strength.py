@@ -156,3 +156,17 @@ def test_a_distance_at_a_strength_that_is_not_used_chooses_nothing():
     far = judged("far", 0.1, {1.0: 5.0, 0.5: 5.0, 0.0: 5.0})
     assert near.strength == beside.strength == 1.0
     assert judging.best([near, beside, far]) is beside
+
+
+def test_what_chance_makes_of_distances_chooses_nothing():
+    real = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+    noise = judging.chance(real, sliced_wasserstein)
+    assert 0.01 < noise < 0.1  # two halves of one law
+    assert judging.chance(real[:1], sliced_wasserstein) == 0
+
+    def judged(loss, distance):
+        return judging.Judged(None, None, loss, 0.001, {1.0: distance, 0.0: 1.0})
+
+    nearest, alike, beyond = judged(0.6, 0.02), judged(0.5, 0.02 + noise / 2), judged(0.4, 0.5)
+    assert judging.best([nearest, alike, beyond], noise) is alike
+    assert judging.best([nearest, alike, beyond]) is nearest

@@ -116,10 +116,21 @@ def judge(
     return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found)
 
 
-def best(judged: Sequence[Judged]) -> Judged:
-    """The lowest loss among those whose accepted samples are as near as the nearest ones."""
+def chance(real: Tensor, distance: Distance) -> float:
+    """Distance of two halves of held-out real samples (N, *x_shape): what chance alone makes."""
+    half = len(real) // 2
+    return need_number(distance(real[:half], real[half:]), "fit_ratio distance") if half else 0.0
+
+
+def best(judged: Sequence[Judged], noise: float = 0.0) -> Judged:
+    """The lowest loss among those whose accepted samples are as near as the nearest ones.
+
+    Args:
+        judged: One or more.
+        noise: Distances that differ by less are alike, see :func:`chance`.
+    """
     nearest = min(one.distance for one in judged)
-    limit = nearest + TIE * abs(nearest)
+    limit = nearest + max(TIE * abs(nearest), noise)
     return min((one for one in judged if one.distance <= limit), key=lambda one: one.loss)
 
 

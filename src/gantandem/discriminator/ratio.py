@@ -17,7 +17,7 @@ from gantandem.discriminator.candidates import Candidate, candidates
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
-from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, judge, say
+from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, chance, judge, say
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
@@ -147,7 +147,7 @@ def fit_ratio(
             "fit_ratio: no candidate gives finite scores on held-out samples. Check the scale of "
             "the data, and the weights of the discriminator"
         )
-    chosen = best(judged)
+    chosen = best(judged, chance(shown.out_real.x, distance))
     used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
     say(chosen, judged, used)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
