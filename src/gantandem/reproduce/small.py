@@ -1,4 +1,4 @@
-"""Small GANs that no default was tuned on: is any sampler farther from the data than plain draws?
+"""Small GANs as users train them: is any sampler farther from the data than plain draws?
 
 Five kinds of data, a pair of MLPs trained for 6,000 iterations on 20,000 samples each, and every
 sampler at its defaults. Both are made the plain way, outside the library, as a user's own.
