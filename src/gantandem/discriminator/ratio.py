@@ -147,7 +147,8 @@ def fit_ratio(
             "fit_ratio: no candidate gives finite scores on held-out samples. Check the scale of "
             "the data, and the weights of the discriminator"
         )
-    chosen = best(judged, chance(shown.out_real.x, distance))
+    # A difference of two distances, each of which is off by chance.
+    chosen = best(judged, 2 * chance(shown.out_real.x, distance))
     used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
     say(chosen, judged, used)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
