@@ -24,7 +24,7 @@ def small_page(result: dict[str, Any]) -> str:
         f"{result['iterations']:,} iterations in the plain way. Every sampler runs at its",
         "defaults: `fit_ratio(gan, real)` for selectors and chains on plain samples, `shape` and `fit_ratio`",
         "for the shaped ones, the discriminator as it was trained for the rest. What `fit_ratio`",
-        "does was chosen on other GANs; the step sizes of `ula`, `dgflow`, `dot`, `latent_opt` and",
+        "does was chosen on other GANs; the steps of `ula`, `dgflow`, `dot`, `latent_opt` and",
         "of `refine` along an unshaped guide, the default of `drs` and the rules for the strength",
         "were corrected where GANs of seed 0 showed a fault, so that seed 1 is the test of them.",
         "",
