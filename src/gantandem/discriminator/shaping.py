@@ -163,7 +163,8 @@ def shape(
                     break
                 entry["seconds"] = round(time.perf_counter() - begin, 3)
                 history.append(entry)
-                nearest = min(best[0] + tie * abs(best[0]), history[0]["distance"])
+                slack = tie * abs(best[0]) if tie else 0.0  # none of infinity is no number
+                nearest = min(best[0] + slack, history[0]["distance"])
                 if entry["distance"] <= nearest or recipe == "paper":
                     best = min(best[0], entry["distance"]), frozen_copy(own)
                     kept = len(history) - 1
