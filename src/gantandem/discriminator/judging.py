@@ -26,7 +26,7 @@ Distance = Callable[[Tensor, Tensor], float]
 STRENGTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.0)
 EXPECTED = 8.0
 """Accepted samples are those of OBRS with this K, the default acceptance, ..."""
-ENOUGH = 500
+ENOUGH = 50
 """... and those that all selectors tend to, proposals weighed by r^t, where these weigh as much as
 so many samples: fewer say more of chance than of r. The farther ones count."""
 ACCEPTED = 4000
