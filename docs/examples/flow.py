@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gantandem import GAN, OBRS, Direct, Metropolis, Normal, compare, fit_ratio
 from gantandem.data.mixtures import draw_real
-from gantandem.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
 from shown import IMAGES, Rows, picture, schedule, table
 from vae import RING
 

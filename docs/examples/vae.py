@@ -27,7 +27,7 @@ from gantandem import (
     fit_ratio,
 )
 from gantandem.data.mixtures import draw_real, ring
-from gantandem.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
 from gantandem.training.vae import train_vae
 from shown import IMAGES, Rows, picture, schedule, table
 

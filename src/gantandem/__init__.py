@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Any
 from gantandem._version import __version__
 
 if TYPE_CHECKING:
-    from gantandem.chains import ChainReport, chain_report
-    from gantandem.comparing import Compared, compare
+    from gantandem.adapt.drop_in import SampledGenerator
     from gantandem.data.real import Real
     from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+    from gantandem.discriminator.latent_weights import ReweightedLatent, fit_latent_reweight
     from gantandem.discriminator.parts import split_real
-    from gantandem.drop_in import SampledGenerator
+    from gantandem.engine.sampling import prepare, sample, sample_iter
     from gantandem.errors import GANtandemError
+    from gantandem.evaluate.chains import ChainReport, chain_report
+    from gantandem.evaluate.comparing import Compared, compare
+    from gantandem.evaluate.knobs import Sweep
+    from gantandem.evaluate.metrics.pareto import pareto_front
+    from gantandem.evaluate.sweeping import sweep
     from gantandem.gan import GAN
-    from gantandem.knobs import Sweep
     from gantandem.latent import Latent, Normal, Uniform
-    from gantandem.metrics.pareto import pareto_front
-    from gantandem.reweighting import ReweightedLatent, fit_latent_reweight
+    from gantandem.networks.statistics import refresh_statistics
     from gantandem.rng import Key
-    from gantandem.runs import load_run, save_run
+    from gantandem.runs.folder import load_run, save_run
     from gantandem.samplers import (
         DOT,
         DRS,
@@ -50,28 +53,25 @@ if TYPE_CHECKING:
         to_config,
     )
     from gantandem.samples import Samples
-    from gantandem.sampling import prepare, sample, sample_iter
-    from gantandem.statistics import refresh_statistics
-    from gantandem.sweeping import sweep
 
 _WHERE = {
-    "chains": ("ChainReport", "chain_report"),
-    "comparing": ("Compared", "compare"),
+    "evaluate.chains": ("ChainReport", "chain_report"),
+    "evaluate.comparing": ("Compared", "compare"),
     "data.real": ("Real",),
     "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
-    "sampling": ("prepare", "sample", "sample_iter"),
-    "metrics.pareto": ("pareto_front",),
-    "knobs": ("Sweep",),
-    "statistics": ("refresh_statistics",),
-    "sweeping": ("sweep",),
+    "engine.sampling": ("prepare", "sample", "sample_iter"),
+    "evaluate.metrics.pareto": ("pareto_front",),
+    "evaluate.knobs": ("Sweep",),
+    "networks.statistics": ("refresh_statistics",),
+    "evaluate.sweeping": ("sweep",),
     "discriminator.parts": ("split_real",),
-    "drop_in": ("SampledGenerator",),
+    "adapt.drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
     "latent": ("Latent", "Normal", "Uniform"),
     "rng": ("Key",),
-    "reweighting": ("ReweightedLatent", "fit_latent_reweight"),
-    "runs": ("load_run", "save_run"),
+    "discriminator.latent_weights": ("ReweightedLatent", "fit_latent_reweight"),
+    "runs.folder": ("load_run", "save_run"),
     "samplers": (
         "DOT",
         "DRS",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gantandem.comparing import Compared
+    from gantandem.evaluate.comparing import Compared
     from gantandem.samples import Samples
 
 
@@ -108,3 +110,16 @@ def need(module: str, extra: str) -> ModuleType:
         raise MissingExtraError(
             f"{module} is needed here and is not installed: pip install 'gantandem[{extra}]'"
         ) from error
+
+
+SHOWN = 24
+"""A message lists at most so many names."""
+
+
+def near(name: object, allowed: Iterable[str]) -> str:
+    """Say which names are allowed, near matches first: "did you mean 'a'? allowed: a, b"."""
+    names = list(dict.fromkeys(allowed))
+    matches = difflib.get_close_matches(str(name), names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, matches))}? " if matches else ""
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
+    return f"{hint}allowed: {', '.join(names[:SHOWN]) or 'nothing'}{more}"

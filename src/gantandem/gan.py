@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import difflib
 import functools
 import logging
 from collections.abc import Callable, Iterator
@@ -18,18 +17,18 @@ from torch import distributions as dist
 from gantandem.condition import Condition, as_condition, check_condition, rows_for
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
-from gantandem.doors import as_network, as_score, check_networks, try_labels
-from gantandem.errors import InputError, LawMismatchError
-from gantandem.guidance import Guidance
-from gantandem.held import Kept, Parts, exchanged, held
-from gantandem.judging import find_ratio, law_of, plain_law, plain_ratio
+from gantandem.engine.guidance import Guidance
+from gantandem.engine.split import Split, split
+from gantandem.engine.stack import find_stack
+from gantandem.errors import InputError, LawMismatchError, near
 from gantandem.latent import Latent, as_latent
-from gantandem.law import Law
+from gantandem.networks.doors import as_network, as_score, check_networks, try_labels
+from gantandem.networks.held import Kept, Parts, exchanged, held
+from gantandem.networks.statistics import warn_unfilled
+from gantandem.ratios.law import Law
+from gantandem.ratios.lookup import find_ratio, law_of, plain_law, plain_ratio
+from gantandem.ratios.score import Output, Ratio, Score, weights_hash
 from gantandem.rng import Key
-from gantandem.score import Output, Ratio, Score, weights_hash
-from gantandem.split import Split, split
-from gantandem.stack import find_stack
-from gantandem.statistics import warn_unfilled
 
 if TYPE_CHECKING:
     from gantandem.discriminator.diagnostics import Diagnosis
@@ -295,7 +294,7 @@ class GAN:
     # -- laws -----------------------------------------------------------------------------------
 
     def law(self, mover: Mover) -> Law:
-        """Name the law of a prepared mover's proposals (see :mod:`gantandem.law`).
+        """Name the law of a prepared mover's proposals (see :mod:`gantandem.ratios.law`).
 
         The name stands for everything the law depends on: what the generator computes, the
         latent, the kind of condition, the settings that the mover uses and, if it follows one,
@@ -349,11 +348,7 @@ class GAN:
         allowed = [name for name in vars(self) if not name.startswith("_")]
         for name in changes:
             if name not in allowed:
-                near = difflib.get_close_matches(name, allowed, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise InputError(
-                    f"GAN.replace: unknown attribute {name!r}{hint} (allowed: {', '.join(allowed)})"
-                )
+                raise InputError(f"GAN.replace: unknown attribute {name!r}; {near(name, allowed)}")
         new = self._copy(**changes)
         new.generator, new.latent = as_network(new.generator, "generator"), as_latent(new.latent)
         new.condition = as_condition(new.condition)

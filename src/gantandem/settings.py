@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-import difflib
 import functools
 import inspect
 import sys
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_orig
 
 import numpy as np
 
-from gantandem.errors import ConfigError
+from gantandem.errors import ConfigError, near
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -204,11 +203,7 @@ def check_names(where: str, kind: Any, given: Iterable[str]) -> None:
     allowed = _names(kind)
     for name in given:
         if name not in allowed:
-            close = difflib.get_close_matches(str(name), allowed, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ConfigError(
-                f"{where}: unknown setting {name!r}; {hint}allowed: {', '.join(allowed) or 'none'}"
-            )
+            raise ConfigError(f"{where}: unknown setting {name!r}; {near(name, allowed)}")
 
 
 @functools.cache

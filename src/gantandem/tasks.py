@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,14 +15,14 @@ from torch import Tensor, nn
 
 from gantandem.data.images import load_images, load_real, locate, to_range
 from gantandem.data.mixtures import Mixture, balanced_8, draw_real, grid_25, imbalanced_8
+from gantandem.data.ranges import Range
 from gantandem.data.real import Real
-from gantandem.errors import ConfigError, WeightsError
-from gantandem.metrics.distance import sliced_wasserstein
-from gantandem.metrics.manifold import manifold_metrics
-from gantandem.metrics.mixture import mixture_floor, mixture_metrics
-from gantandem.metrics.pareto import Axis, Pareto
+from gantandem.errors import ConfigError, WeightsError, near
+from gantandem.evaluate.metrics.distance import sliced_wasserstein
+from gantandem.evaluate.metrics.manifold import manifold_metrics
+from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.evaluate.metrics.pareto import Axis, Pareto
 from gantandem.nets import build, load_weights
-from gantandem.ranges import Range
 from gantandem.training.gan import TrainConfig
 
 Metrics = dict[str, Any]
@@ -140,7 +139,7 @@ class MixtureTask(Task):
         return draw_real(self.mixture, self.sizes, seed)
 
     def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
-        """Return ``gantandem.metrics.mixture.mixture_metrics`` of points (N, 2)."""
+        """Return ``gantandem.evaluate.metrics.mixture.mixture_metrics`` of points (N, 2)."""
         return mixture_metrics(x, self.mixture, seed)
 
     def floor(self, n: int) -> Metrics:
@@ -148,7 +147,7 @@ class MixtureTask(Task):
         return dict(_mixture_floor(self, n))
 
     def manifold(self, x: Tensor, seed: int = 0) -> Metrics:
-        """Return ``gantandem.metrics.manifold.manifold_metrics`` of points against a fresh draw."""
+        """Return ``metrics.manifold.manifold_metrics`` of points against a fresh draw."""
         noise = torch.Generator().manual_seed(4_000_037 + seed)
         return manifold_metrics(x.detach().float().cpu(), self.mixture.draw(len(x), noise))
 
@@ -183,13 +182,13 @@ class DigitsTask(Task):
         return load_real(locate(self.name, self.hub, data), self.sizes)
 
     def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
-        """Return ``gantandem.metrics.images.image_metrics`` of (N, 1, 28, 28) against the test set.
+        """Return ``metrics.images.image_metrics`` of (N, 1, 28, 28) against the test set.
 
         Raises:
             DataError: If the dataset cannot be found.
             MissingExtraError: If the ``images`` extra is not installed.
         """
-        from gantandem.metrics.images import image_metrics
+        from gantandem.evaluate.metrics.images import image_metrics
 
         return image_metrics(x, _test_images(self), seed)
 
@@ -203,7 +202,7 @@ class DigitsTask(Task):
         Raises:
             DataError: If the dataset cannot be found.
         """
-        from gantandem.metrics.images import image_manifold
+        from gantandem.evaluate.metrics.images import image_manifold
 
         return image_manifold(x, _test_images(self), seed)
 
@@ -213,7 +212,7 @@ class DigitsTask(Task):
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the Frechet distance of classifier features of two sets of images."""
-        from gantandem.metrics.images import frechet_distance
+        from gantandem.evaluate.metrics.images import frechet_distance
 
         return frechet_distance(x, real_x)
 
@@ -230,7 +229,7 @@ def _test_images(task: DigitsTask) -> Tensor:
 
 @functools.cache
 def _digits_floor(task: DigitsTask, n: int) -> Metrics:
-    from gantandem.metrics.images import image_metrics
+    from gantandem.evaluate.metrics.images import image_metrics
 
     half, other = _halves(task)
     return {**image_metrics(half[:n], other), "n": len(half[:n])}
@@ -238,7 +237,7 @@ def _digits_floor(task: DigitsTask, n: int) -> Metrics:
 
 @functools.cache
 def _digits_manifold_floor(task: DigitsTask, n: int) -> Metrics:
-    from gantandem.metrics.images import image_manifold
+    from gantandem.evaluate.metrics.images import image_manifold
 
     half, other = _halves(task)
     return image_manifold(half[:n], other)
@@ -342,6 +341,4 @@ def get_task(name: str) -> Task:
     """
     if name in TASKS:
         return TASKS[name]
-    near = difflib.get_close_matches(name, TASKS)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise ConfigError(f"unknown task {name!r}: {hint}allowed are {', '.join(sorted(TASKS))}")
+    raise ConfigError(f"unknown task {name!r}; {near(name, sorted(TASKS))}")

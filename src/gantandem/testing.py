@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gantandem.engine.sampling import prepare, sample
 from gantandem.errors import ConfigError, ContractError
 from gantandem.gan import GAN
 from gantandem.latent import Normal
+from gantandem.ratios.score import weights_hash
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector, from_config, to_config
 from gantandem.samples import FIELDS, Samples
-from gantandem.sampling import prepare, sample
-from gantandem.score import weights_hash
 
 __all__ = ["ContractError", "check_sampler", "toy_gan"]
 

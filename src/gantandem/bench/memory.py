@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, pair
+from gantandem.engine.sampling import prepare, sample_iter
+from gantandem.runs.writers import make_writer
 from gantandem.samplers import Refine
-from gantandem.sampling import prepare, sample_iter
-from gantandem.writers import make_writer
 
 _STREAM = "from gantandem.bench.memory import _stream; _stream({n})"
 

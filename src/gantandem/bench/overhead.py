@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, pair
-from gantandem.engine import Run
+from gantandem.engine.run import Run
+from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN
 from gantandem.latent import Normal
 from gantandem.nets import build
 from gantandem.rng import Key
 from gantandem.samplers import MALA, Mover, Refine
-from gantandem.sampling import prepare
 
 
 def engine_overhead(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str, Any]:

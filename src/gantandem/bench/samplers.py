@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gantandem.bench.common import RUNS, interleaved, pair
+from gantandem.discriminator.latent_weights import fit_latent_reweight
+from gantandem.engine.sampling import prepare, sample
 from gantandem.gan import GAN
-from gantandem.reweighting import fit_latent_reweight
 from gantandem.samplers import SAMPLERS, from_config
-from gantandem.sampling import prepare, sample
 
 
 def sampler_costs(

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from gantandem.bench.common import MANY, RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
-from gantandem.engine import Run
+from gantandem.engine.run import Run
+from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers import Refine
-from gantandem.sampling import prepare
 
 BATCHES = 5
 

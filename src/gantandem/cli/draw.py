@@ -57,8 +57,8 @@ def sample(
     ] = True,
 ) -> None:
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
-    from gantandem import pipeline
-    from gantandem.ranges import check_range
+    from gantandem import runs as pipeline
+    from gantandem.data.ranges import check_range
 
     work = pipeline.Workspace(run)
     folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
@@ -128,7 +128,7 @@ def compare(
     ] = False,
 ) -> None:
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import comparison_table, sweep_table
     from gantandem.errors import ConfigError, IncompleteError
 

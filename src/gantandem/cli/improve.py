@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def shape(run: Run, overrides: Overrides = None) -> None:
     """Shape the guide for refinement, for example with `shape.updates=2000`."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import history_table
 
     work = pipeline.Workspace(run, overrides or ())
@@ -49,7 +49,7 @@ def fit_ratio(
     samplers: Samplers = "direct,collaborative",
 ) -> None:
     """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_table
 
     work = pipeline.Workspace(run, overrides or ())
@@ -66,7 +66,7 @@ def calibrate(
     method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.auto,
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_table
 
     work = pipeline.Workspace(run, overrides or ())
@@ -75,7 +75,7 @@ def calibrate(
 
 def diagnose(run: Run, overrides: Overrides = None, sampler: Sampler = "collaborative") -> None:
     """Measure on test data how far a ratio can be trusted."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_table
 
     work = pipeline.Workspace(run, overrides or ())

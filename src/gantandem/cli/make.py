@@ -27,7 +27,7 @@ def demo(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
     """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
-    from gantandem import pipeline
+    from gantandem import runs as pipeline
     from gantandem.cli.show import comparison_table
     from gantandem.errors import IncompleteError
 
@@ -55,8 +55,8 @@ def train(
     ] = True,
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
-    from gantandem import pipeline
-    from gantandem.config import load_recipe
+    from gantandem import runs as pipeline
+    from gantandem.runs.recipe import load_recipe
 
     settings = load_recipe(recipe, overrides or ())
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"

@@ -28,7 +28,7 @@ def bench(
 ) -> None:
     """Time the engine: ratios within one run, medians of interleaved runs."""
     from gantandem.bench import run_benchmarks
-    from gantandem.pipeline import write_json
+    from gantandem.runs import write_json
 
     result = run_benchmarks(names, runs)
     if file is not None:

@@ -20,11 +20,11 @@ from gantandem.data.real import RealData
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import check_unseen, remember
 from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
+from gantandem.engine.sampling import prepare
 from gantandem.errors import ConfigError, InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.sampling import prepare
 from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)

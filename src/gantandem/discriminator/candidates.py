@@ -19,10 +19,10 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
 from gantandem.nets.ratio import MLPRatio, is_image, ratio_spec
+from gantandem.networks.sigmoid import BeforeSigmoid
+from gantandem.networks.statistics import in_batches, refresh_statistics
+from gantandem.ratios.score import Score
 from gantandem.rng import Key
-from gantandem.score import Score
-from gantandem.sigmoid import BeforeSigmoid
-from gantandem.statistics import in_batches, refresh_statistics
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
-from gantandem.doubts import doubts
 from gantandem.gan import GAN
+from gantandem.ratios.doubts import doubts
 from gantandem.samplers.base import Mover, Selector
 
 BINS = 20

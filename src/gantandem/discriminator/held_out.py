@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gantandem.data.matching import pieces
 from gantandem.data.real import Stored
-from gantandem.score import Ratio, Score
+from gantandem.ratios.score import Ratio, Score
 
 T = TypeVar("T", Ratio, Score)
 

@@ -15,9 +15,9 @@ from gantandem.data.real import Rows
 from gantandem.discriminator.calibration import fit_platt
 from gantandem.discriminator.candidates import Candidate
 from gantandem.discriminator.fitting import Evidence
-from gantandem.metrics.finite import need_number
+from gantandem.evaluate.metrics.finite import need_number
+from gantandem.ratios.score import Ratio
 from gantandem.rng import Key
-from gantandem.score import Ratio
 
 logger = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantandem.copying import copy_network, unwrapped
 from gantandem.data.incoming import read
 from gantandem.data.matching import check_finite, probe, take_in
 from gantandem.data.real import PARTS, Real, RealData, Rows, Stored
 from gantandem.discriminator.held_out import repeats, rows_hash, split_places
-from gantandem.engine import Run
+from gantandem.engine.run import Run
 from gantandem.errors import DataError
 from gantandem.gan import GAN
-from gantandem.held import random_state
+from gantandem.networks.copying import copy_network, unwrapped
+from gantandem.networks.held import random_state
+from gantandem.networks.statistics import kept_statistics, unfilled
+from gantandem.ratios.score import call
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
-from gantandem.score import call
-from gantandem.statistics import kept_statistics, unfilled
 
 logger = logging.getLogger(__name__)
 

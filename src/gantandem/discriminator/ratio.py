@@ -19,14 +19,14 @@ from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, chance, judge, say
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
+from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, NonFiniteError
+from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
-from gantandem.metrics.distance import sliced_wasserstein
 from gantandem.nets.features import FeatureRatio
+from gantandem.ratios.score import Score
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.sampling import prepare
-from gantandem.score import Score
 from gantandem.settings import Count, NotNegative, Schedule, Share, at_least, check
 
 logger = logging.getLogger(__name__)

@@ -34,16 +34,16 @@ from gantandem.discriminator.parts import (
     trainable,
 )
 from gantandem.discriminator.step_size import choose_step
+from gantandem.engine.pool import LanePool, Tickets, lanes
 from gantandem.errors import InputError, NonFiniteError
+from gantandem.evaluate.metrics.distance import sliced_wasserstein
+from gantandem.evaluate.metrics.finite import need_number
 from gantandem.gan import GAN
-from gantandem.metrics.distance import sliced_wasserstein
-from gantandem.metrics.finite import need_number
-from gantandem.pool import LanePool, Tickets, lanes
 from gantandem.progress import track
+from gantandem.ratios.score import Score
 from gantandem.rng import Key
 from gantandem.samplers.base import tree_map
 from gantandem.samplers.refine import Refine
-from gantandem.score import Score
 from gantandem.settings import Count, NotNegative, Positive, check
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gantandem.data.real import Rows
 from gantandem.discriminator.parts import asked_alike, draw_all
+from gantandem.evaluate.metrics.finite import need_number
 from gantandem.gan import GAN
-from gantandem.metrics.finite import need_number
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.refine import Refine
 

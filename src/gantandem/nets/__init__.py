@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
-from gantandem.errors import ConfigError
+from gantandem.errors import ConfigError, near
 from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
 from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -18,7 +17,7 @@ from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
 from gantandem.nets.weights import load_weights, save_weights
-from gantandem.sigmoid import BeforeSigmoid
+from gantandem.networks.sigmoid import BeforeSigmoid
 
 __all__ = ["NETS", "build", "load_weights", "save_weights"]
 
@@ -75,7 +74,4 @@ def _find(name: str) -> Any:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(f"network {name!r} cannot be imported: {error}") from error
-    near = difflib.get_close_matches(name, NETS) or sorted(NETS)
-    raise ConfigError(
-        f"unknown network {name!r}: did you mean {', '.join(near)}? 'module:Class' reaches others"
-    )
+    raise ConfigError(f"unknown network {name!r}; {near(name, NETS)}, or 'module:Class'")

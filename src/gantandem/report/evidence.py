@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gantandem.data.ranges import Range, check_range, find_range
 from gantandem.errors import DataError
-from gantandem.ranges import Range, check_range, find_range
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"

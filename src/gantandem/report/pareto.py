@@ -16,8 +16,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 
 from gantandem.errors import DataError
+from gantandem.evaluate.metrics.pareto import PASSES, Axis
 from gantandem.files import write_bytes
-from gantandem.metrics.pareto import PASSES, Axis
 from gantandem.report.evidence import SWEEP_FILE, finite, read_sweep
 from gantandem.report.style import MUTED, REAL, data_uri, figure, png, tidy
 from gantandem.report.table import COLUMNS, show

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gantandem.ranges import Range, to_levels
+from gantandem.data.ranges import Range, to_levels
 
 Array = NDArray[np.floating]
 Pixels = NDArray[np.uint8]

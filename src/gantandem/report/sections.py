@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gantandem.ranges import Range, count_clipped, say_range
+from gantandem.data.ranges import Range, count_clipped, say_range
 from gantandem.report import pictures, plane
 from gantandem.report.caution import ratio_faults
 from gantandem.report.curves import reliability_figure, shaping_figure

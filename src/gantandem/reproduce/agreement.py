@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from gantandem._version import __version__
-from gantandem.comparing import compare
-from gantandem.config import load_recipe
-from gantandem.pipeline import fit_run, pretrained_run, write_json
+from gantandem.evaluate.comparing import compare
+from gantandem.ratios.score import weights_hash
 from gantandem.reproduce.common import command, line, number, read_kept
 from gantandem.reproduce.modes import js_deviation, ratio_shares
+from gantandem.runs import fit_run, pretrained_run, write_json
+from gantandem.runs.recipe import load_recipe
 from gantandem.samplers import (
     DOT,
     ISIR,
@@ -36,7 +37,6 @@ from gantandem.samplers import (
     Rejection,
     WangLandau,
 )
-from gantandem.score import weights_hash
 from gantandem.tasks import MixtureTask
 
 logger = logging.getLogger(__name__)

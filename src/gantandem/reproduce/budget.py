@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from gantandem._version import __version__
-from gantandem.config import load_recipe
-from gantandem.pipeline import compare_run, fit_run, shape_run, train_run, write_json
 from gantandem.reproduce.common import (
     NUMBERS,
     TITLES,
@@ -26,6 +24,8 @@ from gantandem.reproduce.common import (
     read_kept,
     row_values,
 )
+from gantandem.runs import compare_run, fit_run, shape_run, train_run, write_json
+from gantandem.runs.recipe import load_recipe
 
 logger = logging.getLogger(__name__)
 

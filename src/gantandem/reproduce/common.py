@@ -14,7 +14,7 @@ import torch
 
 from gantandem._version import __version__
 from gantandem.errors import ConfigError
-from gantandem.pipeline import Workspace, fit_run, shape_run, write_json
+from gantandem.runs import Workspace, fit_run, shape_run, write_json
 
 SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
 NUMBERS = ("good", "kl", "js", "modes", "within_mode_std_main", "sliced_w1")

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.comparing import compare
-from gantandem.config import Recipe, load_recipe
-from gantandem.pipeline import compare_run, task_of, train_run, write_json
+from gantandem.evaluate.comparing import compare
 from gantandem.report import write_report
 from gantandem.reproduce.common import (
     NUMBERS,
@@ -29,6 +27,8 @@ from gantandem.reproduce.common import (
 )
 from gantandem.reproduce.paper import check_same_generator, published_note, published_rows
 from gantandem.reproduce.published import IMBALANCED_8
+from gantandem.runs import compare_run, task_of, train_run, write_json
+from gantandem.runs.recipe import Recipe, load_recipe
 from gantandem.samplers import collaborative
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.pipeline import compare_run, write_json
 from gantandem.report import write_report
 from gantandem.reproduce.common import (
     NUMBERS,
@@ -30,6 +29,7 @@ from gantandem.reproduce.common import (
 from gantandem.reproduce.paper import check_same_generator, published_note, published_rows
 from gantandem.reproduce.published import IMBALANCED_8
 from gantandem.reproduce.stages import train_stage
+from gantandem.runs import compare_run, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -13,21 +13,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.comparing import compare
-from gantandem.config import load_recipe
 from gantandem.discriminator import fit_ratio
 from gantandem.discriminator.parts import seeded
+from gantandem.evaluate.comparing import compare
 from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
-from gantandem.pipeline import Workspace, fit_run, fit_settings, shape_run, train_run, write_json
-from gantandem.pipeline.keep import keep_result
-from gantandem.pipeline.steps import begin_metrics
-from gantandem.pipeline.workspace import proposal_of
 from gantandem.report import write_report
 from gantandem.report.pictures import pair_grids
 from gantandem.reproduce.common import command, read_kept
 from gantandem.rng import Key
+from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run, write_json
+from gantandem.runs.keep import keep_result
+from gantandem.runs.recipe import load_recipe
+from gantandem.runs.steps import begin_metrics
+from gantandem.runs.workspace import proposal_of
 from gantandem.samplers import OBRS, Direct, Refine, collaborative
 
 logger = logging.getLogger(__name__)

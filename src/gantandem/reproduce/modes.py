@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from gantandem.data.mixtures import Mixture
+from gantandem.engine.sampling import sample
+from gantandem.evaluate.metrics.mixture import GOOD, js, nearest
 from gantandem.gan import GAN
-from gantandem.metrics.mixture import GOOD, js, nearest
 from gantandem.samplers import Direct
-from gantandem.sampling import sample
 
 DRAWS = 200_000
 """Weighted samples of p_G behind the shares."""

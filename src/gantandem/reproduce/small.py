@@ -20,16 +20,16 @@ from torch.nn import functional as F
 
 from gantandem._version import __version__
 from gantandem.discriminator import diagnose, fit_ratio, shape
+from gantandem.discriminator.latent_weights import fit_latent_reweight
+from gantandem.engine.sampling import sample
 from gantandem.errors import GANtandemError
+from gantandem.evaluate.metrics.distance import sliced_wasserstein
+from gantandem.evaluate.metrics.two_sample import c2st
 from gantandem.gan import GAN
-from gantandem.metrics.distance import sliced_wasserstein
-from gantandem.metrics.two_sample import c2st
-from gantandem.pipeline import write_json
 from gantandem.reproduce.common import command, read_kept
-from gantandem.reweighting import fit_latent_reweight
+from gantandem.runs import write_json
 from gantandem.samplers import SAMPLERS, collaborative
 from gantandem.samplers.direct import Direct
-from gantandem.sampling import sample
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gantandem.config import load_recipe
 from gantandem.discriminator.parts import batches, frozen_copy, seeded, trainable
 from gantandem.gan import GAN
 from gantandem.nets import build
-from gantandem.pipeline import Workspace, train_run
 from gantandem.progress import track
 from gantandem.rng import Key
+from gantandem.runs import Workspace, train_run
+from gantandem.runs.recipe import load_recipe
 from gantandem.training.gan import CHECKPOINT
 from gantandem.training.losses import discriminator_loss
 

@@ -17,18 +17,18 @@ import numpy as np
 import torch
 
 from gantandem._version import __version__
-from gantandem.comparing import compare
-from gantandem.config import Recipe, load_recipe
 from gantandem.discriminator import diagnose
+from gantandem.evaluate.comparing import compare
+from gantandem.evaluate.metrics.mixture import js, kl, mode_counts
 from gantandem.gan import GAN
-from gantandem.metrics.mixture import js, kl, mode_counts
-from gantandem.pipeline import Workspace, train_run, write_json
+from gantandem.ratios.score import Ratio, Score
 from gantandem.reproduce.common import command, number, read_kept
 from gantandem.reproduce.published import TABLE_1
 from gantandem.reproduce.stages import STARTS, stages
 from gantandem.rng import Key
+from gantandem.runs import Workspace, train_run, write_json
+from gantandem.runs.recipe import Recipe, load_recipe
 from gantandem.samplers import DRS, Direct, Metropolis
-from gantandem.score import Ratio, Score
 from gantandem.tasks import MixtureTask
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ own sampler is a dataclass with the same methods; ``gantandem.testing.check_samp
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import (
@@ -24,7 +23,7 @@ from typing import (
 import torch
 from torch import Tensor
 
-from gantandem.errors import ConfigError
+from gantandem.errors import ConfigError, near
 from gantandem.rng import Key
 from gantandem.settings import Rule, check_names, show
 
@@ -292,11 +291,7 @@ def from_config(config: str | dict[str, Any]) -> Any:
 
 def _foreign(name: str, known: list[str]) -> Any:
     if ":" not in name:
-        near = difflib.get_close_matches(name, known, n=2)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise ConfigError(
-            f"unknown sampler {name!r}{hint} (allowed: {', '.join(known)}, or 'module:Name')"
-        )
+        raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

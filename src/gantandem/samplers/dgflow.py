@@ -16,11 +16,11 @@ from torch import Tensor
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import need_continuous
+from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import rows, wide
-from gantandem.saturated import warn_saturated
 from gantandem.settings import Count, Layer, NotNegative, Positive, Settings
 
 Divergence = Literal["kl", "js", "logd"]

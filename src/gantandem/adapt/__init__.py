@@ -1,0 +1,1 @@
+"""What fits networks to other code and other code to networks."""

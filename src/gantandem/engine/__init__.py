@@ -1,0 +1,1 @@
+"""Runs samplers: the pool of lanes, preparation, the loop and its account."""

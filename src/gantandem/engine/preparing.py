@@ -1,0 +1,188 @@
+"""Makes a sampler ready to run: what it finds on pilot samples, fixed before the first sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantandem.engine.account import one_for_all
+from gantandem.engine.kept import keep
+from gantandem.engine.pool import check_width, default_width
+from gantandem.engine.run import Run
+from gantandem.errors import BudgetError
+from gantandem.gan import GAN
+from gantandem.networks.saturated import warn_above_one
+from gantandem.rng import Key
+from gantandem.samplers.base import Mover, Proposal, Sampler, Selector
+from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
+from gantandem.samplers.rejection import Accepts
+from gantandem.settings import check
+
+logger = logging.getLogger(__name__)
+
+PER_CONDITION = 200
+"""A pilot has at least so many proposals of each condition, where conditions repeat."""
+LOOKED_AT = 2**14
+"""Ids whose conditions are looked at, where they come from a function."""
+REFUSED_SHARE = 0.01
+"""A sampler is refused if by its pilot more ids than this would use up their attempts."""
+COSTLY = 100
+"""More expected proposals a sample are a warning."""
+WIDEST = 2**14
+"""Conditions have constants of their own while all of them together have this many numbers."""
+
+
+class Ready(NamedTuple):
+    """A sampler that can run.
+
+    Args:
+        sampler: Every constant fixed.
+        passes: What that took.
+        expected: What a sample will cost by the pilot: ``proposals_per_sample`` and
+            ``passes_per_sample``; None where no pilot told.
+        cached: The passes were spent before.
+    """
+
+    sampler: Any
+    passes: int
+    expected: dict[str, float] | None = None
+    cached: bool = False
+
+
+def prepare(
+    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
+) -> tuple[Any, int]:
+    """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
+
+    The pilot has ids and keys of its own, the same for every seed: constants never depend on what
+    is sampled later. Where conditions repeat (class labels), it has as many proposals of each. A
+    mover whose own ``prepare`` runs the networks says beforehand what that will cost, in an
+    attribute ``pilot_passes``: 0 once it is prepared. What was prepared is kept with the GAN.
+
+    Returns:
+        The frozen sampler, and the passes behind it (spent now, or when it was first prepared).
+
+    Raises:
+        BudgetError: If by the pilot over 1% of the ids would use up their attempts.
+        NonFiniteError: If too many pilot proposals are not finite, or nothing can be accepted.
+    """
+    ready = make_ready(gan, sampler, width=width, strict=strict)
+    return ready.sampler, ready.passes
+
+
+def make_ready(
+    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
+) -> Ready:
+    """As :func:`prepare`, with what a sample is expected to cost.
+
+    It is kept with the GAN: asked for again it costs nothing, as long as no network, condition or
+    setting has changed.
+    """
+    check("sampler", Sampler, sampler)
+    wide = check_width(default_width(gan) if width is None else width)
+    fresh: list[Ready] = []
+
+    def make() -> Ready:
+        fresh.append(_make(gan, sampler, wide, strict))
+        return fresh[0]
+
+    ready = keep(gan, sampler, (wide, strict), make)
+    return ready if fresh else ready._replace(cached=True)
+
+
+def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
+    mover = sampler.proposal if isinstance(sampler, Selector) else sampler
+    spent = int(getattr(mover, "pilot_passes", 0))
+    with gan.frozen():
+        mover = mover.prepare(gan, Key(0).fold("prepare"))
+    constant = one_for_all(gan)
+    if constant is not None:
+        gan._say("one for all", constant)
+    if not isinstance(sampler, Selector):
+        return Ready(mover, spent)
+    pilots: list[tuple[Proposal, Run]] = []
+
+    def pilot(n: int) -> Proposal:
+        ratio = gan.ratio(mover, strict=strict)
+        asked, count = _spread(gan, n)
+        run = Run(asked, mover, count, Key(0).fold("pilot"), width=width, ratio=ratio)
+        blocks = list(run.blocks())
+        run.conclude(count)
+        ids, attempts, log_ratio = (
+            torch.cat([getattr(block, name) for block in blocks])
+            for name in ("ids", "attempts", "log_ratio")
+        )
+        if strict:  # else it may be another law's
+            warn_above_one(gan, ratio, log_ratio)
+        pilots.append((Proposal(ids, attempts - 1, log_ratio, asked.conditions(ids)), run))
+        return pilots[-1][0]
+
+    frozen: Any = dataclasses.replace(sampler, proposal=mover).prepare(pilot)  # type: ignore
+    spent += sum(run.passes for _, run in pilots)
+    if not pilots or not isinstance(frozen, Accepts):
+        return Ready(frozen, spent)
+    return Ready(frozen, spent, _outlook(frozen, *pilots[0]))
+
+
+def _outlook(selector: Any, pilot: Proposal, run: Run) -> dict[str, float]:
+    """What a sample will cost, by the acceptance of the pilot, each condition by itself.
+
+    Raises:
+        BudgetError: If too many ids would use up their attempts.
+    """
+    log_accept = selector.log_accept(pilot).clamp(max=0)
+    found = by_condition(selector.name, pilot._replace(log_ratio=log_accept), quiet=True)
+    log_rate = torch.stack([v.logsumexp(0) - math.log(len(v)) for v in found.values()])
+    log_rate += math.log(1 - run.account.events["nonfinite"] / run.account.proposals)
+    rate, budget = log_rate.exp(), selector.budget
+    missed = (budget * torch.log1p(-rate.clamp(max=1 - 1e-15))).exp()
+    name, share = selector.name, float(missed.mean())
+    proposals = float((-log_rate).exp().mean())
+    passes = proposals * run.passes / run.account.proposals
+    lowest, where = worst(dict(zip(found, rate.clamp(min=1e-300).tolist(), strict=True)))
+    if share > REFUSED_SHARE:
+        raise BudgetError(
+            f"{name}: by the pilot one proposal in {1 / lowest:.3g} is accepted{where}, so "
+            f"{share:.1%} of the ids would use up their {budget:,} attempts (refused above "
+            f"{REFUSED_SHARE:.0%}); a sample would take {proposals:.3g} proposals, or {passes:.3g} "
+            "passes. Raise the budget, refine the proposals, or use OBRS with a smaller K"
+        )
+    say = logger.warning if proposals > COSTLY else logger.info
+    say(
+        "%s: by the pilot a sample takes %.3g proposals, or %.3g passes (most%s: %.3g proposals)",
+        name,
+        proposals,
+        passes,
+        where,
+        1 / lowest,
+    )
+    return {
+        "proposals_per_sample": float(f"{proposals:.4g}"),
+        "passes_per_sample": float(f"{passes:.4g}"),
+    }
+
+
+def _spread(gan: GAN, n: int) -> tuple[GAN, int]:
+    """The GAN asked for every condition in turn, and how many proposals that takes."""
+    kinds = _kinds(gan)
+    if kinds is None:
+        return gan, n
+    each = max(-(-n // len(kinds)), min(n, PER_CONDITION))
+    return gan.with_condition(kinds), each * len(kinds)
+
+
+def _kinds(gan: GAN) -> Tensor | None:
+    """(L, ...) the different conditions; None if there are none, or too many to count."""
+    if isinstance(gan.condition, Tensor):
+        rows = gan.condition.to(gan.device)
+    else:
+        rows = gan.conditions(torch.arange(LOOKED_AT, device=gan.device))
+    if rows is None or rows[0].numel() > WIDEST:
+        return None
+    kinds = rows.unique(dim=0)
+    return kinds if len(kinds) <= min(MOST_CONDITIONS, WIDEST // kinds[0].numel()) else None

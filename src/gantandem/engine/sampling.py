@@ -1,0 +1,180 @@
+"""Sampling in one call: prepare a sampler on pilots, run it, and keep the account."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import platform
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from gantandem._version import __version__
+from gantandem.engine.pool import check_width, default_width
+from gantandem.engine.preparing import make_ready
+from gantandem.engine.preparing import prepare as prepare
+from gantandem.engine.run import Run
+from gantandem.errors import InputError, StoppedError
+from gantandem.gan import GAN
+from gantandem.progress import track
+from gantandem.rng import RNG_VERSION, Key
+from gantandem.samplers.base import Mover, Selector, to_config
+from gantandem.samples import Samples
+from gantandem.settings import Count, NotNegativeInt, check
+
+logger = logging.getLogger(__name__)
+
+
+def start_run(
+    gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
+) -> tuple[Run, dict[str, Any]]:
+    """Check and prepare everything: a run that has drawn nothing yet, and its manifest."""
+    n, start = check("n", Count, n), check("start", NotNegativeInt, start)
+    if start + n > 2**32:
+        raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
+    key = Key(seed)
+    width = check_width(default_width(gan) if width is None else width)
+    ready = make_ready(gan, sampler, width=width, strict=strict)
+    frozen = ready.sampler
+    mover = frozen.proposal if isinstance(frozen, Selector) else frozen
+    ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
+    run = Run(gan, frozen, n, key, start=start, width=width, ratio=ratio)
+    manifest = {
+        "n": n,
+        "seed": key.seed,
+        "start": start,
+        "width": width,
+        "rng_version": RNG_VERSION,
+        "versions": {
+            "gantandem": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+        "sampler": to_config(frozen),
+        "law": gan.law(mover),
+        "weights": {
+            "generator": gan.weights_hash(gan.generator),
+            "guide": None if gan.guide is None else gan.weights_hash(gan.guide.network),
+            "ratio": None if ratio is None else gan.weights_hash(ratio.score.network),
+        },
+        "setup_passes": ready.passes,
+        "setup_cached": ready.cached,
+        "expected": ready.expected,
+    }
+    return run, manifest
+
+
+def sample_iter(
+    gan: GAN,
+    sampler: Mover | Selector,
+    n: int,
+    *,
+    seed: int = 0,
+    width: int | None = None,
+    start: int = 0,
+    progress: bool | None = None,
+    strict: bool = True,
+) -> Iterator[Samples]:
+    """Stream samples in id order; memory does not depend on n.
+
+    Arguments and errors as :func:`sample`. Each block's manifest holds the totals so far.
+
+    Yields:
+        Blocks of at least a width of samples (the last may be shorter). Before an error that stops
+        sampling, or Ctrl-C, what is finished is yielded.
+    """
+    with gan.frozen():  # their weights are hashed once
+        run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
+    begin, count, unseen = time.perf_counter(), 0, None
+    with track(n, run.name.lower(), progress) as update:
+        try:
+            for block in run.blocks():
+                unseen = block
+                totals = _totals(manifest, run, count + len(block), begin)
+                block = dataclasses.replace(block, manifest=totals)  # noqa: PLW2901
+                update(len(block))
+                # Nothing is called from here to the yield: Ctrl-C comes before both or after.
+                count, unseen = totals["returned"], None
+                yield block
+        except (KeyboardInterrupt, StoppedError):
+            rest = [part for part in (unseen, run.rescue()) if part is not None]
+            count += sum(map(len, rest))
+            if count:
+                logger.warning("interrupted: the first %d of %d samples are kept", count, n)
+            if rest:
+                totals = {**_totals(manifest, run, count, begin), "interrupted": True}
+                yield Samples.join(rest, totals)
+            raise
+    run.conclude(n)
+
+
+def _totals(manifest: dict[str, Any], run: Run, count: int, begin: float) -> dict[str, Any]:
+    return {
+        **manifest,
+        "returned": count,
+        "proposals": run.account.proposals,
+        "passes": run.passes,
+        "waste": round(run.waste, 4),
+        "events": dict(run.account.events),
+        "seconds": time.perf_counter() - begin,
+        "interrupted": False,
+    }
+
+
+def sample(
+    gan: GAN,
+    sampler: Mover | Selector,
+    n: int,
+    *,
+    seed: int = 0,
+    width: int | None = None,
+    start: int = 0,
+    progress: bool | None = None,
+    strict: bool = True,
+) -> Samples:
+    """Draw n samples.
+
+    At one width the same seed gives the same bits on one machine for any n, in one call or in
+    ten (``start``), in one process or in two. Ctrl-C returns the contiguous prefix, with
+    ``manifest["interrupted"]`` set.
+
+    Args:
+        gan: Networks, latent and ratios.
+        sampler: A mover (``Refine(...)``) or a selector over one (``OBRS(proposal=...)``).
+        n: Number of samples.
+        seed: From 0 to 2^64 - 1.
+        width: Lanes, a multiple of 16 (on a CPU there are as many as the next multiple of 64);
+            None for 1024 (points), 256 (small images) or 64.
+        start: First id.
+        progress: True or False to force the progress bar; None shows it on a terminal.
+        strict: False turns a law mismatch into a warning.
+
+    Returns:
+        The samples in id order, with their manifest.
+
+    Raises:
+        InputError: If an argument is not allowed.
+        LawMismatchError: If no ratio was fitted on the law of the sampler's proposals.
+        NotARatioError: If acceptance is asked of a raw critic.
+        NonFiniteError: If a fresh sample of the generator has no finite score, or over 10% of the
+            proposals are not finite.
+        BudgetError: If over 0.1% of the ids use up their attempts, by more than chance; as soon as
+            that is plain, or before the first sample where the pilot shows it.
+            This error and the last hold what was finished in their attribute ``samples``.
+    """
+    blocks: list[Samples] = []
+    options = {"width": width, "start": start, "progress": progress, "strict": strict}
+    try:
+        for block in sample_iter(gan, sampler, n, seed=seed, **options):
+            blocks.append(block)
+    except KeyboardInterrupt:
+        if not blocks:
+            raise
+        return Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
+    except StoppedError as stop:
+        if blocks:
+            stop.samples = Samples.join(blocks, blocks[-1].manifest)
+        raise
+    return Samples.join(blocks, blocks[-1].manifest)

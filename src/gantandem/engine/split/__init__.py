@@ -1,0 +1,200 @@
+"""Cut a generator in two at a named layer: a head run once, a tail run at every refinement step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gantandem.engine.split.base import Carry, Example, Split, Unsplittable, has_rows
+from gantandem.engine.split.ends import DataSplit, LatentSplit
+from gantandem.engine.split.graph import GraphSplit
+from gantandem.engine.split.replay import ReplaySplit
+from gantandem.errors import SplitError, near
+from gantandem.networks.copying import unwrapped
+from gantandem.networks.held import held, untouched
+from gantandem.networks.probe import close
+
+__all__ = ["Carry", "Split", "split"]
+
+
+def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = None) -> Split:
+    """Split a generator at the output of one of its modules.
+
+    The generator is traced by torch.fx where that works (its tail is then a graph that
+    `torch.compile` takes whole), and otherwise replayed with the outputs of finished modules.
+    Either way the split is accepted only after ``tail(head(z))`` was seen to equal
+    ``generator(z)``, for two numbers of rows, for rows selected, and with a gradient.
+
+        g = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 2))
+        s = split(g, "1", torch.randn(8, 2))
+        h, carry = s.head(z)                     # (N, 64) and tensors of N rows
+        x = s.tail(h, carry)                     # equal to g(z)
+
+    Args:
+        generator: Called as ``generator(z)``, or ``generator(z, cond)`` where `cond` is given;
+            returns one tensor (N, *x_shape). Its weights are shared, its flags left as found.
+        layer: A name out of ``generator.named_modules()``; ``"latent"`` (the activation is z) or
+            ``"data"`` (the activation is x), which win over modules of the same name.
+        z: Example latents (N, ...), N >= 4, with rows that differ.
+        cond: Example conditions (N, ...), or None (default).
+
+    Raises:
+        SplitError: If there is no such module; if it is called never or more than once; if its
+            output is not one float tensor with a row for each sample or does not reach the
+            generator's output; if the generator draws hidden noise or mixes rows; or if head
+            and tail do not give the generator's output back.
+    """
+    if z.ndim == 0 or len(z) < 4 or (cond is not None and len(cond) != len(z)):
+        rows = f"z {tuple(z.shape)}, cond {None if cond is None else tuple(cond.shape)}"
+        raise SplitError(
+            f"split needs at least 4 example rows, as many in cond as in z; got {rows}"
+        )
+    generator = unwrapped(generator)
+    with held([generator], z.device):
+        examples = [_rows(z, cond, 4), _rows(z, cond, 8)]
+        if layer == "latent":
+            return _verified(LatentSplit(generator), generator, examples, reach=False)
+        if layer == "data":
+            return _verified(DataSplit(generator), generator, examples, reach=False)
+        target = _find(generator, layer)
+        if isinstance(target, torch.jit.ScriptModule):
+            raise SplitError(
+                f"layer {layer!r} is TorchScript, which cannot be cut at a layer. Pass the "
+                "nn.Module that it was made of, or choose 'latent' or 'data'."
+            )
+        _check_target(generator, layer, target, examples)
+        return _first(generator, layer, target, examples)
+
+
+def _first(generator: nn.Module, layer: str, target: nn.Module, examples: list[Example]) -> Split:
+    """Return the first way of splitting that gives the generator back."""
+    ways: dict[str, Callable[[], Split]] = {
+        "torch.fx": lambda: GraphSplit(generator, layer, target, examples),
+        "torch.fx, other modules whole": lambda: GraphSplit(
+            generator, layer, target, examples, whole=True
+        ),
+        "replay": lambda: ReplaySplit(generator, layer, target, examples),
+    }
+    reasons: list[str] = []
+    for name, build in ways.items():
+        try:
+            return _verified(build(), generator, examples, reach=True)
+        except SplitError:
+            raise
+        except Exception as error:  # a foreign forward may raise anything while it is traced
+            reason = str(error) or repr(error)
+            reasons.append(reason if isinstance(error, Unsplittable) else f"{name}: {reason}")
+    if any("does not reach" in reason for reason in reasons):
+        raise SplitError(
+            f"layer {layer!r}: its output does not reach the generator's output through "
+            "differentiable operations, so refining it would change nothing. Choose a layer on "
+            "the way to the output."
+        )
+    tried = "; ".join(dict.fromkeys(reasons))
+    raise SplitError(
+        f"the generator cannot be split at layer {layer!r}: {tried}. Choose another layer, "
+        "'latent' or 'data'."
+    )
+
+
+def _rows(z: Tensor, cond: Tensor | None, n: int) -> Example:
+    index = torch.arange(n, device=z.device) % len(z)
+    return z[index], None if cond is None else cond[index.to(cond.device)]
+
+
+def _call(generator: nn.Module, example: Example) -> Tensor:
+    z, cond = example
+    return generator(z.clone()) if cond is None else generator(z.clone(), cond.clone())
+
+
+def _find(generator: nn.Module, layer: str) -> nn.Module:
+    named = dict(generator.named_modules(remove_duplicate=False))
+    named.pop("")
+    if layer in named:
+        return named[layer]
+    allowed = near(layer, ["latent", "data", *named])
+    raise SplitError(f"the generator has no layer {layer!r}; {allowed}")
+
+
+def _check_target(
+    generator: nn.Module, layer: str, target: nn.Module, examples: list[Example]
+) -> None:
+    seen: list[object] = []
+    handle = target.register_forward_hook(lambda _m, _args, output: seen.append(output))
+    try:
+        for example in examples:
+            before = len(seen)
+            with untouched([generator], example[0].device):
+                _call(generator, example)
+            calls = len(seen) - before
+            if calls == 0:
+                raise SplitError(
+                    f"layer {layer!r} is never called when the generator runs (a container such "
+                    "as ModuleList never is). Choose a module that is called."
+                )
+            if calls > 1:
+                raise SplitError(
+                    f"layer {layer!r} is called {calls} times in one forward, so it has no "
+                    "single output to split at. Choose a layer called once, such as one around it."
+                )
+    finally:
+        handle.remove()
+    small, large = seen
+    if not (
+        has_rows(small, large, 4, 8) and isinstance(small, Tensor) and small.is_floating_point()
+    ):
+        given = f"{type(small).__name__}"
+        if isinstance(small, Tensor):
+            given = f"{small.dtype} of shape {tuple(small.shape)} for 4 rows"
+        raise SplitError(
+            f"layer {layer!r} must return one float tensor whose first axis is the batch; it "
+            f"returns {given}. Choose a layer inside or after it."
+        )
+
+
+def _verified(cut: Split, generator: nn.Module, examples: list[Example], *, reach: bool) -> Split:
+    """Return `cut` once it gave the generator's output back; note what its tail overwrites."""
+    for example in examples:
+        z, cond = example
+        n = len(z)
+        with untouched([generator], z.device):  # a split must not live on what a call leaves
+            x, again = _call(generator, example), _call(generator, example)
+        if not isinstance(x, Tensor) or x.ndim == 0 or len(x) != n:
+            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise SplitError(
+                f"the generator must return one tensor with a row for each latent; for {n} rows "
+                f"it returns {given}. Wrap it in a module that returns the samples alone."
+            )
+        rtol = torch.finfo(x.dtype).eps ** 0.5 if x.is_floating_point() else 0.0
+        if not close(again, x, rtol):
+            raise SplitError(
+                "the generator gives two outputs for one latent in eval mode: it draws noise of "
+                "its own or keeps a hidden state. Feed that noise from z or keep it in a buffer."
+            )
+        cut._observe(z.clone(), cond)
+        activation, carry = cut.head(z, cond)
+        if not close(cut.tail(activation, carry, cond), x, rtol):
+            raise Unsplittable("tail(head(z)) differs from the generator's output")
+        pick = torch.arange(n, device=z.device).flip(0)
+        pick[0] = 1  # other companions, same batch shape
+        rows = cut.tail(
+            activation[pick], tuple(t[pick] for t in carry), None if cond is None else cond[pick]
+        )
+        if not close(rows, x[pick], rtol):
+            raise Unsplittable(
+                "its rows cannot be selected: the part after it mixes the rows of a batch"
+            )
+        if reach and not _reaches(cut, activation, carry, cond):
+            raise Unsplittable("its output does not reach the generator's output")
+    return cut
+
+
+def _reaches(cut: Split, activation: Tensor, carry: Carry, cond: Tensor | None) -> bool:
+    with torch.enable_grad():
+        leaf = activation.detach().clone().requires_grad_()
+        x = cut.tail(leaf, tuple(t.detach() for t in carry), cond)
+        if not x.requires_grad:
+            return False
+        return torch.autograd.grad(x.sum(), leaf, allow_unused=True)[0] is not None

@@ -1,0 +1,41 @@
+"""The two trivial splits: at the latent and at the data."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gantandem.engine.split.base import Carry, Split
+
+
+class LatentSplit(Split):
+    """Split before everything: the activation is z, the tail is the generator."""
+
+    kind = "latent"
+
+    def __init__(self, generator: nn.Module) -> None:
+        """Keep the generator, which is shared."""
+        super().__init__("latent")
+        self._generator = generator
+
+    def _head(self, z: Tensor, cond: Tensor | None) -> tuple[Tensor, Carry]:
+        return z, ()
+
+    def _tail(self, activation: Tensor, carry: Carry, cond: Tensor | None) -> Tensor:
+        return self._generator(activation) if cond is None else self._generator(activation, cond)
+
+
+class DataSplit(Split):
+    """Split after everything: the activation is x, the head is the generator."""
+
+    kind = "data"
+
+    def __init__(self, generator: nn.Module) -> None:
+        """Keep the generator, which is shared."""
+        super().__init__("data")
+        self._generator = generator
+
+    def _head(self, z: Tensor, cond: Tensor | None) -> tuple[Tensor, Carry]:
+        return (self._generator(z) if cond is None else self._generator(z, cond)), ()
+
+    def _tail(self, activation: Tensor, carry: Carry, cond: Tensor | None) -> Tensor:
+        return activation

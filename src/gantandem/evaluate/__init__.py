@@ -1,0 +1,1 @@
+"""Compares samplers, sweeps their settings and measures what they draw."""

@@ -1,0 +1,180 @@
+"""How well does a chain mix? Acceptance, effective sample size, R-hat and divergences (ArviZ)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+
+from gantandem.engine.sampling import prepare
+from gantandem.errors import InputError, need
+from gantandem.gan import GAN
+from gantandem.progress import track
+from gantandem.rng import Key
+from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.latent_chain import Point
+from gantandem.settings import at_least, check
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainReport:
+    """What traced chains say of a chain mover.
+
+    Args:
+        sampler: Its name.
+        chains: Number of chains.
+        draws: Draws of each after the burn-in, one a step of the mover (for ``ex2mcmc`` a round).
+        burn_in: Draws of each left out before.
+        step_size: The step size they moved with; None if the mover has none of its own.
+        acceptance: Accepted share of the moves after the burn-in.
+        divergences: Moves to a point that is not finite, burn-in included.
+        ess_min: Smallest bulk effective sample size over the latent's coordinates, of
+            ``chains * draws``.
+        ess_median: Median of these.
+        ess_log_density: Bulk effective sample size of L(z) = log p0(z) + d(G(z)).
+        rhat_max: Largest rank-normalised split R-hat over the coordinates (1 at best; above 1.01
+            the chains have not mixed).
+        rhat_log_density: R-hat of L(z).
+        passes: Passes of all chains, burn-in included.
+        setup_passes: Passes of preparing the mover.
+    """
+
+    sampler: str
+    chains: int
+    draws: int
+    burn_in: int
+    step_size: float | None
+    acceptance: float
+    divergences: int
+    ess_min: float
+    ess_median: float
+    ess_log_density: float
+    rhat_max: float
+    rhat_log_density: float
+    passes: int
+    setup_passes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; what is not finite (a log density of -inf, say) becomes None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def chain_report(
+    gan: GAN,
+    mover: Mover,
+    *,
+    chains: int = 64,
+    draws: int = 500,
+    burn_in: int = 100,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> ChainReport:
+    """Trace chains of a chain mover (``ula``, ``mala``, ``ex2mcmc``, ``wlgan``) and judge them.
+
+    The chains are longer than a sample's: the mover's own number of steps does not matter here.
+    Effective sample sizes and R-hat are those of Vehtari et al., Rank-normalization, folding, and
+    localization, Bayesian Analysis 2021, as ArviZ computes them. They judge how a chain explores
+    its own law; whether that law is p_data is for the ratio's diagnosis.
+
+    Args:
+        gan: Networks, latent and ratios. A conditional one must ask for one condition only, since
+            chains of several conditions have several laws.
+        mover: What makes the chains; it is prepared here.
+        chains: Chains, 2 or more.
+        draws: Draws of each after the burn-in, 4 or more.
+        burn_in: Draws of each left out before, 0 or more.
+        seed: Of the chains.
+        progress: True or False to force the progress bar; None shows it on a terminal.
+
+    Raises:
+        InputError: If the mover makes no chain, an argument is out of range, or the chains have
+            several conditions.
+        MissingExtraError: If ArviZ is not installed.
+    """
+    chains, draws, burn_in = (
+        check(name, Annotated[int, at_least(least)], value)
+        for name, value, least in (
+            ("chains", chains, 2),
+            ("draws", draws, 4),
+            ("burn_in", burn_in, 0),
+        )
+    )
+    need("arviz_stats", "chains")
+    if isinstance(mover, Selector):
+        raise _no_chain(mover)
+    ids = torch.arange(chains, device=gan.device)
+    cond = gan.conditions(ids)
+    if cond is not None and bool((cond != cond[:1]).any()):
+        raise InputError(
+            "chain_report: the chains would have several conditions, and so several laws. Ask for "
+            "one, for example gan.with_condition(torch.tensor([3])), and report each by itself"
+        )
+    mover, setup = prepare(gan, mover)
+    cost, key = mover.cost(), Key(seed).fold("chains")
+    places, levels, trace = [], [], []
+    with gan.frozen(), track(burn_in + draws, mover.name, progress) as update:
+        state = mover.init(gan, key, ids, torch.zeros_like(ids))
+        if not isinstance(getattr(state, "here", None), Point):
+            raise _no_chain(mover)
+        for turn in range(burn_in + draws):
+            if turn == burn_in:
+                trace.append((int(state.tally[:, 0].sum()), int(state.step.sum())))
+            state, _ = mover.step(gan, key, state)
+            if turn >= burn_in:
+                places.append(state.here.z.flatten(1).cpu().numpy())
+                levels.append(state.here.log_density.cpu().numpy())
+            update(1)
+        trace.append((int(state.tally[:, 0].sum()), int(state.step.sum())))
+    (accepted, moves), (all_accepted, all_moves) = trace
+    z, level = np.stack(places, 1).astype(np.float64), np.stack(levels, 1)
+    ess, rhat = diagnose_draws(z)
+    level_ess, level_rhat = diagnose_draws(level[..., None])
+    step_size = getattr(mover, "step_size", None)
+    return ChainReport(
+        sampler=mover.name,
+        chains=chains,
+        draws=draws,
+        burn_in=burn_in,
+        step_size=None if step_size is None else float(step_size),
+        acceptance=(all_accepted - accepted) / (all_moves - moves),
+        divergences=int(state.tally[:, 1].sum()),
+        ess_min=float(ess.min()),
+        ess_median=float(np.median(ess)),
+        ess_log_density=float(level_ess[0]),
+        rhat_max=float(rhat.max()),
+        rhat_log_density=float(level_rhat[0]),
+        passes=chains * (cost.start + (burn_in + draws) * cost.step),
+        setup_passes=setup,
+    )
+
+
+def diagnose_draws(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bulk effective sample size and R-hat of each coordinate.
+
+    Args:
+        draws: (chains, draws, d) float64.
+
+    Returns:
+        Two arrays of shape (d,), NaN where a draw is not finite.
+
+    Raises:
+        MissingExtraError: If ArviZ is not installed.
+    """
+    stats: Any = need("arviz_stats.base", "chains")
+    with np.errstate(invalid="ignore", divide="ignore"):  # a coordinate that never moves
+        ess = stats.array_stats.ess(draws, chain_axis=0, draw_axis=1)
+        rhat = stats.array_stats.rhat(draws, chain_axis=0, draw_axis=1)
+    return np.asarray(ess), np.asarray(rhat)
+
+
+def _no_chain(sampler: Mover | Selector) -> InputError:
+    return InputError(
+        f"chain_report: {sampler.name} makes no chain in the latent; allowed are ula, mala, "
+        "ex2mcmc and wlgan"
+    )

@@ -1,0 +1,156 @@
+"""Run several samplers on one GAN and put their quality and cost side by side."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from gantandem.engine.sampling import sample, start_run
+from gantandem.errors import GANtandemError, IncompleteError, InputError
+from gantandem.evaluate.metrics.finite import need_finite
+from gantandem.gan import GAN
+from gantandem.rng import Key
+from gantandem.samplers.base import Mover, Samplers, Selector
+from gantandem.samples import Samples
+from gantandem.settings import Count, check
+
+logger = logging.getLogger(__name__)
+
+Metrics = Callable[[Tensor], dict[str, Any]]
+
+
+class Compared(NamedTuple):
+    """One sampler's row of ``metrics.json``, and its samples."""
+
+    row: dict[str, Any]
+    samples: Samples
+
+
+def compare(
+    gan: GAN,
+    samplers: Mapping[str, Mover | Selector],
+    metrics: Metrics,
+    n: int = 10_000,
+    *,
+    seed: int = 0,
+    width: int | None = None,
+    strict: bool = True,
+    progress: bool | None = None,
+) -> dict[str, Compared]:
+    """Draw n samples with each sampler from the same seed and measure them.
+
+    What is wrong in the call is raised before the first sample is drawn: every sampler is checked
+    and prepared first, so that one without a ratio of its law costs nothing of the others. One that
+    fails while it runs, its pilot included, does not stop the others; the error comes at the end.
+
+    Args:
+        gan: Networks, latent and ratios.
+        samplers: By the name of their row.
+        metrics: From (n, *x_shape) samples to named numbers, for example ``task.metrics``.
+        n: Samples of each.
+        seed: Of all.
+        width: Lanes.
+        strict: False turns a law mismatch into a warning.
+        progress: Show progress bars.
+
+    Raises:
+        InputError: As :func:`~gantandem.sample`, with the name of the sampler.
+        IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
+            have been returned of those that did not. If all failed, the first one's own error.
+        NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
+        KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
+            It has an attribute ``finished``, too.
+    """
+    if not callable(metrics):
+        raise InputError(
+            f"metrics: got {metrics!r}, allowed is a function from samples to named numbers"
+        )
+    check("samplers", Samplers, samplers)
+    failed = check_all(gan, samplers, n, seed, width=width, strict=strict)
+    results: dict[str, Compared] = {}
+    for name, sampler in samplers.items():
+        if name in failed:
+            continue
+        try:
+            out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
+            if out.manifest["interrupted"]:
+                raise KeyboardInterrupt(f"{name} had {len(out):,} of {n:,} samples, not measured")
+            results[name] = _measure(name, out, metrics)
+            logger.info("%s: %s", name, results[name].row)
+        except KeyboardInterrupt as stop:
+            stop.finished = results  # type: ignore
+            raise
+        except Exception as error:  # of a network, a sampler or a metric of the user's own, too
+            failed[name] = error
+            if len(samplers) > 1:
+                logger.warning("%s failed: %s", name, reason(error))
+    if failed and results:
+        reasons = {name: reason(error) for name, error in failed.items()}
+        rows = {name: compared.row for name, compared in results.items()}
+        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        raise IncompleteError(
+            f"not measured: {said}. {', '.join(results)} are in the error's attribute finished",
+            {"samplers": rows, "failed": reasons},
+            results,
+        ) from next(iter(failed.values()))
+    for error in failed.values():
+        raise error
+    return results
+
+
+def check_all(
+    gan: GAN,
+    samplers: Mapping[str, Mover | Selector],
+    n: int,
+    seed: int,
+    *,
+    width: int | None = None,
+    strict: bool = True,
+) -> dict[str, Exception]:
+    """Check and prepare every sampler.
+
+    Returns:
+        Those that failed, for example by their pilot, with the error.
+
+    Raises:
+        InputError: If one cannot be drawn as it is asked for; it is named.
+    """
+    check("n", Count, n)
+    Key(seed)
+    failed: dict[str, Exception] = {}
+    for name, sampler in samplers.items():
+        try:
+            start_run(gan, sampler, n, seed, width, 0, strict)
+        except InputError as error:
+            if len(samplers) == 1:
+                raise
+            raise type(error)(f"{name}: {error}") from error
+        except Exception as error:  # of a network, or of a pilot
+            failed[name] = error
+            if len(samplers) > 1:
+                logger.warning("%s failed: %s", name, reason(error))
+    return failed
+
+
+def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
+    m = out.manifest
+    row = {
+        "n": len(out),
+        "passes_per_sample": m["passes"] / len(out),
+        "setup_passes": m["setup_passes"],
+        "seconds": m["seconds"],
+        "samples_per_second": len(out) / m["seconds"],
+        "acceptance": len(out) / m["proposals"],
+        "events": m["events"],
+        "sampler": m["sampler"],
+        "metrics": metrics(need_finite(out.x.cpu(), f"samples of {name}")),
+    }
+    return Compared(row, out)
+
+
+def reason(error: Exception) -> str:
+    """What failed, in one line: our own errors say it, others by their kind."""
+    return str(error) if isinstance(error, GANtandemError) else f"{type(error).__name__}: {error}"

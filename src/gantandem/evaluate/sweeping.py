@@ -1,0 +1,184 @@
+"""Vary the knobs of samplers and see what each setting buys: quality, diversity and passes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gantandem.engine.sampling import prepare
+from gantandem.errors import BudgetError, InputError, LawMismatchError, NonFiniteError
+from gantandem.evaluate.comparing import Metrics, compare
+from gantandem.evaluate.knobs import Sweep, default_sweeps, plan
+from gantandem.evaluate.metrics.pareto import PASSES, Axis, Pareto, pareto_front
+from gantandem.gan import GAN
+from gantandem.samplers.base import Mover, Samplers, Selector
+from gantandem.samplers.direct import Direct
+from gantandem.settings import Count, check
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Fit = Callable[[GAN, Mover], GAN]
+
+
+class Swept(NamedTuple):
+    """What a sweep found.
+
+    Args:
+        points: One row for each setting that was measured, see :func:`sweep`.
+        skipped: ``label``, ``sampler``, ``knob``, ``value`` and ``reason`` of those that were not.
+        gan: The GAN with the ratios that were fitted on the way.
+    """
+
+    points: list[Row]
+    skipped: list[Row]
+    gan: GAN
+
+
+def sweep(
+    gan: GAN,
+    samplers: Mapping[str, Mover | Selector],
+    metrics: Metrics,
+    n: int = 4_000,
+    *,
+    sweeps: Mapping[str, Sequence[Sweep]] | None = None,
+    pareto: Pareto | None = None,
+    fit: Fit | None = None,
+    seed: int = 0,
+    width: int | None = None,
+    progress: bool | None = None,
+    on_point: Callable[[Swept], None] | None = None,
+) -> Swept:
+    """Draw n samples with each setting of each sampler, measure them, and mark the Pareto fronts.
+
+    A knob of a mover (``steps``) changes the law of its proposals, and an acceptance needs a ratio
+    of that very law: where none was fitted, ``fit`` fits one, or the setting is skipped. It is
+    never judged by another law's ratio. A setting that cannot run on this GAN, or whose attempts
+    run out, is skipped as well; each is listed with the reason, and the others go on.
+
+    Each row has ``label``, ``sampler``, ``knob``, ``value``, ``settings`` (prepared, JSON-ready),
+    ``law``, ``fitted`` (a ratio it needs was fitted in this sweep), ``metrics``, the columns of
+    :func:`~gantandem.compare` (``n``, ``passes_per_sample``, ``setup_passes``, ``seconds``,
+    ``samples_per_second``, ``acceptance``, ``events``) and, with ``pareto``, ``on_front``: see
+    :func:`mark_fronts`. ``setup_passes`` counts the pilots and the proposals that its ratios were
+    fitted on in this sweep, also when another setting shares them.
+
+    Args:
+        gan: Networks, latent and ratios.
+        samplers: By name.
+        metrics: From (n, *x_shape) samples to named numbers.
+        n: Samples of each setting.
+        sweeps: Knobs and values by the name of a sampler; None takes ``SWEEPS``.
+        pareto: The axes of the fronts, for example ``task.pareto``.
+        fit: From a GAN and a mover to a GAN that has a ratio of its law, for example
+            ``lambda gan, mover: fit_ratio(gan, real, proposal=mover)``.
+        seed: Of all.
+        width: Lanes.
+        progress: Show progress bars.
+        on_point: Called with what there is after each setting.
+
+    Raises:
+        ConfigError: As :func:`plan`, before anything is drawn.
+        InputError: If ``n`` is not allowed, or every setting was skipped.
+        KeyboardInterrupt: On Ctrl-C; ``on_point`` has seen all that was finished.
+    """
+    n = check("n", Count, n)
+    check("samplers", Samplers, samplers)
+    planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)
+    swept = Swept([], [], gan)
+    spent: dict[str, int] = {}
+    for one in planned:
+        logger.info("sweep: %s", one.label)
+        names = {"label": one.label, "sampler": one.name, "knob": one.knob, "value": one.value}
+        try:
+            ready, gan, setup, laws = _provide(swept.gan, one.sampler, fit, spent)
+            swept = swept._replace(gan=gan)
+            result = compare(
+                gan, {one.label: ready}, metrics, n, seed=seed, width=width, progress=progress
+            )[one.label]
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"measured: {len(swept.points)} settings") from None
+        except (InputError, BudgetError, NonFiniteError) as error:
+            told = {row["reason"] for row in swept.skipped}
+            swept.skipped.append({**names, "reason": str(error)})
+            # The values of a knob mostly share their reason: say it once.
+            level = logging.INFO if str(error) in told else logging.WARNING
+            logger.log(level, "sweep: %s is skipped: %s", one.label, error)
+        else:
+            law, settings = result.samples.manifest["law"], result.row["sampler"]
+            row = {**names, **result.row, "sampler": one.name, "settings": settings, "law": law}
+            row["fitted"] = any(law in spent for law in laws)
+            row["setup_passes"] += setup
+            swept.points.append(row)
+        if pareto is not None:
+            mark_fronts(swept.points, pareto)
+        if on_point is not None:
+            on_point(swept)
+    if not swept.points:
+        reasons = "\n".join(f"{row['label']}: {row['reason']}" for row in swept.skipped)
+        raise InputError(f"sweep: no setting could be measured\n{reasons}")
+    return swept
+
+
+def fronts(pareto: Pareto) -> dict[str, tuple[Axis, Axis]]:
+    """Name the fronts of a sweep: the two axes of each."""
+    return {
+        "quality_diversity": (pareto.quality, pareto.diversity),
+        "quality_passes": (PASSES, pareto.quality),
+        "diversity_passes": (PASSES, pareto.diversity),
+        "distance_passes": (PASSES, pareto.distance),
+    }
+
+
+def mark_fronts(points: Sequence[Row], pareto: Pareto) -> None:
+    """Set each row's ``on_front``: by the name of a front, whether the point is on it."""
+    on = {name: pareto_front(points, *axes) for name, axes in fronts(pareto).items()}
+    for index, point in enumerate(points):
+        point["on_front"] = {name: marks[index] for name, marks in on.items()}
+
+
+def _provide(
+    gan: GAN, sampler: Mover | Selector, fit: Fit | None, spent: dict[str, int]
+) -> tuple[Any, GAN, int, list[str]]:
+    """Prepare the mover and see that every ratio is there that the sampler needs.
+
+    Returns:
+        The sampler over its prepared mover, the GAN with the ratios, the passes that this took or
+        would have taken by itself, and the laws of the ratios.
+    """
+    selects = isinstance(sampler, Selector)
+    mover = sampler.proposal if selects else sampler
+    laws: list[str] = []
+    if getattr(mover, "uses_ratio", False):  # a chain in latent space walks on the ratio of p_G
+        _, gan, law, _ = _fitted(gan, Direct(), fit, spent)
+        laws.append(law)
+    if selects:
+        ready, gan, law, pilots = _fitted(gan, mover, fit, spent)
+        laws.append(law)
+        ready = dataclasses.replace(sampler, proposal=ready)  # type: ignore
+    else:
+        ready, pilots = prepare(gan, mover)
+    return ready, gan, pilots + sum(spent.get(law, 0) for law in laws), laws
+
+
+def _fitted(
+    gan: GAN, mover: Mover, fit: Fit | None, spent: dict[str, int]
+) -> tuple[Mover, GAN, str, int]:
+    """Return the prepared mover, the GAN with its ratio, its law, and the passes of preparing."""
+    ready, pilots = prepare(gan, mover)
+    law = gan.law(ready)
+    if law not in gan.ratios:
+        if fit is None:
+            raise LawMismatchError(
+                f"no ratio was fitted on the law of its {mover.name} proposals (law {law}); "
+                "fit it on the way with --fit (in Python: fit=), or leave this setting out"
+            )
+        before, gan = gan.setup_passes, fit(gan, mover)
+        ready, pilots = prepare(gan, mover)
+        law = gan.law(ready)  # fitting may first have looked at the data
+        if law not in gan.ratios:
+            raise InputError(f"sweep fit: returned no ratio of law {law} ({mover})")
+        spent[law] = gan.setup_passes - before
+    return ready, gan, law, pilots

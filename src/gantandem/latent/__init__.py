@@ -1,0 +1,219 @@
+"""Priors over the generator's latent, drawn from a :class:`~gantandem.rng.Key`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import distributions as dist
+
+from gantandem.errors import ConfigError, InputError
+from gantandem.latent.distributions import ALLOWED, describe, draw
+from gantandem.rng import Key
+from gantandem.settings import Count, Interval, check
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """A prior over z."""
+
+    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
+        """Draw one latent for each id: (N,) int64 -> (N, *shape) float32."""
+        ...
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density of (N, *shape) latents, (N,); -inf outside the support."""
+        ...
+
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON-ready values; part of every law."""
+        ...
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The standard normal in ``dim`` dimensions: z of shape (N, dim)."""
+
+    dim: int
+    kind: ClassVar[str] = "normal"
+
+    def __post_init__(self) -> None:
+        """Check the dimension."""
+        object.__setattr__(self, "dim", check("latent dim", Count, self.dim))
+
+    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
+        """Draw one latent for each id, (N, dim)."""
+        return key.normal(ids, attempts, shape=(self.dim,))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density, (N,)."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """The uniform law on [low, high]^dim: z of shape (N, dim)."""
+
+    dim: int
+    low: float = -1.0
+    high: float = 1.0
+    kind: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        """Check the dimension and the interval."""
+        low, high = check("latent (low, high)", Interval, (self.low, self.high))
+        for name, value in (("dim", check("latent dim", Count, self.dim)), ("low", low)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "high", high)
+
+    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
+        """Draw one latent for each id, (N, dim)."""
+        return self.low + (self.high - self.low) * key.uniform(ids, attempts, shape=(self.dim,))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density, (N,): -inf outside the box."""
+        inside = ((z >= self.low) & (z <= self.high)).flatten(1).all(1)
+        level = -self.dim * math.log(self.high - self.low)
+        return torch.where(inside, level, -math.inf)
+
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Any ``torch.distributions`` object, of shape batch_shape + event_shape.
+
+    Draws are keyed: through the inverse distribution function, or through the normals, gammas,
+    components and transforms it is built of (see ``gantandem.latent.distributions``).
+
+    Raises:
+        InputError: If the object offers neither (for example VonMises). Then write a class with
+            ``draw``, ``log_prob`` and ``config``; three methods are all that a latent needs.
+    """
+
+    law: dist.Distribution
+    kind: ClassVar[str] = "distribution"
+
+    def __post_init__(self) -> None:
+        """Check that the distribution can be drawn from a key."""
+        try:
+            self.draw(Key(0), torch.arange(2))
+        except NotImplementedError as error:
+            raise InputError(
+                f"latent: {self.law} cannot be drawn from a key. Allowed is {ALLOWED}; for others "
+                "write a class with draw, log_prob and config"
+            ) from error
+
+    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
+        """Draw one latent for each id, (N, *shape)."""
+        return draw(self.law, key, ids, attempts)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density, (N,): -inf outside the support."""
+        inside = self.law.support.check(z).reshape(len(z), -1).all(1)  # pyright: ignore
+        one = self.draw(Key(0), torch.zeros(1, dtype=torch.int64, device=z.device))
+        safe = torch.where(inside.view(-1, *[1] * (z.dim() - 1)), z, one)
+        log_prob = self.law.log_prob(safe)
+        return torch.where(inside, log_prob.reshape(len(z), -1).sum(1), -math.inf)
+
+    def config(self) -> dict[str, Any]:
+        """The distribution and all it is built of, with their parameters."""
+        return {"kind": self.kind, **describe(self.law)}
+
+
+def make_latent(config: dict[str, Any]) -> Latent:
+    """Build a latent from its configuration, as ``config()`` gives it.
+
+    Raises:
+        ConfigError: If the kind is unknown or a setting does not fit.
+    """
+    kinds = {"normal": Normal, "uniform": Uniform}
+    settings = {k: v for k, v in config.items() if k != "kind"}
+    if config.get("kind") not in kinds:
+        what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
+        raise ConfigError(
+            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. With another "
+            "prior make the GAN from its networks: GAN(generator, discriminator, latent=...)"
+        )
+    try:
+        return kinds[config["kind"]](**settings)
+    except TypeError as error:
+        raise ConfigError(f"latent: {error}; got {settings}") from None
+
+
+def check_latent(latent: Latent, device: torch.device) -> None:
+    """Try a prior of the user's own: rows from the key alone, densities by row, JSON settings.
+
+    Raises:
+        InputError: Naming the method that does not do what :class:`Latent` says.
+    """
+    if isinstance(latent, Normal | Uniform | Distribution):
+        return
+    name, key = f"latent {type(latent).__name__}", Key(0).fold("example")
+    ids = torch.arange(64, device=device)
+    try:
+        z, later, part = (latent.draw(key, *of) for of in ((ids, 0), (ids, 1), (ids[9:20], 0)))
+        shape = tuple(latent.log_prob(z).shape)
+        json.dumps(dict(latent.config()))
+    except Exception as error:
+        raise InputError(
+            f"{name}: a call failed ({type(error).__name__}: {error}); wanted are draw(key, ids, "
+            "attempts) and log_prob(z), which give a tensor with a row for each, and config(), "
+            "which gives JSON-ready values"
+        ) from error
+    if z.shape[:1] != ids.shape or shape != ids.shape:
+        raise InputError(
+            f"{name}: for 64 ids draw gives {tuple(z.shape)} and log_prob {shape}; allowed are "
+            "(64, ...) and (64,)"
+        )
+    if part.shape != z[9:20].shape or not torch.allclose(part, z[9:20], rtol=1e-3, atol=1e-5):
+        raise InputError(
+            f"{name}: draw gives an id another latent in another call. Draw from the key alone, "
+            "key.uniform(ids, attempts, shape=...), and each row by itself"
+        )
+    if bool((z != z[:1]).any()) and torch.equal(z, later):
+        raise InputError(f"{name}: draw gives every attempt of an id the same latent; use attempts")
+    if not bool((latent.log_prob(z) > -torch.inf).all()):
+        raise InputError(f"{name}: log_prob of its own draws is NaN or -inf")
+
+
+def need_continuous(latent: Latent, where: str) -> None:
+    """Refuse a discrete prior where latents are moved along a gradient.
+
+    Raises:
+        InputError: If it is discrete.
+    """
+    law = getattr(getattr(latent, "base", latent), "law", None)
+    with contextlib.suppress(NotImplementedError):  # a law of the user's own may not say
+        if isinstance(law, dist.Distribution) and law.support.is_discrete:  # pyright: ignore
+            raise InputError(
+                f"{where}: a latent cannot move along a gradient under this GAN's prior, {law}, "
+                "which is discrete. Accept plain samples instead (OBRS() or Metropolis()), or "
+                "refine a layer of the generator behind it, refine(layer=...)"
+            )
+
+
+def as_latent(latent: Latent | dist.Distribution | int) -> Latent:
+    """Take a latent, a ``torch.distributions`` object, or a dimension (standard normal)."""
+    if isinstance(latent, int | np.integer):
+        return Normal(latent)
+    if isinstance(latent, dist.Distribution):
+        return Distribution(latent)
+    if isinstance(latent, Latent):
+        return latent
+    raise InputError(
+        f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a torch.distributions "
+        "object, or an object with draw, log_prob and config"
+    )

@@ -1,0 +1,1 @@
+"""What runs a user's networks and checks them."""

@@ -1,0 +1,96 @@
+"""Which ratio judges the proposals of a mover, and under which name their law is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gantandem.errors import LawMismatchError
+from gantandem.ratios.doubts import doubts
+from gantandem.ratios.law import Law, first_name, name_law
+from gantandem.ratios.score import Ratio
+
+if TYPE_CHECKING:
+    from gantandem.gan import GAN
+    from gantandem.samplers.base import Mover
+
+
+def law_of(gan: GAN, mover: Mover) -> Law:
+    """Name the law of a prepared mover, as it is known among the GAN's ratios if it is there."""
+    guide = gan.guide if mover.uses_guide else None
+    # Chains in latent space: their law depends on the ratio they walk on.
+    pulled = gan.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
+    law = name_law(gan, mover, guide, pulled)
+    known = law.among(gan.ratios)
+    if known is None and not all(getattr(name, "exact", "") for name in gan.ratios):
+        first = first_name(gan, mover, guide, pulled)
+        known = Law(first, law.exact, law.traces) if first in gan.ratios else None
+    return known or law
+
+
+def plain_law(gan: GAN) -> Law:
+    """The law of the generator's plain samples."""
+    from gantandem.samplers.direct import Direct
+
+    return gan.law(Direct())
+
+
+def plain_ratio(gan: GAN) -> Ratio:
+    """The ratio of the generator's plain samples.
+
+    Raises:
+        LawMismatchError: If there is none.
+    """
+    from gantandem.samplers.direct import Direct
+
+    return gan.ratio(Direct())
+
+
+def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool) -> Ratio:
+    """Look up the ratio of a prepared mover's law: see :meth:`gantandem.GAN.ratio`."""
+    law, kind = gan.law(mover), type(mover).__name__
+    if law not in gan.ratios:
+        return _other_ratio(gan, mover, law, strict=strict)
+    ratio = gan.ratios[law]
+    if not stale and ratio.stale_with(gan.weights_hash(ratio.score.network)):
+        call = "fit_ratio" if ratio.origin == "fitted" else "calibrate"
+        message = (
+            f"the weights of the ratio that judges {kind} ({type(ratio.score.network).__name__}, "
+            f"law {law}) were changed after it was fitted, calibrated or diagnosed, which holds no "
+            f"longer. Do it anew: gan = {call}(gan, real, proposal={kind}(...))"
+        )
+        if strict:
+            raise LawMismatchError(message)
+        gan._say(f"stale {law}", message)
+    against = doubts(ratio.diagnosis) if ratio.diagnosis is not None and not quiet else []
+    if against:
+        gan._say(
+            f"doubts {law} {against}",
+            f"the ratio that judges {kind} was diagnosed, and should not be trusted: "
+            f"{'; '.join(against)}. Put it right with gt.calibrate(gan, real), or fit another one "
+            "with gt.fit_ratio(gan, real), and diagnose again",
+        )
+    if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
+        gan._say(
+            law,
+            "the discriminator that came with the generator judges here and was never "
+            "diagnosed: gan = gan.with_diagnosis(diagnose(gan, real, proposal=Direct())) tells "
+            "whether to trust it",
+        )
+    return ratio
+
+
+def _other_ratio(gan: GAN, mover: Mover, law: Law, *, strict: bool) -> Ratio:
+    """Refuse to judge by another law's ratio, or do so with a warning."""
+    if not gan.ratios and gan.guide is not None:
+        gan.guide.need_ratio(f"accepting samples of {type(mover).__name__}")
+    known = ", ".join(gan.ratios) or "none"
+    message = (
+        f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
+        "Acceptance would be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
+        f"{type(mover).__name__}(...)), or pass strict=False to judge by another law's."
+    )
+    fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
+    if strict or fallback is None:
+        raise LawMismatchError(message)
+    gan._say(f"mismatch {law}", message)
+    return fallback

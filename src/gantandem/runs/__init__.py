@@ -1,0 +1,40 @@
+"""The steps from a task to measured samples, each from one run folder to the same run folder.
+
+``train_run`` -> ``shape_run`` -> ``fit_run`` -> ``compare_run`` is the whole collaborative recipe;
+``demo`` runs it in one go. Every step leaves the folder complete, so any of them can be repeated.
+"""
+
+from gantandem.runs.drawing import sample_run
+from gantandem.runs.keep import write_json
+from gantandem.runs.steps import (
+    DEFAULT_SAMPLERS,
+    calibrate_run,
+    compare_run,
+    diagnose_run,
+    fit_run,
+    fit_settings,
+    shape_run,
+    train_run,
+)
+from gantandem.runs.sweeps import sweep_run
+from gantandem.runs.whole import demo, pretrained_run
+from gantandem.runs.workspace import DEFENSIVE, Workspace, task_of
+
+__all__ = [
+    "DEFAULT_SAMPLERS",
+    "DEFENSIVE",
+    "Workspace",
+    "calibrate_run",
+    "compare_run",
+    "demo",
+    "diagnose_run",
+    "fit_run",
+    "fit_settings",
+    "pretrained_run",
+    "sample_run",
+    "shape_run",
+    "sweep_run",
+    "task_of",
+    "train_run",
+    "write_json",
+]

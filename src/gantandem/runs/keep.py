@@ -1,0 +1,111 @@
+"""What the steps leave in a run folder for the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gantandem.errors import InputError
+from gantandem.evaluate.comparing import Compared
+from gantandem.files import write_atomic, write_bytes
+from gantandem.gan import GAN
+from gantandem.report import evidence as files
+from gantandem.report.plane import whole_view
+from gantandem.runs.workspace import Workspace
+from gantandem.samples import Samples
+
+PICTURES = 100
+"""Real and refined images kept for the report."""
+_GRID = 161
+
+
+def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
+    """Score a grid over the plane with the guide as it was and as it is."""
+    real = work.real.test
+    view = whole_view(real.numpy())
+    left, right, bottom, top = view.extent
+    axis_x, axis_y = torch.linspace(left, right, _GRID), torch.linspace(bottom, top, _GRID)
+    grid = torch.cartesian_prod(axis_y, axis_x).flip(1)
+    logits = []
+    for gan in (before, after):
+        with gan.frozen():
+            logits.append(gan.need_guide("landscape")(grid).view(_GRID, _GRID).cpu().numpy())
+    write_arrays(
+        work.run / files.LANDSCAPE_FILE,
+        axis_x=axis_x.numpy(),
+        axis_y=axis_y.numpy(),
+        before=logits[0],
+        after=logits[1],
+    )
+
+
+def keep_result(work: Workspace, metrics: dict[str, Any], name: str, result: Compared) -> None:
+    """Add a sampler's row to ``metrics.json``, and its samples beside it."""
+    _text(result.row)  # refuses what no file can hold, before anything is changed
+    metrics["samplers"][name] = result.row
+    result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
+    _write_pairs(work, name, result.samples)
+    write_json(work.run / files.METRICS_FILE, metrics)
+
+
+def _write_pairs(work: Workspace, name: str, samples: Samples) -> None:
+    """Keep some refined images beside what the plain generator makes of the same latents.
+
+    Of the first sampler whose samples moved away from what their latents make; not where starts
+    are widened (the latent is not where such a sample came from), nor of chains in the latent
+    (theirs is where they ended).
+    """
+    sampler = samples.manifest["sampler"]
+    widened = sampler.get("proposal", sampler).get("defensive")
+    path = work.run / files.PAIRS_FILE
+    if len(work.task.x_shape) != 3 or widened or path.exists() or not (samples.steps > 0).any():
+        return
+    z, ids = samples.z[:PICTURES], samples.ids[:PICTURES]
+    with work.gan.frozen():
+        before = work.gan.decode(z, work.gan.conditions(ids))
+    after = samples.x[:PICTURES]
+    if not torch.allclose(before, after, atol=1e-4 * float(after.abs().max())):
+        pair = {"before": before.cpu().numpy(), "after": after.cpu().numpy()}
+        write_arrays(path, **pair, sampler=np.array(name))
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write named arrays as .npz, whole or not at all."""
+    write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; NaN and infinity become null.
+
+    Raises:
+        InputError: If a value is neither a number nor a text, nor made of them.
+    """
+    write_bytes(path, _text(content).encode())
+
+
+def _text(content: Any) -> str:
+    return json.dumps(_plain(content), indent=1, allow_nan=False, default=_refuse) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null; tensors and arrays become lists."""
+    if hasattr(value, "tolist"):  # what a metric or distance of the user's own returned
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(value: Any) -> Any:
+    raise InputError(
+        f"results hold {value!r} of type {type(value).__name__}; a metric returns numbers, or "
+        "lists of numbers, by name"
+    )

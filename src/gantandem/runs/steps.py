@@ -1,0 +1,267 @@
+"""The steps, each from a run folder to the same run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from gantandem._version import __version__
+from gantandem.data.matching import check_shape, probe
+from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+from gantandem.discriminator.latent_weights import fit_latent_reweight
+from gantandem.discriminator.parts import seeded
+from gantandem.engine.sampling import prepare
+from gantandem.errors import GANtandemError, IncompleteError, OutputError
+from gantandem.evaluate.comparing import check_all, compare
+from gantandem.gan import GAN
+from gantandem.latent import make_latent
+from gantandem.nets import build
+from gantandem.progress import track
+from gantandem.ratios.doubts import doubts
+from gantandem.report import evidence as files
+from gantandem.rng import Key
+from gantandem.runs.folder import save_run
+from gantandem.runs.keep import (
+    PICTURES,
+    keep_result,
+    write_arrays,
+    write_json,
+    write_landscape,
+)
+from gantandem.runs.recipe import Recipe
+from gantandem.runs.workspace import Workspace, proposal_of, task_of
+from gantandem.samplers import Direct, LatentReweight
+from gantandem.samplers.refine import Refine
+from gantandem.settings import Count, check
+from gantandem.tasks import Task
+from gantandem.training.gan import train_gan
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
+
+
+def train_run(recipe: Recipe, out: str | Path, *, resume: bool = True) -> Workspace:
+    """Train the baseline GAN of a recipe into a run folder.
+
+    Raises:
+        ConfigError: If the folder holds a checkpoint of another run.
+        KeyboardInterrupt: On Ctrl-C; the last checkpoint is kept.
+    """
+    task, out = task_of(recipe), Path(out)
+    real = task.real(recipe.seed, recipe.data)
+    with track(task.train.iterations, "train") as update:
+        last = 0
+
+        def on_step(state: Any, info: Any, step: int) -> None:
+            nonlocal last
+            update(step - last)
+            last = step
+
+        generator, discriminator = train_gan(
+            task, real.fit, seed=recipe.seed, out_dir=out, resume=resume, on_step=on_step
+        )
+    return new_run(recipe, task, generator, discriminator, out)
+
+
+def shape_run(work: Workspace) -> GAN:
+    """Shape the guide of a run for its refinement; keeps the landscape before and after."""
+    refine = work.refinement()
+    assert isinstance(refine, Refine)
+    before = _with_task_guide(work)
+    given = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
+    settings = {**work.task.shape_defaults, **given}
+    shaped = shape(
+        before,
+        work.real,
+        refine=refine,
+        distance=work.task.distance,
+        seed=work.recipe.seed,
+        **settings,
+    )
+    work.save(shaped)
+    write_json(work.run / files.SHAPING_FILE, list(shaped.history))
+    if work.task.x_shape == (2,):
+        write_landscape(work, before, shaped)
+    return shaped
+
+
+def _with_task_guide(work: Workspace) -> GAN:
+    """The GAN, following the task's own ratio network where it has one, fitted on p_G."""
+    if work.task.ratio is None or work.gan.specs.get("guide") == dict(work.task.ratio):
+        return work.gan
+    return fit_ratio(work.gan, work.real, proposal=Direct(), as_guide=True, **fit_settings(work))
+
+
+def fit_settings(work: Workspace) -> dict[str, Any]:
+    """Settings of fit_ratio: the task's under the recipe's, with the task's network if any."""
+    seed = work.recipe.seed
+    given = {"distance": work.task.distance, "seed": seed}
+    settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), **given}
+    if work.task.ratio is not None:
+        with seeded(Key(seed).fold("ratio network"), work.gan.device):
+            settings["network"] = build(work.task.ratio).to(work.gan.device)
+        settings["spec"] = dict(work.task.ratio)
+    return settings
+
+
+def fit_run(
+    work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
+) -> dict[str, Diagnosis]:
+    """Fit a ratio on the law of each sampler's proposals and diagnose it on test data.
+
+    ``latent_reweight`` has its w(z) fitted first, to the ratio of the plain generator as it is.
+    """
+    found = {}
+    for name in samplers:
+        proposal = proposal_of(work.sampler(name))
+        if isinstance(proposal, LatentReweight):
+            given = work.recipe.fit_ratio.given()
+            work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **given))
+        gan = fit_ratio(work.gan, work.real, proposal=proposal, **fit_settings(work))
+        work.save(gan)
+        found[name] = diagnose_run(work, name, f"{name}, refitted")
+    return found
+
+
+def calibrate_run(work: Workspace, sampler: str, method: str = "auto") -> dict[str, Diagnosis]:
+    """Calibrate the ratio on a sampler's law; the diagnoses before and after, on test data."""
+    proposal = proposal_of(work.sampler(sampler))
+    before = diagnose_run(work, sampler, sampler)
+    work.save(calibrate(work.gan, work.real, proposal=proposal, method=method))  # type: ignore
+    label = f"{sampler}, {method}"
+    return {sampler: before, label: diagnose_run(work, sampler, label)}
+
+
+def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Diagnosis:
+    """Diagnose the ratio on the law of a sampler's proposals; kept for the report."""
+    found = diagnose(work.gan, work.real, proposal=proposal_of(work.sampler(sampler)))
+    path = work.run / files.DIAGNOSIS_FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    label = label or sampler
+    kept.pop(label, None)  # or it would stay before what is older
+    write_json(path, {**kept, label: {**found.to_dict(), "warnings": doubts(found)}})
+    work.save(work.gan.with_diagnosis(found))
+    return found
+
+
+def compare_run(
+    work: Workspace,
+    samplers: Sequence[str] = DEFAULT_SAMPLERS,
+    n: int = 10_000,
+    *,
+    seed: int | None = None,
+    setup: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
+
+    What is wrong in the call is raised first. Each row is written when it is there. A sampler that
+    fails while it runs does not stop the others; why it failed is kept under ``failed``.
+
+    Args:
+        work: The run.
+        samplers: Names, see :meth:`Workspace.sampler`.
+        n: Samples of each.
+        seed: Of the samples; None for the recipe's.
+        setup: What was spent before, by step: ``{"seconds": .., "passes": ..}``.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        ConfigError: If there is no such sampler, before anything is drawn.
+        InputError: If ``n`` is not positive, or a sampler cannot run on this GAN.
+        IncompleteError: At the end, if a sampler failed; it holds the content of ``metrics.json``.
+        KeyboardInterrupt: On Ctrl-C; the samplers that finished are kept.
+    """
+    built = {name: work.sampler(name) for name in samplers}
+    seed = work.recipe.seed if seed is None else seed
+    failed = check_all(work.gan, built, n, seed)
+    metrics = begin_metrics(work, n, seed, setup or {})
+    errors: list[Exception] = []
+    for name, sampler in built.items():
+        logger.info("sampling %s", name)
+        try:
+            if name in failed:
+                raise failed[name]
+            result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+            keep_result(work, metrics, name, result)
+        except OutputError:  # the next row could not be kept either
+            raise
+        except KeyboardInterrupt:
+            done = ", ".join(metrics["samplers"]) or "nothing"
+            raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}") from None
+        except Exception as error:  # a network's, sampler's or metric's of the user's own, too
+            ours = isinstance(error, GANtandemError)
+            reason = str(error) if ours else f"{type(error).__name__}: {error}"
+            logger.warning("%s failed: %s", name, reason, exc_info=None if ours else error)
+            metrics.setdefault("failed", {})[name] = reason
+            errors.append(error)
+    if errors and metrics["samplers"]:
+        write_json(work.run / files.METRICS_FILE, metrics)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in metrics["failed"].items())
+        done = f"{', '.join(metrics['samplers'])} are kept in {work.run}"
+        raise IncompleteError(f"not measured: {reasons}. {done}", metrics) from errors[0]
+    if errors:
+        raise errors[0]
+    return metrics
+
+
+def new_run(
+    recipe: Recipe, task: Task, generator: nn.Module, discriminator: nn.Module, out: Path
+) -> Workspace:
+    """Save a baseline GAN; what was measured on other weights in that folder goes."""
+    measured = ("metrics.json", "sweep.json", "sweep.png", "report.html")
+    kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", *measured)
+    for path in [path for pattern in kept for path in out.glob(pattern)]:
+        path.unlink()
+    gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=recipe.output)
+    networks = {role: dict(spec) for role, spec in task.networks.items()}
+    gan.specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
+    save_run(gan, out, {**recipe.given(), "train": dataclasses.asdict(task.train)})
+    return Workspace(out)
+
+
+def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ``metrics.json`` holds before its first sampler; real data are kept beside it.
+
+    Raises:
+        InputError: If ``n`` is not positive, or the generator makes samples of another shape than
+            the task's.
+    """
+    n = check("n", Count, n)
+    made = tuple(probe(work.gan).shape[1:])
+    check_shape(work.task.x_shape, made, f"task {work.task.name}")
+    logger.info("measuring real data against real data")
+    shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
+    write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
+    (work.run / files.PAIRS_FILE).unlink(missing_ok=True)  # of an earlier comparison
+    bounds = work.range()
+    return {
+        "schema": 1,
+        "version": __version__,
+        "task": work.task.name,
+        "seed": seed,
+        "floor": work.task.floor(n),
+        "discriminator": _discriminator(work),
+        "samplers": {},
+        "setup": dict(setup),
+        **({} if bounds is None else {"range": list(bounds)}),
+    }
+
+
+def _discriminator(work: Workspace) -> dict[str, float]:
+    """The diagnosis of the ratio that judges the default sampler, else of the plain generator."""
+    for mover in (work.gan.proposal, Direct()):
+        if mover is None:
+            continue
+        ratio = work.gan.ratios.get(work.gan.law(prepare(work.gan, mover)[0]))
+        if ratio is not None and ratio.diagnosis is not None:
+            return {k: getattr(ratio.diagnosis, k) for k in ("brier", "z", "ece", "mce", "auc")}
+    return {}

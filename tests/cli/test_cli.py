@@ -1,0 +1,381 @@
+"""The command line, end to end on tiny runs, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from gantandem import Samples
+from gantandem.cli import app
+
+TINY = [
+    "train.iterations=30",
+    "train.batch_size=64",
+    "shape.updates=20",
+    "shape.batch=64",
+    "shape.check_every=10",
+    "shape.check_samples=200",
+    "fit_ratio.pool=600",
+    "fit_ratio.batch=64",
+    "fit_ratio.schedule=[[20, 1e-3]]",
+]
+LEVEL = ["samplers.level={name: obrs, proposal: {name: direct}, expected: 2, pilot: 500}"]
+
+
+def run(*words, code: int = 0):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def fails(*words, wanted: tuple[str, ...] | list[str]) -> str:
+    """The command ends with 2 and one message, without a traceback."""
+    result = run(*words, code=2)
+    assert "Traceback" not in result.output
+    assert result.stderr.count("error:") == 1
+    text = " ".join(result.stderr.split())
+    for part in wanted:
+        assert part in text
+    return text
+
+
+def command(*words, **options) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "gantandem", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    run("-q", "train", "imbalanced-8", "-o", folder, "seed=5", *TINY, *LEVEL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ready(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "ready"
+    shutil.copytree(trained, folder)
+    run("-q", "shape", folder, "shape.recipe=paper")  # which keeps the last guide in any case
+    run("-q", "fit-ratio", folder)
+    return folder
+
+
+@pytest.fixture
+def work(ready, tmp_path) -> Path:
+    return Path(shutil.copytree(ready, tmp_path / "run"))
+
+
+def test_train_writes_a_run_with_its_settings(trained):
+    settings = yaml.safe_load((trained / "run.yaml").read_text())
+    assert (settings["task"], settings["seed"]) == ("imbalanced-8", 5)
+    assert settings["train"]["iterations"] == 30
+    assert settings["shape"]["updates"] == 20
+    assert (trained / "generator.safetensors").is_file()
+    assert (trained / "guide.safetensors").is_file()
+
+
+def test_train_again_goes_on_and_drops_what_was_measured_on_other_weights(trained, tmp_path):
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    (folder / "metrics.json").write_text("{}")
+    before = (folder / "generator.safetensors").read_bytes()
+    changes = [c for c in TINY if "iterations" not in c]
+    run("train", "imbalanced-8", "-o", folder, "seed=5", "train.iterations=31", *changes)
+    assert (folder / "generator.safetensors").read_bytes() != before
+    assert not (folder / "metrics.json").exists()
+    fails("train", "imbalanced-8", "-o", folder, "seed=6", *TINY, wanted=["another run", "seed"])
+
+
+def test_shaping_leaves_the_generator_as_it_was(trained, tmp_path):
+    """BatchNorm in train mode would follow the batches, and every law would change its name."""
+    from safetensors.numpy import load_file
+
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    run("shape", folder)
+    before, after = (load_file(one / "generator.safetensors") for one in (trained, folder))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_shaping_and_fitting_leave_their_evidence(ready):
+    history = json.loads((ready / "evidence/shaping.json").read_text())
+    assert [entry["update"] for entry in history] == [0, 10, 20]
+    with np.load(ready / "evidence/landscape.npz") as landscape:
+        assert landscape["after"].shape == (161, 161)
+        assert not np.array_equal(landscape["before"], landscape["after"])
+    laws = json.loads((ready / "evidence/diagnosis.json").read_text())
+    assert set(laws) == {"direct, refitted", "collaborative, refitted"}
+    assert len({found["law"] for found in laws.values()}) == 2
+
+
+def test_the_landscape_is_the_guide_at_the_points_of_its_axes(ready):
+    import torch
+
+    from gantandem import load_run
+
+    gan, _ = load_run(ready)
+    with np.load(ready / "evidence/landscape.npz") as file:
+        x, y, after = file["axis_x"], file["axis_y"], file["after"]
+    point = torch.tensor([[x[40], y[7]]], dtype=torch.float32)
+    with gan.frozen():
+        assert float(gan.need_guide("test")(point)) == pytest.approx(after[7, 40], abs=1e-4)
+
+
+def test_compare_writes_the_schema_that_others_read(work):
+    names = ["direct", "refine", "level", "collaborative"]
+    out = work / "copy.json"
+    result = run("compare", work, "--samplers", ",".join(names), "-n", 300, "--json", out)
+    assert all(name in result.stdout for name in ["real data", *names])
+    metrics = json.loads((work / "metrics.json").read_text())
+    assert json.loads(out.read_text()) == metrics
+    assert (metrics["schema"], metrics["task"], metrics["seed"]) == (1, "imbalanced-8", 5)
+    assert set(metrics["discriminator"]) == {"brier", "z", "ece", "mce", "auc"}
+    assert metrics["floor"]["modes"] == pytest.approx(8, abs=0.2)
+    assert list(metrics["samplers"]) == names
+    for row in metrics["samplers"].values():
+        assert row["n"] == 300
+        assert {"passes_per_sample", "seconds", "samples_per_second", "acceptance"} <= set(row)
+        assert {"good", "kl", "js", "modes", "within_mode_std", "sliced_w1"} <= set(row["metrics"])
+    assert metrics["samplers"]["direct"]["passes_per_sample"] == 1
+    samples = Samples.load(work / "samples/refine.npz")
+    assert samples.manifest["seed"] == 5
+    assert (
+        "defensive" not in samples.manifest["sampler"]
+        or not samples.manifest["sampler"]["defensive"]
+    )
+    run("report", work, "--summary", work / "s.png")
+    assert (work / "report.html").stat().st_size > 100_000
+    assert (work / "s.png").is_file()
+
+
+def test_a_metric_that_is_undefined_becomes_null_in_json(work):
+    run("compare", work, "--samplers", "direct", "-n", 3)
+    text = (work / "metrics.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["samplers"]["direct"]["metrics"]["within_mode_std"] is None
+
+
+def test_sampling_in_files_equals_sampling_at_once(work, tmp_path):
+    run("sample", work, "--sampler", "direct", "-n", 20_500, "-o", tmp_path / "s", "--seed", 4)
+    files = sorted((tmp_path / "s").glob("*.npz"))
+    assert [file.stem for file in files] == ["000000000000", "000000010000", "000000020000"]
+    parts = [Samples.load(file) for file in files]
+    from gantandem import Direct, load_run, sample
+
+    whole = sample(load_run(work)[0], Direct(), 20_500, seed=4)
+    assert np.array_equal(np.concatenate([part.x for part in parts]), whole.x)
+    assert np.concatenate([part.ids for part in parts]).tolist() == list(range(20_500))
+    manifest = json.loads((tmp_path / "s/manifest.json").read_text())
+    assert (manifest["returned"], manifest["seed"]) == (20_500, 4)
+
+
+def test_settings_of_a_sampler_can_be_changed_in_place(work, tmp_path):
+    run("sample", work, "expected=3", "proposal.steps=4", "-n", 10, "-o", tmp_path, "--no-strict")
+    sampler = json.loads((tmp_path / "manifest.json").read_text())["sampler"]
+    assert (sampler["name"], sampler["expected"], sampler["proposal"]["steps"]) == ("obrs", 3, 4)
+
+
+def test_another_law_than_the_one_fitted_is_refused_with_the_way_out(work, tmp_path):
+    fails("sample", work, "proposal.steps=4", "-o", tmp_path, wanted=["law", "fit_ratio"])
+
+
+def test_parquet_holds_the_same_samples(work, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    common = ("sample", work, "--sampler", "refine", "-n", 50)
+    run(*common, "-o", tmp_path / "p", "--format", "parquet")
+    run(*common, "-o", tmp_path / "n")
+    table = parquet.read_table(tmp_path / "p/samples.parquet")
+    samples = Samples.load(tmp_path / "n/000000000000.npz")
+    assert table.num_rows == 50
+    assert np.array_equal(np.stack(table["x"].to_numpy()), samples.x.numpy())
+    assert table["steps"].to_pylist() == samples.steps.tolist()
+    assert table.schema.metadata[b"x_shape"] == b"(2,)"
+
+
+def test_samples_are_replaced_only_when_asked(work, tmp_path):
+    common = ("sample", work, "--sampler", "direct", "-o", tmp_path)
+    run(*common, "-n", 12_000)
+    fails(*common, "-n", 5, wanted=["already holds samples", "--overwrite"])
+    run(*common, "-n", 5, "--overwrite")
+    assert [file.name for file in tmp_path.glob("*.npz")] == ["000000000000.npz"]
+    assert len(Samples.load(tmp_path / "000000000000.npz")) == 5
+
+
+def test_calibrate_and_diagnose_report_before_and_after(work):
+    result = run("calibrate", work, "--sampler", "direct", "--method", "platt")
+    assert "direct, platt" in result.stdout
+    assert "Brier" in run("diagnose", work, "--sampler", "direct").stdout
+
+
+def test_demo_goes_from_nothing_to_a_report(tmp_path):
+    result = run("demo", "-o", tmp_path / "demo", "-n", 200, "--seed", 1, *TINY)
+    assert f"report: {tmp_path / 'demo/report.html'}" in result.stdout
+    page = (tmp_path / "demo/report.html").read_text()
+    for text in ("Samples beside the data", "Discriminator landscape", "direct, as trained"):
+        assert text in page
+    metrics = json.loads((tmp_path / "demo/metrics.json").read_text())
+    assert list(metrics["samplers"]) == ["direct", "drs", "metropolis", "refine", "collaborative"]
+    assert {"train", "shape", "fit ratios"} <= set(metrics["setup"])
+
+
+def test_shipped_weights_need_no_training(tmp_path, monkeypatch):
+    def training(*arguments, **named):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("gantandem.runs.steps.train_gan", training)
+    changes = [c for c in TINY if not c.startswith("train.")]
+    run("demo", "--pretrained", "-o", tmp_path, "-n", 2000, *changes)
+    rows = json.loads((tmp_path / "metrics.json").read_text())["samplers"]
+    assert 0.1 < rows["direct"]["metrics"]["good"] < 0.35  # at 1,000 iterations, .20 in the paper
+
+
+@pytest.mark.parametrize("name", ["sample", "compare"])
+@pytest.mark.parametrize("n", [0, -3])
+def test_n_must_be_positive(trained, tmp_path, name, n):
+    words = {"sample": ("--sampler", "direct", "-o", tmp_path), "compare": ("--samplers", "direct")}
+    fails(name, trained, "-n", n, *words[name], wanted=["n: got", str(n), "1 or more"])
+    assert not list(tmp_path.iterdir())
+
+
+MISTAKES = {
+    "unknown sampler": (["sample", "RUN", "--sampler", "metropols"], ["metropols", "'metropolis'"]),
+    "own sampler that is not there": (
+        ["sample", "RUN", "--sampler", "no.such:Thing"],
+        ["no.such:Thing", "cannot be imported"],
+    ),
+    "unknown setting": (
+        ["sample", "RUN", "--sampler", "refine", "stepz=3"],
+        ["refine", "stepz", "'steps'"],
+    ),
+    "wrong value": (
+        ["sample", "RUN", "--sampler", "refine", "steps=0"],
+        ["refine steps", "got 0", "1 or more"],
+    ),
+    "unknown layer": (
+        ["sample", "RUN", "--sampler", "refine", "layer=main.99"],
+        ["main.99", "main.9"],
+    ),
+    "unshaped": (["sample", "RUN"], ["not shaped", "gantandem shape"]),
+    "no run": (["sample", "NONE"], ["does not exist", "gantandem train"]),
+    "unknown task": (["train", "imbalanced8"], ["imbalanced8", "imbalanced-8"]),
+    "unknown key": (["train", "imbalanced-8", "sead=3"], ["sead=3", "did you mean 'seed'"]),
+    "no samplers": (["compare", "RUN", "--samplers", ","], ["separated by commas"]),
+    "sampler twice": (["compare", "RUN", "--samplers", "direct,direct"], ["direct", "twice"]),
+    "nothing measured": (["report", "RUN"], ["metrics.json", "gantandem compare"]),
+    "images wanted": (
+        ["sample", "RUN", "--sampler", "direct", "--format", "png"],
+        ["png", "(2,)", "npz"],
+    ),
+    "module without a name": (["sample", "RUN", "--sampler", ":"], ["':'", "cannot be imported"]),
+    "range": (
+        ["sample", "RUN", "--sampler", "direct", "--range", "1,0"],
+        ["--range: got '1,0'", "two numbers"],
+    ),
+    "task of another shape": (
+        ["compare", "RUN", "task=mnist", "--samplers", "direct", "-n", "9"],
+        ["task mnist", "(1, 28, 28)", "(2,)"],
+    ),
+    "pool too small": (["fit-ratio", "RUN", "fit_ratio.pool=1"], ["pool", "got 1", "2 or more"]),
+    "network of no width": (
+        ["train", "imbalanced-8", "generator={net: mlp-generator, width: 0}"],
+        ["mlp-generator", "'width': 0"],
+    ),
+    "data of a task that draws its own": (["shape", "RUN", "data=here"], ["imbalanced-8", "here"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_with_one_message(trained, tmp_path, name):
+    words, wanted = MISTAKES[name]
+    places = {"RUN": str(trained), "NONE": str(tmp_path / "none")}
+    words = [places.get(word, word) for word in words]
+    if words[0] in ("sample", "train"):
+        words += ["-o", str(tmp_path / "out")]
+    fails(*words, wanted=wanted)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "pickled"])
+def test_a_damaged_weight_file_is_named(work, damage):
+    path = work / "generator.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:500] if damage == "truncated" else b"\x80\x04" + content)
+    fails("sample", work, wanted=["generator.safetensors", damage])
+
+
+def test_a_full_disk_is_told_with_what_was_kept(work, tmp_path, monkeypatch):
+    savez, calls = np.savez, []
+
+    def full(*arguments, **named):
+        calls.append(1)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return savez(*arguments, **named)
+
+    monkeypatch.setattr(np, "savez", full)
+    words = ("sample", work, "--sampler", "direct", "-n", 25_000, "-o", tmp_path / "s")
+    text = fails(*words, wanted=["No space left", "the first 10,000 of 25,000 samples are kept"])
+    assert str(tmp_path / "s") in text.replace(" ", "")
+    assert [file.name for file in (tmp_path / "s").glob("*.npz")] == ["000000000000.npz"]
+    assert json.loads((tmp_path / "s/manifest.json").read_text())["returned"] == 10_000
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_so(work, tmp_path):
+    words = ["sample", work, "--sampler", "direct", "-n", 50_000_000, "-o", tmp_path / "s"]
+    line = [sys.executable, "-m", "gantandem", *map(str, words)]
+    job = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "s/000000010000.npz").exists():
+            assert time.monotonic() < deadline and job.poll() is None
+            time.sleep(0.05)
+        job.send_signal(signal.SIGINT)
+        _, stderr = job.communicate(timeout=60)
+    finally:
+        job.kill()
+    assert job.returncode == 130
+    assert "Traceback" not in stderr
+    kept = int(
+        re.search(r"first ([\d,]+) of 50,000,000 samples are kept in", stderr)[1].replace(",", "")
+    )
+    files = sorted((tmp_path / "s").glob("*.npz"))
+    ids = np.concatenate([Samples.load(file).ids for file in files])
+    assert ids.tolist() == list(range(kept))
+    assert kept >= 20_000
+
+
+def test_help_and_version_are_quick_and_import_no_torch(tmp_path):
+    code = (
+        "import sys; from gantandem.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'matplotlib', 'scipy', 'sklearn', 'pydantic'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(line, capture_output=True, text=True, timeout=60).returncode == 0
+    shown = command("--version", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
+    assert shown.stdout.startswith("gantandem ") and shown.returncode == 0
+
+
+def test_every_command_has_help():
+    text = run("-h").stdout
+    for name in ("demo", "train", "shape", "fit-ratio", "calibrate", "diagnose", "sample"):
+        assert name in text
+        assert "Usage" in run(name, "-h").stdout
+
+
+def test_a_wrong_option_is_a_usage_error(tmp_path):
+    shown = command("sample", "--smapler", "direct", cwd=tmp_path)
+    assert shown.returncode == 2
+    assert "--smapler" in shown.stderr and "Traceback" not in shown.stderr

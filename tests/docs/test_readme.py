@@ -1,0 +1,69 @@
+"""What the README shows is what was measured, and its Python runs as it stands."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import gantandem
+from gantandem.cli import app
+from gantandem.report.evidence import read_metrics
+from gantandem.report.table import markdown_table
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, start: str) -> str:
+    """The code block of a language that begins with some text."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return next(text for text in found if text.startswith(start))
+
+
+def test_the_table_is_of_the_committed_numbers():
+    assert markdown_table(read_metrics(ROOT / "docs/images/demo.json")) in README
+
+
+def test_the_picture_is_there_and_small():
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert 1_000 < (ROOT / name).stat().st_size < 150_000
+
+
+def test_the_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = {
+        "shape": {"updates": 4, "check_every": 2, "check_samples": 64, "batch": 32},
+        "fit_ratio": {"pool": 200, "batch": 32, "schedule": [(5, 1e-3)]},
+        "diagnose": {"n": 100},
+    }
+    for name, settings in small.items():
+        function = functools.partial(getattr(gantandem, name), **settings)
+        monkeypatch.setattr(gantandem, name, function, raising=False)
+    torch.manual_seed(0)
+    names = {"G": nn.Linear(2, 2), "D": nn.Linear(2, 1), "real": torch.randn(400, 2)}
+    code = block("python", "import gantandem").replace("n=10_000", "n=100")
+    exec(compile(code, "README.md", "exec"), names)
+    assert len(names["out"]) == 100
+    assert (tmp_path / "samples.npz").is_file()
+
+
+def test_every_command_shown_exists_with_its_options():
+    lines = [line.split("#")[0] for line in block("sh", "gantandem train").splitlines()]
+    assert len(lines) >= 6
+    for line in lines:
+        words = shlex.split(line)[1:]
+        text = CliRunner().invoke(app, [words[0], "-h"], terminal_width=200).output
+        for option in re.findall(r"(?<= )(--?[a-z]+)", line):
+            assert option in text, line
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "venv"])
+def test_make_has_the_targets_shown(target):
+    assert re.search(rf"^{target}: .*##", (ROOT / "Makefile").read_text(), re.MULTILINE)

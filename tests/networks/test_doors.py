@@ -1,0 +1,335 @@
+"""Every network is checked by whichever door it comes in, and what is odd works or is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+
+import pytest
+import torch
+from test_gan import net
+from torch import nn
+
+from awkward import OldNorms, made
+from gantandem import (
+    GAN,
+    MALA,
+    OBRS,
+    Direct,
+    Metropolis,
+    Real,
+    Refine,
+    Samples,
+    calibrate,
+    diagnose,
+    fit_ratio,
+    sample,
+    shape,
+)
+from gantandem.errors import InputError, SplitError
+from gantandem.ratios.score import Ratio, Score
+from gantandem.runs.writers import make_writer
+
+FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
+
+
+def cloud(n):
+    return 0.5 * torch.randn(n, 2, generator=torch.Generator().manual_seed(n))
+
+
+REAL = Real(fit=cloud(100), select=cloud(30), calibrate=cloud(31), test=cloud(33))
+
+
+def gan(**options):
+    return GAN(net(2, 8, 2), net(2, 8, 1), 2, **options)
+
+
+class Mixes(nn.Module):
+    def forward(self, x):
+        return (x - x.mean(0)).sum(1)
+
+
+class Noise(nn.Module):
+    def forward(self, x):
+        return x.sum(1) + torch.randn(len(x))
+
+
+DOORS = {
+    "GAN": lambda g, network: GAN(g.generator, network, 2),
+    "with_guide": lambda g, network: g.with_guide(network),
+    "with_ratio": lambda g, network: g.with_ratio("law", Ratio(Score(network))),
+    "replace guide": lambda g, network: g.replace(guide=Score(network)),
+    "replace ratios": lambda g, network: g.replace(ratios={"law": Ratio(Score(network))}),
+    "check": lambda g, network: g.check(network),
+    "fit_ratio": lambda g, network: fit_ratio(g, REAL, network=network, **FIT),
+}
+FAULTS = {
+    "mixes": (Mixes(), "mixes the rows of a batch"),
+    "noise": (Noise(), "gives two outputs for one input"),
+    "size": (net(5, 1), "does not take the generator's output"),
+    "channels": (net(2, 3), "one channel"),
+    "no statistics": (
+        nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4, track_running_stats=False), net(4, 1)),
+        r"'1' \(BatchNorm1d\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_network_is_checked_by_whichever_door_it_comes(door, fault):
+    network, words = FAULTS[fault]
+    with pytest.raises(InputError, match=words):
+        DOORS[door](gan(), network)
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d not in ("with_ratio", "replace ratios")])
+def test_a_sound_network_passes(door):
+    DOORS[door](gan(), net(2, 4, 1, seed=3))
+
+
+@pytest.mark.parametrize("network", [lambda x: x, nn.Linear, "D", torch.zeros(2), None])
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_what_is_no_network(network, role):
+    if role == "discriminator" and network is None:
+        return
+    with pytest.raises(InputError, match=f"{role}: got .*allowed is an nn.Module"):
+        GAN(network, None, 2) if role == "generator" else GAN(net(2, 2), network, 2)
+
+
+# -- replace ------------------------------------------------------------------------------------
+
+
+def test_another_generator_is_sampled():
+    first, second = net(2, 8, 2), net(2, 8, 2, seed=4)
+    old = GAN(first, net(2, 8, 1), 2)
+    for mover in (Direct(), Refine(layer="0", steps=2, step_size=0.1), Refine(layer="latent")):
+        sample(old, mover, 16, width=16)
+        new = old.replace(generator=second)
+        out = sample(new, mover, 16, width=16)
+        assert torch.equal(out.x, sample(GAN(second, old.guide.network, 2), mover, 16, width=16).x)
+
+
+def test_attributes_are_known_ones():
+    with pytest.raises(InputError, match="'guid'; did you mean 'guide'"):
+        gan().replace(guid=1)
+    with pytest.raises(InputError, match=r"'_splits'.*allowed: generator, latent"):
+        gan().replace(_splits={})
+    with pytest.raises(InputError, match="does not take latents"):
+        gan().replace(latent=3)
+    with pytest.raises(InputError, match="does not take"):
+        gan().replace(generator=net(2, 8, 3))  # whose samples the guide does not take
+    with pytest.raises(InputError, match="generator: got int"):
+        gan().replace(generator=3)
+
+
+def test_a_guide_may_be_given_as_a_network_and_a_latent_as_a_size():
+    network = net(2, 4, 1)
+    new = gan().replace(guide=network, latent=2, shaped=True)
+    assert new.guide.network is network and new.guide.output == "logit" and new.shaped
+
+
+# -- labels -------------------------------------------------------------------------------------
+
+
+class Labelled(nn.Module):
+    def __init__(self, size=2, labels=10):
+        super().__init__()
+        self.rows, self.body = nn.Embedding(labels, 2), net(2, 8, size)
+
+    def forward(self, x, y):
+        return self.body(x + self.rows(y))
+
+
+def labelled(condition, labels=10, judged=10):
+    return GAN(Labelled(labels=labels), Labelled(1, judged), 2, condition=condition)
+
+
+@pytest.mark.parametrize("place", [0, 7, 8, 9, 500])
+@pytest.mark.parametrize("label", [10, -1, 99])
+def test_a_label_that_is_not_known_is_named_at_construction(place, label):
+    labels = torch.arange(1000) % 10
+    labels[place] = label
+    for known in ({}, {"labels": 100}):  # in the generator, or in the discriminator alone
+        if label >= 0:
+            with pytest.raises(InputError, match=f"condition: .*label {label} "):
+                labelled(labels, **known)
+    sound = labelled(torch.arange(10))
+    with pytest.raises(InputError, match=f"label {label} "):
+        sound.with_condition(labels)
+
+
+def test_labels_of_a_function_are_tried_too():
+    with pytest.raises(InputError, match="label 10 "):
+        labelled(lambda ids: (ids // 50).clamp(max=10))
+    labelled(lambda ids: (ids // 50).clamp(max=9))
+
+
+def test_labels_are_tried_once(monkeypatch):
+    made = labelled(torch.arange(10))
+    seen = []
+    made.generator.register_forward_pre_hook(lambda _m, args: seen.append(len(args[0])))
+    made.with_condition(torch.tensor([3, 3, 5]))
+    assert not seen
+    many = GAN(Labelled(labels=5000), None, 2, condition=torch.arange(5000))
+    many.generator.register_forward_pre_hook(lambda _m, args: seen.append(len(args[0])))
+    many.with_condition(torch.arange(5000).flip(0))
+    assert sum(seen) <= 32  # and not 5,000
+
+
+def test_real_samples_of_an_unknown_label_are_said_before_anything_is_fitted():
+    labels = torch.arange(200) % 10
+    labels[3] = 12
+    with pytest.raises(InputError, match="label 12 "):
+        fit_ratio(labelled(torch.arange(10)), (cloud(200), labels), **FIT)
+
+
+# -- single rows, half precision ----------------------------------------------------------------
+
+
+class Squeezes(nn.Module):
+    def __init__(self, size=1):
+        super().__init__()
+        self.body = net(2, 8, size)
+
+    def forward(self, x):
+        return self.body(x).squeeze()
+
+
+def test_a_squeezing_discriminator_scores_a_chunk_of_one_row():
+    network = Squeezes()
+    made = GAN(net(2, 8, 2), network, 2)
+    x = cloud(1001)  # in chunks of 1,000
+    assert made.guide(x[:1]).shape == (1,)
+    made = made.observe(x)
+    assert diagnose(calibrate(made, REAL, width=16), REAL, width=16).n_real == 33
+    parts = Real(fit=cloud(1001), select=cloud(1001), calibrate=x, test=x)
+    fit_ratio(made, parts, network=network, **FIT)
+    sample(made, OBRS(expected=2, pilot=64), 17, width=16)
+    options = {"updates": 2, "check_every": 1, "check_samples": 17, "batch": 16, "width": 16}
+    shape(made, parts, refine=Refine(steps=2), progress=False, **options)
+
+
+def test_a_generator_that_loses_the_axis_of_a_single_row_is_refused():
+    with pytest.raises(InputError, match=r"got \(2,\) for one latent.*squeeze\(1\)"):
+        GAN(Squeezes(2), None, 2)
+
+
+class Half(nn.Module):
+    """Computes in half precision, from latents of full precision."""
+
+    def __init__(self, network, dtype, *, back=False):
+        super().__init__()
+        self.network, self.dtype, self.back = network.to(dtype), dtype, back
+
+    def forward(self, z):
+        x = self.network(z.to(self.dtype))
+        return x.float() if self.back else x
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_fit_and_are_written(dtype, tmp_path):
+    made = GAN(Half(net(2, 8, 2), dtype), net(2, 8, 1).to(dtype), 2)
+    fitted = fit_ratio(made, REAL, **FIT)
+    fitted = calibrate(fitted, REAL, width=16)
+    out = sample(fitted, OBRS(expected=2, pilot=64), 20, width=16)
+    assert out.x.dtype == dtype and out.log_ratio.isfinite().all()
+    for mover in (Refine(steps=2, step_size=0.1), Refine(layer="data", steps=2)):
+        assert sample(fitted, mover, 16, width=16).x.isfinite().all()
+    back = Samples.load(out.save(tmp_path / "x.npz"))
+    assert torch.equal(back.x.to(dtype), out.x)
+    assert torch.equal(back.log_ratio, out.log_ratio)
+
+
+@pytest.mark.parametrize("kind", ["png", "webdataset", "parquet", "npz"])
+def test_every_format_takes_bfloat16(kind, tmp_path):
+    images = Half(nn.Sequential(net(2, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8))), torch.bfloat16)
+    out = sample(GAN(images, None, 2), Direct(), 20, width=16)
+    full = dataclasses.replace(out, x=out.x.float(), z=out.z.float())
+    for name, samples in (("half", out), ("full", full)):
+        writer = make_writer(kind, tmp_path / name)
+        writer.add(samples)
+        writer.close()
+    files = [sorted(p.name for p in (tmp_path / name).iterdir()) for name in ("half", "full")]
+    assert files[0] == files[1]
+
+
+def test_a_guide_of_another_precision_than_the_generator():
+    made = GAN(net(2, 8, 2), net(2, 8, 1).to(torch.bfloat16), 2)
+    out = sample(made, Metropolis(proposals=2), 16, width=16)
+    assert out.x.dtype == torch.float32 and out.log_ratio.isfinite().all()
+    sample(made, Refine(steps=2, step_size=0.1), 16, width=16)
+    sample(made, MALA(steps=2, step_size=0.1), 16, width=16)
+
+
+# -- wrappers -----------------------------------------------------------------------------------
+
+
+def scripted(network):
+    return torch.jit.script(network)
+
+
+def traced(network):
+    return torch.jit.trace(network.eval(), cloud(4), check_trace=False)
+
+
+WRAPPERS = {
+    "script": scripted,
+    "trace": traced,
+    "parallel": nn.DataParallel,
+    "compile": functools.partial(torch.compile, backend="eager"),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.filterwarnings("ignore")
+def test_wrapped_networks_sample_as_plain_ones(wrapper):
+    plain = gan()
+    other = GAN(WRAPPERS[wrapper](plain.generator), WRAPPERS[wrapper](plain.guide.network), 2)
+    for sampler in (Direct(), Metropolis(proposals=2), Refine(layer="latent", steps=2),
+                    MALA(steps=2, step_size=0.1)):  # fmt: skip
+        a, b = (sample(g, sampler, 16, width=16).x for g in (plain, other))
+        assert torch.allclose(a, b, atol=1e-5), sampler
+    fitted = fit_ratio(other, REAL, network=other.guide.network, **FIT)
+    sample(fitted, Metropolis(proposals=2), 16, width=16)
+    options = {"updates": 2, "check_every": 1, "check_samples": 20, "batch": 16, "width": 16}
+    shape(other, REAL, refine=Refine(steps=2), progress=False, **options)
+
+
+def test_layers_of_a_scripted_generator_are_refused_in_one_message():
+    made = GAN(scripted(net(2, 8, 2)), net(2, 8, 1), 2)
+    with pytest.raises(SplitError, match="'latent' or 'data'"):
+        sample(made, Refine(layer="0", steps=2), 16, width=16)
+
+
+def test_layers_of_a_wrapped_generator_go_by_their_own_names():
+    made = GAN(nn.DataParallel(net(2, 8, 2)), net(2, 8, 1), 2)
+    out = sample(made, Refine(layer="0", steps=2, step_size=0.1), 16, width=16)
+    assert torch.equal(out.x, sample(gan(), Refine(layer="0", steps=2, step_size=0.1), 16,
+                                     width=16).x)  # fmt: skip
+
+
+class Writes(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.body, self.how = net(2, 8, 2), how
+
+    def forward(self, z):
+        self.how(self.body[0].weight)
+        return self.body(z)
+
+
+@pytest.mark.parametrize("how", [
+    lambda w: w.detach().clamp_(-0.1, 0.1), lambda w: setattr(w, "data", w.data / w.data.norm()),
+])  # fmt: skip
+def test_a_forward_that_writes_into_its_weights_is_refused(how):
+    with pytest.raises(InputError, match=r"writes into its own weight 'body.0.weight'"):
+        GAN(Writes(how), None, 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_computed_weights_pass(caplog):
+    with caplog.at_level(logging.WARNING):
+        GAN(made(OldNorms), made(OldNorms, 1), 2)
+    assert "statistics" not in caplog.text
