@@ -10,9 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from gantandem.report import summary_figure
-from gantandem.report.evidence import METRICS_FILE, read_metrics
-from gantandem.report.table import markdown_table
+from gantandem.display.table import markdown_table
+from gantandem.reporting import summary_figure
+from gantandem.reporting.evidence import METRICS_FILE, read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "demo.png"

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from gantandem import Compared
-from gantandem.report.style import ACCENT, REAL, figure
+from gantandem.display.style import ACCENT, REAL, figure
 
 Rows = dict[str, Compared]
 IMAGES = Path(__file__).resolve().parents[1] / "images"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from gantandem.cli import app
 from gantandem.errors import DataError
 from gantandem.evaluate.knobs import SWEEPS
-from gantandem.report.pareto import write_pareto
+from gantandem.reporting.pareto import write_pareto
 
 TINY = ["train.iterations=30", "train.batch_size=64", "fit_ratio.pool=600", "fit_ratio.batch=64",
         "fit_ratio.schedule=[[20, 1e-3]]", "shape.refine={steps: 3}"]  # fmt: skip

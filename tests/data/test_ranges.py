@@ -18,7 +18,7 @@ from gantandem import Samples
 from gantandem.cli import app
 from gantandem.data.ranges import check_range, count_clipped, find_range, to_levels
 from gantandem.errors import InputError, NonFiniteError
-from gantandem.report import write_report
+from gantandem.reporting import write_report
 from gantandem.runs import Workspace, pretrained_run, sample_run
 from gantandem.runs.recipe import load_recipe
 from gantandem.runs.writers import make_writer
@@ -258,7 +258,7 @@ def test_points_have_no_range(tmp_path):
 
 
 def test_the_report_shows_images_in_the_range_of_their_run(tmp_path):
-    from gantandem.report.evidence import read_evidence
+    from gantandem.reporting.evidence import read_evidence
     from synthetic_run import image_run
 
     run = image_run(tmp_path / "run")

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import gantandem
 from gantandem.cli import app
-from gantandem.report.evidence import read_metrics
-from gantandem.report.table import markdown_table
+from gantandem.display.table import markdown_table
+from gantandem.reporting.evidence import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from gantandem.cli import app
 from gantandem.errors import BudgetError, IncompleteError, NonFiniteError
-from gantandem.report.caution import cautions
-from gantandem.report.evidence import read_evidence
+from gantandem.reporting.caution import cautions
+from gantandem.reporting.evidence import read_evidence
 from gantandem.runs import compare_run, pretrained_run, steps
 from gantandem.runs.recipe import load_recipe
 

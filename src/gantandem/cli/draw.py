@@ -168,7 +168,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
     """Write RUN/report.html, one self-contained file."""
-    from gantandem.report import summary_figure, write_report
+    from gantandem.reporting import summary_figure, write_report
 
     path = write_report(run)
     if picture is not None:

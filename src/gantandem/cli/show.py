@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from gantandem.display.table import COST_COLUMNS, SCORES, best, metric_columns, show
 from gantandem.ratios.doubts import doubts
-from gantandem.report.caution import ratio_faults
-from gantandem.report.pareto import show_axis, sweep_axes
-from gantandem.report.table import COST_COLUMNS, SCORES, best, metric_columns, show
+from gantandem.reporting.caution import ratio_faults
+from gantandem.reporting.pareto import show_axis, sweep_axes
 
 if TYPE_CHECKING:
     from gantandem.discriminator import Diagnosis

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.evaluate.comparing import compare
-from gantandem.report import write_report
+from gantandem.reporting import write_report
 from gantandem.reproduce.common import (
     NUMBERS,
     SAMPLERS,

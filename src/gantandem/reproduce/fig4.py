@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.report import write_report
+from gantandem.reporting import write_report
 from gantandem.reproduce.common import (
     NUMBERS,
     SAMPLERS,

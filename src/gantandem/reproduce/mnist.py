@@ -15,12 +15,12 @@ from typing import Any
 
 from gantandem.discriminator import fit_ratio
 from gantandem.discriminator.parts import seeded
+from gantandem.display.pictures import pair_grids
 from gantandem.evaluate.comparing import compare
 from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
-from gantandem.report import write_report
-from gantandem.report.pictures import pair_grids
+from gantandem.reporting import write_report
 from gantandem.reproduce.common import command, read_kept
 from gantandem.rng import Key
 from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run, write_json

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.data.ranges import say_range
+from gantandem.display.table import show_percent
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import GANtandemError, OutputError
 from gantandem.files import uninterrupted
-from gantandem.report.table import show_percent
 from gantandem.runs.keep import write_json
 from gantandem.runs.workspace import Workspace
 from gantandem.runs.writers import MANIFEST, PICTURED, Writer, make_writer

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from gantandem.display.plane import whole_view
 from gantandem.errors import InputError
 from gantandem.evaluate.comparing import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
-from gantandem.report import evidence as files
-from gantandem.report.plane import whole_view
+from gantandem.reporting import evidence as files
 from gantandem.runs.workspace import Workspace
 from gantandem.samples import Samples
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gantandem.errors import IncompleteError, WeightsError
 from gantandem.nets import build, load_weights
-from gantandem.report import write_report
+from gantandem.reporting import write_report
 from gantandem.runs.recipe import Recipe, load_recipe
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,

@@ -15,12 +15,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 
+from gantandem.display.style import MUTED, REAL, data_uri, figure, png, tidy
+from gantandem.display.table import COLUMNS, finite, show
 from gantandem.errors import DataError
 from gantandem.evaluate.metrics.pareto import PASSES, Axis
 from gantandem.files import write_bytes
-from gantandem.report.evidence import SWEEP_FILE, finite, read_sweep
-from gantandem.report.style import MUTED, REAL, data_uri, figure, png, tidy
-from gantandem.report.table import COLUMNS, show
+from gantandem.reporting.evidence import SWEEP_FILE, read_sweep
 
 PICTURE_FILE = "sweep.png"
 _INK = "#24292f"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from gantandem.report.evidence import finite
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,12 @@ def markdown_table(metrics: Mapping[str, Any]) -> str:
             cells.append(f"**{text}**" if name in winners[column.key] else text)
         lines.append([name, *cells, *(column.show(row.get(column.key)) for column in costs)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float, or None when it is not a finite number."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else None
 
 
 def show(value: Any) -> str:

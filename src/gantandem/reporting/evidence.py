@@ -6,7 +6,6 @@ The report reads files only, never a network, so it can be made again anywhere a
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,12 +154,6 @@ def read_sweep(path: Path) -> dict[str, Any] | None:
     if sweep is not None and sweep.get("schema") != 1:
         raise DataError(f"{path}: schema is {sweep.get('schema')!r}; this version reads 1")
     return sweep
-
-
-def finite(value: Any) -> float | None:
-    """The value as a float, or None when it is not a finite number."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if number and math.isfinite(value) else None
 
 
 def _read_json(path: Path, kind: type) -> Any:

@@ -7,7 +7,7 @@ import re
 
 from matplotlib.text import Annotation
 
-from gantandem.report.pareto import pareto_figure, pareto_section
+from gantandem.reporting.pareto import pareto_figure, pareto_section
 
 
 def made_up(places, **changes):

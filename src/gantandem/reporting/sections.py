@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from gantandem.data.ranges import Range, count_clipped, say_range
-from gantandem.report import pictures, plane
-from gantandem.report.caution import ratio_faults
-from gantandem.report.curves import reliability_figure, shaping_figure
-from gantandem.report.evidence import Evidence, finite
-from gantandem.report.style import data_uri, png
-from gantandem.report.table import SCORES, Column, show, show_percent
+from gantandem.display import pictures, plane
+from gantandem.display.style import data_uri, png
+from gantandem.display.table import SCORES, Column, finite, show, show_percent
+from gantandem.reporting.caution import ratio_faults
+from gantandem.reporting.curves import reliability_figure, shaping_figure
+from gantandem.reporting.evidence import Evidence
 
 
 def image(content: bytes, alt: str, css: str = "") -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gantandem.report.evidence import Evidence, finite
-from gantandem.report.table import show, show_percent
+from gantandem.display.table import finite, show, show_percent
+from gantandem.reporting.evidence import Evidence
 
 FAULTS = {
     "nonfinite": ("proposals", "were not finite; others took their place"),

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from gantandem.report.evidence import finite
-from gantandem.report.style import ACCENT, MUTED, REAL, figure, legend, tidy
+from gantandem.display.style import ACCENT, MUTED, REAL, figure, legend, tidy
+from gantandem.display.table import finite
 
 
 def reliability_figure(bins: Sequence[Mapping[str, Any]]) -> Figure:

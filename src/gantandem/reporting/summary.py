@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gantandem.display.pictures import grid, to_pixels
+from gantandem.display.plane import draw_scatter, whole_view
+from gantandem.display.style import figure, png
+from gantandem.display.table import COLUMNS, finite
 from gantandem.errors import DataError
 from gantandem.files import write_bytes
-from gantandem.report.evidence import finite, read_evidence
-from gantandem.report.pictures import grid, to_pixels
-from gantandem.report.plane import draw_scatter, whole_view
-from gantandem.report.style import figure, png
-from gantandem.report.table import COLUMNS
+from gantandem.reporting.evidence import read_evidence
 
 _INK = "#24292f"
 _SHOWN = ("good", "js", "modes", "frechet_distance", "classifier_score")

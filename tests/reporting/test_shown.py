@@ -14,7 +14,8 @@ from test_ranges import Critic, Painter
 from gantandem import GAN, MALA, Direct, Normal, Refine, sample
 from gantandem.cli.show import diagnosis_table
 from gantandem.discriminator.diagnostics import diagnose_probs
-from gantandem.report import plane, write_report
+from gantandem.display import plane
+from gantandem.reporting import write_report
 from gantandem.runs import pretrained_run, steps
 from gantandem.runs.keep import _write_pairs
 from gantandem.runs.recipe import load_recipe

@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gantandem.report.page import write_report
-    from gantandem.report.summary import summary_figure
+    from gantandem.reporting.page import write_report
+    from gantandem.reporting.summary import summary_figure
 
 _HOME = {"write_report": "page", "summary_figure": "summary"}
 
@@ -17,5 +17,5 @@ __all__ = ["summary_figure", "write_report"]
 def __getattr__(name: str) -> Any:
     """Load a function where it lives, on first use: matplotlib is slow to import."""
     if name in _HOME:
-        return getattr(importlib.import_module(f"gantandem.report.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'gantandem.report' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"gantandem.reporting.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'gantandem.reporting' has no attribute {name!r}")

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from gantandem.cli.show import history_table
+from gantandem.display import pictures, plane
+from gantandem.display.table import COLUMNS, best, markdown_table, show, show_percent
 from gantandem.errors import DataError
-from gantandem.report import pictures, plane, summary_figure, write_report
-from gantandem.report.caution import cautions
-from gantandem.report.curves import shaping_figure
-from gantandem.report.evidence import read_evidence
-from gantandem.report.table import COLUMNS, best, markdown_table, show, show_percent
+from gantandem.reporting import summary_figure, write_report
+from gantandem.reporting.caution import cautions
+from gantandem.reporting.curves import shaping_figure
+from gantandem.reporting.evidence import read_evidence
 from synthetic_run import MODES, diagnosis, image_run, mixture, planar_run
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}

@@ -8,19 +8,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gantandem.files import write_bytes
-from gantandem.report.caution import cautions
-from gantandem.report.evidence import Evidence, finite, read_evidence
-from gantandem.report.pareto import pareto_section
-from gantandem.report.sections import pictorial_section, planar_section, trust_section
-from gantandem.report.table import (
+from gantandem.display.table import (
     COST_COLUMNS,
     Column,
     best,
+    finite,
     metric_columns,
     show,
     show_percent,
 )
+from gantandem.files import write_bytes
+from gantandem.reporting.caution import cautions
+from gantandem.reporting.evidence import Evidence, read_evidence
+from gantandem.reporting.pareto import pareto_section
+from gantandem.reporting.sections import pictorial_section, planar_section, trust_section
 
 REPORT_FILE = "report.html"
 
@@ -41,7 +42,7 @@ def write_report(run: str | Path) -> Path:
 
 def render(evidence: Evidence) -> str:
     """The page as text."""
-    style = resources.files("gantandem.report").joinpath("page.css").read_text(encoding="utf-8")
+    style = resources.files("gantandem.reporting").joinpath("page.css").read_text(encoding="utf-8")
     task, seed = evidence.metrics.get("task", "?"), evidence.metrics.get("seed", "?")
     body = "\n".join(_sections(evidence))
     return f"""<!doctype html>

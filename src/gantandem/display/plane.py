@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from gantandem.report.style import ACCENT, MUTED, REAL, fade, figure, legend, tidy
+from gantandem.display.style import ACCENT, MUTED, REAL, fade, figure, legend, tidy
 
 Array = NDArray[np.floating]
 SHOWN = 10_000
