@@ -230,8 +230,10 @@ def test_samples_have_the_same_bits_either_way(monkeypatch):
 
 def test_sampling_loads_no_compiler():
     code = (
-        "import sys; from gantandem import MALA, Refine, sample; from gantandem.bench import pair;"
-        "gan = pair(); movers = Refine(steps=2, step_size=.1), MALA(steps=2, step_size=.1);"
+        "import sys; from gantandem import GAN, MALA, Refine, sample;"
+        "from gantandem.tasks import get_task;"
+        "gan = GAN(*get_task('imbalanced-8').pretrained());"
+        "movers = Refine(steps=2, step_size=.1), MALA(steps=2, step_size=.1);"
         "[sample(gan, mover, 16, width=64, progress=False) for mover in movers];"
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )

@@ -7,7 +7,8 @@ import shutil
 import pytest
 import torch
 
-from gantandem import Key, bench, sample
+from experiments import bench
+from gantandem import Key, sample
 from gantandem.errors import ConfigError
 from gantandem.samplers import Refine
 

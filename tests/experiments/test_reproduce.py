@@ -13,10 +13,12 @@ import torch
 from scipy import stats
 from typer.testing import CliRunner
 
-from gantandem import diagnose, reproduce
+import experiments
+from experiments import __main__ as command_line
+from experiments import common, fig3, fig4, paper, published, table1
+from gantandem import diagnose
 from gantandem.cli import app
 from gantandem.errors import ConfigError
-from gantandem.reproduce import common, fig3, fig4, paper, published, table1
 from gantandem.runs import train_run
 from gantandem.runs.recipe import load_recipe
 from gantandem.samplers import Direct
@@ -61,15 +63,15 @@ def rows_of(found):
 
 def test_a_resumed_figure_4_has_the_rows_of_one_made_in_one_go(tmp_path):
     settings = {"seeds": [3], "n": 64, "overrides": TINY}
-    reproduce.fig4_result(tmp_path / "a", stages=[20], **settings)
+    experiments.fig4_result(tmp_path / "a", stages=[20], **settings)
     text = (tmp_path / "a/fig4.json").read_text()
     kept = json.loads(text)
     kept["seeds"]["3"]["20"]["samplers"]["direct"]["metrics"]["good"] = 0.125  # not run again
     (tmp_path / "a/fig4.json").write_text(json.dumps(kept))
-    resumed = reproduce.fig4_result(tmp_path / "a", stages=[20, 40], **settings)
+    resumed = experiments.fig4_result(tmp_path / "a", stages=[20, 40], **settings)
     assert resumed["seeds"]["3"]["20"]["samplers"]["direct"]["metrics"]["good"] == 0.125
-    assert resumed["command"] == "gantandem reproduce fig4 --seeds 3 --stages 20,40"
-    alone = reproduce.fig4_result(tmp_path / "b", stages=[40], **settings)
+    assert resumed["command"] == "python -m experiments fig4 --seeds 3 --stages 20,40"
+    alone = experiments.fig4_result(tmp_path / "b", stages=[40], **settings)
     assert rows_of(resumed["seeds"]["3"]["40"]) == rows_of(alone["seeds"]["3"]["40"])
     assert rows_of(json.loads(text)["seeds"]["3"]["20"]) != rows_of(alone["seeds"]["3"]["40"])
 
@@ -78,13 +80,13 @@ def test_the_published_methods_are_added_to_the_rows_that_are_there(tmp_path, mo
     monkeypatch.setattr(paper, "UPDATES", 2)
     monkeypatch.setattr(paper, "JUDGED", 3)
     settings = {"seeds": [0], "n": 64, "overrides": TINY}
-    before = reproduce.fig4_result(tmp_path, stages=[20], **settings)
+    before = experiments.fig4_result(tmp_path, stages=[20], **settings)
     assert "--paper" not in before["command"] and before["as_published"] == {}
-    assert "as published" not in reproduce.fig4_page(before)
-    after = reproduce.fig4_result(tmp_path, stages=[20], paper_seeds=[0], **settings)
+    assert "as published" not in experiments.fig4_page(before)
+    after = experiments.fig4_result(tmp_path, stages=[20], paper_seeds=[0], **settings)
     assert rows_of(after["seeds"]["0"]["20"]) == rows_of(before["seeds"]["0"]["20"])
-    assert after["command"] == "gantandem reproduce fig4 --stages 20 --paper 0"
-    page = " ".join(reproduce.fig4_page(after).split())
+    assert after["command"] == "python -m experiments fig4 --stages 20 --paper 0"
+    page = " ".join(experiments.fig4_page(after).split())
     assert "2 updates (published: 5,000)" in page and "after 3 further updates" in page
     found = after["as_published"]["0"]["20"]["samplers"]
     assert set(found) == set(common.SAMPLERS)
@@ -97,15 +99,15 @@ def test_the_published_methods_are_added_to_the_rows_that_are_there(tmp_path, mo
     shared = after["as_published"]["0"]["20"]
     monkeypatch.setattr(fig3, "published_rows", lambda out, seed, stage, **_: shared)
     settings["overrides"] = (*TINY, "train.iterations=20")
-    figure = reproduce.fig3_result(tmp_path, paper_seeds=[0], **settings)
+    figure = experiments.fig3_result(tmp_path, paper_seeds=[0], **settings)
     assert figure["iterations"] == 20 and figure["as_published"]["0"] == shared
-    assert figure["command"] == "gantandem reproduce fig3 --seeds 0 --paper 0"
-    assert "| drs, as published |" in reproduce.fig3_page(figure)
+    assert figure["command"] == "python -m experiments fig3 --seeds 0 --paper 0"
+    assert "| drs, as published |" in experiments.fig3_page(figure)
     kept = json.loads((tmp_path / "fig3.json").read_text())
     kept["seeds"]["0"]["samplers"]["direct"]["metrics"]["js"] += 1e-6
     (tmp_path / "fig3.json").write_text(json.dumps(kept))
     with pytest.raises(ConfigError, match="of another generator than the default rows"):
-        reproduce.fig3_result(tmp_path, paper_seeds=[0], **settings)
+        experiments.fig3_result(tmp_path, paper_seeds=[0], **settings)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,8 @@ def test_the_published_methods_are_added_to_the_rows_that_are_there(tmp_path, mo
     [
         ('{"n": 5, "version": "%s"}', "n 5, asked for 10"),
         ('{"n": 10, "version": "0"}', "version '0', asked for '%s'"),
-        ("[]", "not a result of reproduce"),
-        ("{", "not a result of reproduce"),
+        ("[]", "not a result of an experiment"),
+        ("{", "not a result of an experiment"),
     ],
 )
 def test_rows_of_other_settings_are_not_mixed(tmp_path, content, message):
@@ -224,7 +226,7 @@ def stages():
 def test_figure_4_shows_the_published_values_where_they_are_known(stages):
     table = [
         [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in reproduce.fig4_page(stages).splitlines()
+        for line in experiments.fig4_page(stages).splitlines()
         if line.startswith("| ")
     ]
     good = [row for row in table if row[1:2] == ["good"]]
@@ -236,7 +238,7 @@ def test_figure_4_shows_the_published_values_where_they_are_known(stages):
 
 
 def test_the_picture_of_figure_4_marks_the_published_values(stages):
-    axes = reproduce.fig4_picture(stages).axes
+    axes = experiments.fig4_picture(stages).axes
     assert len(axes) == 6  # ours above, the published methods run here below
     for panel in (axes[0], axes[3]):
         rings = [
@@ -259,11 +261,11 @@ def test_a_page_says_which_seeds_every_stage_has():
 
 def test_table_1_shows_the_published_correlations_with_their_signs():
     result = json.loads((RESULTS / "table1.json").read_text())
-    page = reproduce.table1_page(result)
+    page = experiments.table1_page(result)
     assert "| abs(Z) | JS | +0.07 (0.41) | -0.06 (0.35) |" in page
     assert "| Brier | good | -0.68 (0.01) | -0.72 (0.01) |" in page
     assert "| Brier | KL | +0.51 (0.04) | +0.46 (0.12) |" in page
-    titles = [axes.get_title() for axes in reproduce.table1_picture(result).axes]
+    titles = [axes.get_title() for axes in experiments.table1_picture(result).axes]
     assert titles[2].startswith("Brier") and titles[2].endswith("published -0.68")
     assert titles[8].startswith("Brier") and titles[8].endswith("published +0.77")
 
@@ -281,11 +283,12 @@ def test_a_better_score_going_with_a_larger_gain_has_the_published_signs():
         assert np.sign(found) == np.sign(values["pearson"])
 
 
-@pytest.mark.parametrize("name", ["fig3", "fig4", "table1"])
+@pytest.mark.parametrize("name", experiments.FIGURES)
 def test_the_committed_pages_say_what_their_numbers_say(name):
     result = json.loads((RESULTS / f"{name}.json").read_text())
-    text = getattr(reproduce, f"{name}_page")(result).split("\n\n", 1)[1]
-    assert text in (RESULTS / f"{name}.md").read_text()
+    head, text = getattr(experiments, f"{name}_page")(result).split("\n\n", 1)
+    page = (RESULTS / f"{name}.md").read_text()
+    assert page.startswith(head) and page.endswith(text)
     assert f"({name}.md)" in (RESULTS / "README.md").read_text()
     assert 1_000 < (RESULTS / f"{name}.png").stat().st_size < 300_000
 
@@ -339,23 +342,43 @@ def test_an_undefined_metric_does_not_spoil_a_median():
 
 def test_an_unknown_figure_lists_the_near_ones(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'table1'"):
-        reproduce.run_figures(["tabel1"], tmp_path)
+        experiments.run_figures(["tabel1"], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("settings", [{"seeds": []}, {"stages": []}, {"stages": [0, 20]}])
 def test_no_seed_or_stage_is_refused(tmp_path, settings):
     with pytest.raises(ConfigError, match=f"{next(iter(settings))}: got"):
-        reproduce.run_figures(["fig4"], tmp_path, **settings)
+        experiments.run_figures(["fig4"], tmp_path, **settings)
 
 
 def test_the_command_line_passes_seeds_and_stages_on(tmp_path, monkeypatch):
     given = {}
     monkeypatch.setattr(
-        reproduce, "run_figures", lambda names, out, **settings: given.update(settings) or []
+        command_line, "run_figures", lambda names, out, **settings: given.update(settings) or []
     )
-    arguments = ["reproduce", "fig4", "--out", str(tmp_path), "--stages"]
-    assert CliRunner().invoke(app, [*arguments, "all"]).exit_code == 0
+    arguments = ["fig4", "--out", str(tmp_path), "--stages"]
+    assert command_line.main([*arguments, "all"]) == 0
     assert given["stages"] == tuple(range(1_000, 9_001, 1_000)) and given["seeds"] is None
-    assert CliRunner().invoke(app, [*arguments, "20,40", "--seeds", "1,2"]).exit_code == 0
+    assert command_line.main([*arguments, "20,40", "--seeds", "1,2"]) == 0
     assert given["stages"] == [20, 40] and given["seeds"] == [1, 2]
+
+
+def test_without_a_name_the_command_line_says_what_there_is(capsys):
+    assert command_line.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in [*experiments.FIGURES, *experiments.bench.BENCHMARKS])
+
+
+@pytest.mark.parametrize("words", [["tabel1"], ["bench", "engine-overhed"]])
+def test_an_unknown_name_ends_in_one_message(words, capsys):
+    assert command_line.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: unknown") and "did you mean" in said
+
+
+@pytest.mark.parametrize("words", ["reproduce fig4 --seeds 0", "bench --json x"])
+def test_the_commands_that_moved_say_where_they_are(words):
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 2 and "`python -m experiments" in result.stderr
+    assert "reproduce" not in CliRunner().invoke(app, ["--help"]).output

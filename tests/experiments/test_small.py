@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
+from experiments import small
 from gantandem.errors import ConfigError
-from gantandem.reproduce import small
 
 FIT = {"pool": 1500, "schedule": [(20, 1e-3)], "batch": 100, "progress": False}
 SHAPING = {"updates": 10, "batch": 64, "check_every": 10, "check_samples": 200, "progress": False}
@@ -51,7 +51,7 @@ def row(distance: float, *, n: int = 100, farther: bool = False) -> dict[str, fl
 
 
 def test_the_page_and_the_picture_say_what_was_farther():
-    from gantandem.reproduce import small_page, small_picture
+    from experiments import small_page, small_picture
 
     ratio = {
         "name": "trees", "strength": 0.5, "mean_ratio": 1.0, "effective_share": 0.3,

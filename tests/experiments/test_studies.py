@@ -15,10 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gantandem import GAN, compare
-from gantandem.data.mixtures import Mixture
-from gantandem.errors import ConfigError
-from gantandem.reproduce import (
+from experiments import (
     agreement,
     agreement_page,
     mnist,
@@ -28,6 +25,9 @@ from gantandem.reproduce import (
     wlgan_page,
     wlgan_picture,
 )
+from gantandem import GAN, compare
+from gantandem.data.mixtures import Mixture
+from gantandem.errors import ConfigError
 from gantandem.samplers import DOT, Direct, Refine, Rejection
 from gantandem.tasks import TASKS
 from gantandem.testing import toy_gan
@@ -239,6 +239,7 @@ def test_the_page_shows_every_sampler_and_its_distance_from_the_law(task):
     found = RESULT["tasks"][task]
     page = wlgan_page({**RESULT, "tasks": {task: found}})
     law = [*found["law"], 1 - sum(found["law"])]
+    assert sum(found["law"]) == pytest.approx(1, abs=0.02)
     for label, row in found["samplers"].items():
         assert sum(row["mode_shares"]) == pytest.approx(row["metrics"]["good"], abs=1e-6)
         shares = [*row["mode_shares"], 1 - sum(row["mode_shares"])]

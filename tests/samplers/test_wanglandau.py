@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from test_reference import GAN_
 
 from gantandem import GAN, MALA, Key, Normal, WangLandau, from_config, prepare, sample, to_config
 from gantandem.errors import InputError
-from gantandem.reproduce.wlgan import wlgan_page
 from gantandem.samplers import wanglandau
 from langevin_reference import SlowChain, normal_log_prior
 from targets import DATA, PROPOSAL, TARGETS, Formula, discrete, gaussian
@@ -244,22 +241,6 @@ def test_an_adapted_step_size_stays_positive():
     assert min(lowest) > 0
     assert lowest[-1] == pytest.approx(lowest[0] / 1.5**5)
     assert bool(moved.x.isfinite().all())
-
-
-# -- the study ----------------------------------------------------------------------------------
-
-
-def test_the_page_of_the_study_says_what_its_numbers_say():
-    folder = Path(__file__).parents[2] / "docs" / "results"
-    result = json.loads((folder / "wlgan.json").read_text())
-    head, rest = wlgan_page(result).split("\n\n", 1)
-    page = (folder / "wlgan.md").read_text()
-    assert page.startswith(head) and page.endswith(rest)
-    for found in result["tasks"].values():
-        assert sum(found["law"]) == pytest.approx(1, abs=0.02)
-        for label, row in found["samplers"].items():
-            assert row["energies"] is None or sum(row["energies"]) == pytest.approx(1)
-            assert sum(row["mode_shares"]) == pytest.approx(row["metrics"]["good"]), label
 
 
 # -- faults -------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from gantandem._version import __version__
-from gantandem.cli import draw, improve, make, measure
+from gantandem.cli import draw, improve, make
 from gantandem.cli.frame import Group, set_up_log
+from gantandem.errors import ConfigError
 
 __all__ = ["app", "main"]
 
@@ -22,8 +23,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (make, improve, draw, measure):
+for module in (make, improve, draw):
     module.register(app)
+
+
+def _moved(ctx: typer.Context) -> None:
+    now = {"bench": "python -m experiments bench", "reproduce": "python -m experiments"}
+    where = now[str(ctx.info_name)]
+    raise ConfigError(f"`gantandem {ctx.info_name}` is now `{where}`, run in a clone of GANtandem")
+
+
+for name in ("bench", "reproduce"):
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(name, hidden=True, context_settings=anything)(_moved)
 
 
 def _version(wanted: bool) -> None:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gantandem.reproduce.stages import STARTS
-from gantandem.reproduce.table1 import DIAGNOSTICS, METRICS, RESAMPLES, SELECTORS
+from experiments.stages import STARTS
+from experiments.table1 import DIAGNOSTICS, METRICS, RESAMPLES, SELECTORS
 
 NAMES = {"drs": "DRS", "metropolis": "MH 20"}
 

@@ -44,7 +44,7 @@ def read_kept(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             if content.get(key) != wanted
         }
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{path}: not a result of reproduce ({error}); remove it") from None
+        raise ConfigError(f"{path}: not a result of an experiment ({error}); remove it") from None
     if different:
         what = "; ".join(
             f"{key} {had!r}, asked for {want!r}" for key, (had, want) in different.items()
@@ -92,7 +92,7 @@ def command(figure: str, options: Mapping[str, tuple[Iterable[Any], Sequence[Any
         figure: Its name.
         options: By name, what the result holds and the default.
     """
-    words = ["gantandem reproduce", figure]
+    words = ["python -m experiments", figure]
     for name, (given, default) in options.items():
         texts = [str(value) for value in given]
         if texts != [str(value) for value in default]:

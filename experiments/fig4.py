@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.reporting import write_report
-from gantandem.reproduce.common import (
+from experiments.common import (
     NUMBERS,
     SAMPLERS,
     TITLES,
@@ -26,9 +25,10 @@ from gantandem.reproduce.common import (
     shape_and_fit,
     spent_note,
 )
-from gantandem.reproduce.paper import check_same_generator, published_note, published_rows
-from gantandem.reproduce.published import IMBALANCED_8
-from gantandem.reproduce.stages import train_stage
+from experiments.paper import check_same_generator, published_note, published_rows
+from experiments.published import IMBALANCED_8
+from experiments.stages import train_stage
+from gantandem.reporting import write_report
 from gantandem.runs import compare_run, write_json
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def fig4_result(
         seeds: Each trains its own generator.
         stages: Iterations at which the generator is stopped; about two minutes each on one core.
         n: Samples of each sampler.
-        paper_seeds: Seeds of the published methods, see ``reproduce.paper``: some three minutes a
+        paper_seeds: Seeds of the published methods, see ``experiments.paper``: some three minutes a
             stage on one core. Figure 3 shares their rows.
         overrides: ``key=value`` texts on the recipe of every stage.
 

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem.evaluate.comparing import compare
-from gantandem.reporting import write_report
-from gantandem.reproduce.common import (
+from experiments.common import (
     NUMBERS,
     SAMPLERS,
     TITLES,
@@ -25,8 +23,10 @@ from gantandem.reproduce.common import (
     shape_and_fit,
     spent_note,
 )
-from gantandem.reproduce.paper import check_same_generator, published_note, published_rows
-from gantandem.reproduce.published import IMBALANCED_8
+from experiments.paper import check_same_generator, published_note, published_rows
+from experiments.published import IMBALANCED_8
+from gantandem.evaluate.comparing import compare
+from gantandem.reporting import write_report
 from gantandem.runs import compare_run, task_of, train_run, write_json
 from gantandem.runs.recipe import Recipe, load_recipe
 from gantandem.samplers import collaborative
@@ -57,7 +57,7 @@ def fig3_result(
         out: Folder of the runs and of ``fig3.json``.
         seeds: Each trains its own generator.
         n: Samples of each sampler.
-        paper_seeds: Seeds of the published methods, see ``reproduce.paper``: some three minutes
+        paper_seeds: Seeds of the published methods, see ``experiments.paper``: some three minutes
             each on one core. Figure 4 shares their rows.
         overrides: ``key=value`` texts on the recipe of every seed.
 

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.common import command, number, read_kept
+from experiments.published import TABLE_1
+from experiments.stages import STARTS, stages
 from gantandem._version import __version__
 from gantandem.discriminator import diagnose
 from gantandem.evaluate.comparing import compare
 from gantandem.evaluate.metrics.mixture import js, kl, mode_counts
 from gantandem.gan import GAN
 from gantandem.ratios.score import Ratio, Score
-from gantandem.reproduce.common import command, number, read_kept
-from gantandem.reproduce.published import TABLE_1
-from gantandem.reproduce.stages import STARTS, stages
 from gantandem.rng import Key
 from gantandem.runs import Workspace, train_run, write_json
 from gantandem.runs.recipe import Recipe, load_recipe

@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 
+from experiments.common import NUMBERS, TITLES, command, line, number, row_values
+from experiments.modes import ratio_shares
 from gantandem._version import __version__
 from gantandem.discriminator import fit_ratio
 from gantandem.engine.sampling import prepare
 from gantandem.evaluate.comparing import compare
 from gantandem.evaluate.metrics.mixture import mode_counts
 from gantandem.gan import GAN
-from gantandem.reproduce.common import NUMBERS, TITLES, command, line, number, row_values
-from gantandem.reproduce.modes import ratio_shares
 from gantandem.runs import pretrained_run
 from gantandem.runs.recipe import load_recipe
 from gantandem.samplers import MALA, Direct, WangLandau

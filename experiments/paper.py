@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
+from experiments.common import read_kept
+from experiments.stages import stages, train_stage
 from gantandem._version import __version__
 from gantandem.discriminator import shape
 from gantandem.errors import ConfigError
 from gantandem.evaluate.comparing import compare
 from gantandem.ratios.score import Ratio, Score
-from gantandem.reproduce.common import read_kept
-from gantandem.reproduce.stages import stages, train_stage
 from gantandem.runs import Workspace, write_json
 from gantandem.samplers import DRS, Direct, Metropolis, Refine
 

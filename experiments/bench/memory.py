@@ -9,12 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, pair
+from experiments.bench.common import RUNS, STEP_SIZE, STEPS, pair
 from gantandem.engine.sampling import prepare, sample_iter
 from gantandem.runs.writers import make_writer
 from gantandem.samplers import Refine
-
-_STREAM = "from gantandem.bench.memory import _stream; _stream({n})"
 
 
 def _stream(n: int) -> None:
@@ -45,7 +43,15 @@ def streaming_memory(runs: int = RUNS, few: int = 10_000, many: int = 1_000_000)
     peaks: dict[str, int] = {}
     for n in (few, many):
         done = subprocess.run(
-            [sys.executable, "-c", _STREAM.format(n=n)], capture_output=True, text=True, check=True
+            [sys.executable, "-m", __name__, str(n)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
         )
         peaks[str(n)] = int(done.stdout.split()[-1])
     return {"peak_bytes": peaks, "ratio": peaks[str(many)] / peaks[str(few)]}
+
+
+if __name__ == "__main__":
+    _stream(int(sys.argv[1]))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantandem.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, pair
+from experiments.bench.common import RUNS, STEP_SIZE, STEPS, WIDTHS, pair
 from gantandem.engine.run import Run
 from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN

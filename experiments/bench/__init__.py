@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
+from experiments.bench.common import RUNS, pair
+from experiments.bench.memory import streaming_memory
+from experiments.bench.overhead import engine_overhead, mala_overhead
+from experiments.bench.samplers import sampler_costs
+from experiments.bench.speed import published_loop, refine_speed
 from gantandem._version import __version__
-from gantandem.bench.common import RUNS, pair
-from gantandem.bench.memory import streaming_memory
-from gantandem.bench.overhead import engine_overhead, mala_overhead
-from gantandem.bench.samplers import sampler_costs
-from gantandem.bench.speed import published_loop, refine_speed
 from gantandem.errors import ConfigError
 
 __all__ = [
@@ -63,7 +63,7 @@ def run_benchmarks(names: list[str] | None = None, runs: int = RUNS) -> dict[str
         logger.info("benchmark %s", name)
         results[name] = BENCHMARKS[name](runs)
     return {
-        "command": " ".join(["gantandem", "bench", *(names or [])]),
+        "command": " ".join(["python -m experiments", "bench", *(names or [])]),
         "runs": runs,
         "machine": {
             "processor": platform.processor() or platform.machine(),

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from experiments.common import command, read_kept
 from gantandem._version import __version__
 from gantandem.discriminator import diagnose, fit_ratio, shape
 from gantandem.discriminator.latent_weights import fit_latent_reweight
@@ -26,7 +27,6 @@ from gantandem.errors import GANtandemError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.evaluate.metrics.two_sample import c2st
 from gantandem.gan import GAN
-from gantandem.reproduce.common import command, read_kept
 from gantandem.runs import write_json
 from gantandem.samplers import SAMPLERS, collaborative
 from gantandem.samplers.direct import Direct

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from gantandem.bench.common import RUNS, interleaved, pair
+from experiments.bench.common import RUNS, interleaved, pair
 from gantandem.discriminator.latent_weights import fit_latent_reweight
 from gantandem.engine.sampling import prepare, sample
 from gantandem.gan import GAN

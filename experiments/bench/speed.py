@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantandem.bench.common import MANY, RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
+from experiments.bench.common import MANY, RUNS, STEP_SIZE, STEPS, WIDTHS, interleaved, pair
 from gantandem.engine.run import Run
 from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN

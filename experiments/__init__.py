@@ -11,26 +11,29 @@ import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.agreement import agreement_page, agreement_picture, agreement_result
+from experiments.budget import SEEDS as BUDGET_SEEDS
+from experiments.budget import budget_page, budget_picture, budget_result
+from experiments.common import write_page
+from experiments.fig3 import SEEDS as FIG3_SEEDS
+from experiments.fig3 import fig3_page, fig3_picture, fig3_result
+from experiments.fig4 import ALL_STAGES, STAGES, fig4_page, fig4_picture, fig4_result
+from experiments.fig4 import SEEDS as FIG4_SEEDS
+from experiments.mnist import STAGES as MNIST_STAGES
+from experiments.mnist import mnist_page, mnist_picture, mnist_result
+from experiments.small import SEEDS as SMALL_SEEDS
+from experiments.small import small_result
+from experiments.small_page import small_page, small_picture
+from experiments.table1 import SEEDS as TABLE1_SEEDS
+from experiments.table1 import table1_result
+from experiments.table1_page import table1_page, table1_picture
+from experiments.wlgan import wlgan_page, wlgan_picture, wlgan_result
 from gantandem.errors import ConfigError
-from gantandem.reproduce.agreement import agreement_page, agreement_picture, agreement_result
-from gantandem.reproduce.budget import SEEDS as BUDGET_SEEDS
-from gantandem.reproduce.budget import budget_page, budget_picture, budget_result
-from gantandem.reproduce.common import write_page
-from gantandem.reproduce.fig3 import SEEDS as FIG3_SEEDS
-from gantandem.reproduce.fig3 import fig3_page, fig3_picture, fig3_result
-from gantandem.reproduce.fig4 import ALL_STAGES, STAGES, fig4_page, fig4_picture, fig4_result
-from gantandem.reproduce.fig4 import SEEDS as FIG4_SEEDS
-from gantandem.reproduce.mnist import STAGES as MNIST_STAGES
-from gantandem.reproduce.mnist import mnist_page, mnist_picture, mnist_result
-from gantandem.reproduce.small import SEEDS as SMALL_SEEDS
-from gantandem.reproduce.small import small_result
-from gantandem.reproduce.small_page import small_page, small_picture
-from gantandem.reproduce.table1 import SEEDS as TABLE1_SEEDS
-from gantandem.reproduce.table1 import table1_result
-from gantandem.reproduce.table1_page import table1_page, table1_picture
-from gantandem.reproduce.wlgan import wlgan_page, wlgan_picture, wlgan_result
+
+FIGURES = ("fig3", "fig4", "table1", "agreement", "budget", "wlgan", "small", "mnist")
 
 __all__ = [
+    "FIGURES",
     "ALL_STAGES",
     "agreement_page",
     "agreement_picture",
@@ -135,16 +138,22 @@ def run_figures(
         alt = "Frechet distance against passes a sample, at one and at five epochs"
         return write_page(out, "mnist", result, mnist_page, mnist_picture, alt)
 
-    makers: dict[str, Callable[[], Path]] = {
-        "fig3": make_fig3,
-        "fig4": make_fig4,
-        "table1": make_table1,
-        "agreement": make_agreement,
-        "budget": make_budget,
-        "wlgan": make_wlgan,
-        "small": make_small,
-        "mnist": make_mnist,
-    }
+    makers: dict[str, Callable[[], Path]] = dict(
+        zip(
+            FIGURES,
+            (
+                make_fig3,
+                make_fig4,
+                make_table1,
+                make_agreement,
+                make_budget,
+                make_wlgan,
+                make_small,
+                make_mnist,
+            ),
+            strict=True,
+        )
+    )
     wanted = list(makers) if not names or "all" in names else list(names)
     for name in wanted:
         if name not in makers:

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantandem._version import __version__
-from gantandem.reproduce.common import (
+from experiments.common import (
     NUMBERS,
     TITLES,
     command,
@@ -24,6 +23,7 @@ from gantandem.reproduce.common import (
     read_kept,
     row_values,
 )
+from gantandem._version import __version__
 from gantandem.runs import compare_run, fit_run, shape_run, train_run, write_json
 from gantandem.runs.recipe import load_recipe
 

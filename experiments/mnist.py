@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.common import command, read_kept
 from gantandem.discriminator import fit_ratio
 from gantandem.discriminator.parts import seeded
 from gantandem.display.pictures import pair_grids
@@ -21,7 +22,6 @@ from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
 from gantandem.reporting import write_report
-from gantandem.reproduce.common import command, read_kept
 from gantandem.rng import Key
 from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run, write_json
 from gantandem.runs.keep import keep_result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gantandem.reproduce.small import ALIKE, CHAINS, DRAWS, NOISE, REAL
+from experiments.small import ALIKE, CHAINS, DRAWS, NOISE, REAL
 
 _FARTHER, _ALIKE, _NEARER = "#c0392b", "#9aa4ae", "#2f6fde"
 
