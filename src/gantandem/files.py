@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,31 +54,6 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         OutputError: If the file cannot be written.
     """
     write_atomic(path, lambda file: file.write(content))
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of a block, which it then ends as it would have before.
-
-    Only the main thread may say so, and where Ctrl-C is Python's to handle; else nothing changes.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is None:
-        yield
-        return
-    pending = False
-
-    def note(*_: object) -> None:
-        nonlocal pending
-        pending = True
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pending:
-            signal.raise_signal(signal.SIGINT)
 
 
 class Loader(yaml.SafeLoader):

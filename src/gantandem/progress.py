@@ -1,11 +1,18 @@
-"""A progress bar for anything longer than two seconds; quiet when not on a terminal."""
+"""What long work shows, and how Ctrl-C ends it.
+
+A progress bar for anything longer than two seconds; quiet when not on a terminal. Ctrl-C waits for
+the end of what must be whole (a turn of the engine, an update of a training, a file).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 PATIENCE = 2.0
 
@@ -57,3 +64,76 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
         yield update
     finally:
         bar.stop()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C that waited: everything that had to be whole is whole."""
+
+
+class _Holding:
+    """Takes the place of the handler of Ctrl-C, and notes that it was pressed."""
+
+    def __init__(self, before: Callable[[int, Any], Any]) -> None:
+        self._before, self._pressed, self._due = before, False, False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self._pressed:  # for the second time: at once
+            self._before(number, frame)
+        self._pressed = self._due = True
+
+    def check(self) -> None:
+        """Do now what Ctrl-C does, if it was pressed.
+
+        Raises:
+            Interrupted: Then, mostly: unless Ctrl-C has another handler than Python's own.
+        """
+        if not self._due:
+            return
+        self._pressed = self._due = False
+        try:
+            self._before(signal.SIGINT, None)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C wait for the end of the block; a second one does not wait.
+
+    Within another such block this one does nothing, and neither outside of the main thread nor
+    where Ctrl-C is not Python's to handle.
+
+    Yields:
+        A function for long blocks to call where all is whole.
+
+    Raises:
+        Interrupted: Where that is called, or at the end of the block.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(before) or isinstance(before, (_Holding, signal.Handlers)):
+        yield lambda: None
+        return
+    holding = _Holding(before)
+    signal.signal(signal.SIGINT, holding)
+    try:
+        yield holding.check
+    finally:
+        signal.signal(signal.SIGINT, before)
+        holding.check()
+
+
+@contextlib.contextmanager
+def keeping(what: Callable[[], str] | None = None, finished: Any = None) -> Iterator[None]:
+    """Let a Ctrl-C in the block say what is kept.
+
+    Args:
+        what: Says it; None leaves the message as it is.
+        finished: Becomes the attribute ``finished`` of the KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args if what is None else (what(),)
+        stop.finished = finished  # pyright: ignore
+        raise

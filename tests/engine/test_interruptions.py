@@ -1,8 +1,10 @@
-"""Ctrl-C between a block's end and its arrival: the ids that are kept have no gap and no twins."""
+"""Ctrl-C at any time: the ids that are kept have no gap and no twins, and nothing is half done."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 
 import pytest
 import torch
@@ -10,13 +12,18 @@ import torch
 from gantandem import GAN, OBRS, Direct, sample
 from gantandem.engine import sampling
 from gantandem.engine.run import Run
+from gantandem.progress import Interrupted, keeping, uninterrupted
 from gantandem.testing import toy_gan
 
 SAMPLERS = [Direct(), OBRS(expected=3, log_scale=-1.0)]
 
 
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
 class Once:
-    """Raises KeyboardInterrupt at one of its calls, and never again."""
+    """Presses Ctrl-C at one of its calls, and never again."""
 
     def __init__(self, call=3):
         self.left, self.finished = call, 0
@@ -26,17 +33,33 @@ class Once:
             self.finished += size
         self.left -= 1
         if self.left == 0:
-            raise KeyboardInterrupt
+            press()
 
 
-def before_release(patch, once):
-    whole = Run._release
-    patch.setattr(Run, "_release", lambda self, block: (once(len(block)), whole(self, block)))
+def before_emission(patch, once):
+    whole = Run._emit
+
+    def emit(self, **options):
+        if once.left == 1:
+            once()
+        block = whole(self, **options)
+        if block is not None and once.left > 1:
+            once(len(block))
+        return block
+
+    patch.setattr(Run, "_emit", emit)
 
 
-def after_release(patch, once):
-    whole = Run._release
-    patch.setattr(Run, "_release", lambda self, block: (whole(self, block), once(len(block))))
+def after_emission(patch, once):
+    whole = Run._emit
+
+    def emit(self, **options):
+        block = whole(self, **options)
+        if block is not None:
+            once(len(block))
+        return block
+
+    patch.setattr(Run, "_emit", emit)
 
 
 def in_the_progress_bar(patch, once):
@@ -54,12 +77,12 @@ def as_networks_thaw(patch, once):
             once()
 
     patch.setattr(GAN, "frozen", frozen)
-    patch.setattr(Run, "_turn", lambda self: (begun.append(1), turn(self)))
+    patch.setattr(Run, "_turn", lambda self: (begun.append(1), turn(self))[1])
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.name)
 @pytest.mark.parametrize(
-    "place", [before_release, after_release, in_the_progress_bar, as_networks_thaw]
+    "place", [before_emission, after_emission, in_the_progress_bar, as_networks_thaw]
 )
 def test_what_is_kept_is_a_prefix(place, sampler, monkeypatch):
     gan = toy_gan()
@@ -74,3 +97,81 @@ def test_what_is_kept_is_a_prefix(place, sampler, monkeypatch):
     assert max(64, once.finished) <= len(out) < 900
     assert out.manifest["returned"] == len(out)
     assert torch.equal(out.x, whole.x[: len(out)])
+
+
+# -- the mechanism ------------------------------------------------------------------------------
+
+
+def test_ctrl_c_waits_for_the_end_of_a_block_and_nothing_is_left_behind():
+    before, done = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(Interrupted):
+        with uninterrupted():
+            press()
+            done.append("the rest of the block")
+    assert done and signal.getsignal(signal.SIGINT) is before
+    with uninterrupted():
+        pass  # what was pressed then is forgotten
+
+
+def test_ctrl_c_waits_until_a_long_block_asks():
+    done = []
+    with pytest.raises(Interrupted):
+        with uninterrupted() as check:
+            for turn in range(5):
+                check()
+                if turn == 2:
+                    press()
+                done.append(turn)
+    assert done == [0, 1, 2]
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            press()
+            done.append(1)
+            press()
+            done.append(2)
+    assert done == [1]
+
+
+def test_an_inner_block_leaves_it_to_the_outer_one():
+    done = []
+    with pytest.raises(Interrupted):
+        with uninterrupted():
+            with uninterrupted() as check:
+                press()
+                check()
+            done.append("outer")
+    assert done
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, "own"])
+def test_a_handler_of_the_users_own_is_asked(handler):
+    seen = []
+    own = (lambda number, frame: seen.append(number)) if handler == "own" else handler
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        with uninterrupted():
+            press()
+            assert not seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == ([signal.SIGINT] if handler == "own" else [])
+
+
+def test_another_thread_may_sample_too():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(sample(toy_gan(), Direct(), 70)))
+    thread.start()
+    thread.join()
+    assert len(found[0]) == 70
+
+
+def test_what_is_kept_is_said():
+    with pytest.raises(KeyboardInterrupt, match="^two rows$") as stop:
+        with keeping(lambda: "two rows", [1, 2]):
+            with keeping(lambda: "one row"):
+                raise KeyboardInterrupt
+    assert stop.value.finished == [1, 2]

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gantandem.engine.account import Account, no_score
 from gantandem.engine.pool import Finished, LanePool, Tickets, default_width, lanes
-from gantandem.errors import NonFiniteError
+from gantandem.errors import NonFiniteError, StoppedError
 from gantandem.gan import GAN
+from gantandem.progress import Interrupted, uninterrupted
 from gantandem.ratios.score import Ratio
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
@@ -68,6 +69,7 @@ class Run:
         # What no network scores and nothing waits for is settled some widths at a time.
         self._chunk = self.width * (1 if self.selector or ratio else BULK)
         self.discarded = 0
+        self.interrupted = False
         self._device = gan.device
         self._cost = self.mover.cost()
         scored = None if ratio is None else int(self._cost.scores and not self._shared())
@@ -80,8 +82,6 @@ class Run:
         self._pool = LanePool(gan, self.mover, key, self.width, self._tickets, self._waiting)
         self._chain: Chain = self._empty_chain(self.window)
         self._held: dict[str, Tensor] = {}
-        # Emitted and not yet yielded: Ctrl-C may come between.
-        self._unseen: Samples | None = None
         # Attempts of the id in each slot: begun, and judged.
         self._begun = torch.zeros(self.window, dtype=torch.int64, device=gan.device)
         self._judged = torch.zeros_like(self._begun)
@@ -140,15 +140,26 @@ class Run:
     # -- the loop -------------------------------------------------------------------------------
 
     def blocks(self) -> Iterator[Samples]:
-        """Samples in id order, at least a width of them at a time until the last."""
+        """Samples in id order, at least a width of them at a time until the last.
+
+        Before an error that stops the run, or Ctrl-C, what is finished is yielded.
+        """
         while self.base < self.stop:
-            with self.gan.frozen():
-                while self._unseen is None:
-                    self._turn()
-            block, self._unseen = self._unseen, None
+            block = None
+            try:
+                with uninterrupted() as check, self.gan.frozen():
+                    while block is None:
+                        check()
+                        block = self._turn()
+            except (Interrupted, StoppedError):
+                self.interrupted = True
+                block = self._emit(everything=True) if block is None else block
+                if block is not None:
+                    yield block
+                raise
             yield block
 
-    def _turn(self) -> None:
+    def _turn(self) -> Samples | None:
         pool = self._pool
         if pool.idle == self.width:
             pool.fill(force=True)
@@ -158,14 +169,14 @@ class Run:
             self._buffered += finished.size
         starved = pool.idle >= self.width // 4
         if self._buffered < self._chunk and not starved:
-            return
+            return None
         if self._buffered >= (self._chunk // 8 if pool.idle < self.width else 1):
             self._settle()
         elif self._dry:
-            return
+            return None
         if starved:
             pool.fill(force=True)
-        self._emit()
+        return self._emit()
 
     def _settle(self) -> None:
         """Score up to a chunk of finished proposals, padded to its size, and judge them."""
@@ -262,7 +273,6 @@ class Run:
         self._hold(turn, slot, chain.keep)
         self._judged[slot] = turn.attempt + 1
         self._begun[slot] = torch.maximum(self._begun[slot], self._judged[slot])
-        # Last, with ``done`` the last column: after Ctrl-C anywhere, what is done is complete.
         for table, column in zip(self._chain, chain, strict=True):
             table[slot] = column
         self.account.add(turn, chain, new)
@@ -299,29 +309,12 @@ class Run:
             manifest={},
             condition=self.gan.conditions(order[:ready]),
         )
-        self._unseen = block
-        self._release(block)
-        return block
-
-    def _release(self, block: Samples) -> None:
-        """Empty the slots of what was emitted; done twice it changes nothing."""
-        slots = block.ids % self.window
-        for table, value in zip(self._chain, self._empty_chain(len(block)), strict=True):
+        for table, value in zip(self._chain, self._empty_chain(ready), strict=True):
             table[slots] = value
         self._begun[slots] = self._judged[slots] = 0
-        self.base = int(block.ids[-1]) + 1
+        self.base += ready
         self._dry = False
-
-    def rescue(self) -> Samples | None:
-        """The contiguous prefix that is finished but was not yielded yet."""
-        parts = [self._unseen] if self._unseen is not None else []
-        for block in parts:
-            self._release(block)
-        if self._held:
-            last = self._emit(everything=True)
-            parts += [] if last is None else [last]
-        self._unseen = None
-        return Samples.join(parts, {}) if parts else None
+        return block
 
     def _empty_chain(self, rows: int) -> Chain:
         device = self._device

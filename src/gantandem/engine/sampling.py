@@ -18,7 +18,7 @@ from gantandem.engine.preparing import prepare as prepare
 from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
-from gantandem.progress import track
+from gantandem.progress import Interrupted, track
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector, to_config
 from gantandem.samples import Samples
@@ -87,25 +87,16 @@ def sample_iter(
     """
     with gan.frozen():  # their weights are hashed once
         run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
-    begin, count, unseen = time.perf_counter(), 0, None
+    begin, count = time.perf_counter(), 0
     with track(n, run.name.lower(), progress) as update:
         try:
             for block in run.blocks():
-                unseen = block
-                totals = _totals(manifest, run, count + len(block), begin)
-                block = dataclasses.replace(block, manifest=totals)  # noqa: PLW2901
+                count += len(block)
+                yield dataclasses.replace(block, manifest=_totals(manifest, run, count, begin))
                 update(len(block))
-                # Nothing is called from here to the yield: Ctrl-C comes before both or after.
-                count, unseen = totals["returned"], None
-                yield block
-        except (KeyboardInterrupt, StoppedError):
-            rest = [part for part in (unseen, run.rescue()) if part is not None]
-            count += sum(map(len, rest))
+        except (Interrupted, StoppedError):
             if count:
                 logger.warning("interrupted: the first %d of %d samples are kept", count, n)
-            if rest:
-                totals = {**_totals(manifest, run, count, begin), "interrupted": True}
-                yield Samples.join(rest, totals)
             raise
     run.conclude(n)
 
@@ -119,7 +110,7 @@ def _totals(manifest: dict[str, Any], run: Run, count: int, begin: float) -> dic
         "waste": round(run.waste, 4),
         "events": dict(run.account.events),
         "seconds": time.perf_counter() - begin,
-        "interrupted": False,
+        "interrupted": run.interrupted,
     }
 
 

@@ -12,6 +12,7 @@ from gantandem.engine.sampling import sample, start_run
 from gantandem.errors import GANtandemError, IncompleteError, InputError
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
+from gantandem.progress import keeping
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samples import Samples
@@ -70,19 +71,15 @@ def compare(
         )
     check("samplers", Samplers, samplers)
     failed = check_all(gan, samplers, n, seed, width=width, strict=strict)
+    options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     results: dict[str, Compared] = {}
     for name, sampler in samplers.items():
         if name in failed:
             continue
         try:
-            out = sample(gan, sampler, n, seed=seed, width=width, strict=strict, progress=progress)
-            if out.manifest["interrupted"]:
-                raise KeyboardInterrupt(f"{name} had {len(out):,} of {n:,} samples, not measured")
-            results[name] = _measure(name, out, metrics)
+            with keeping(finished=results):
+                results[name] = _measure(name, sample(gan, sampler, n, **options), metrics)
             logger.info("%s: %s", name, results[name].row)
-        except KeyboardInterrupt as stop:
-            stop.finished = results  # type: ignore
-            raise
         except Exception as error:  # of a network, a sampler or a metric of the user's own, too
             failed[name] = error
             if len(samplers) > 1:
@@ -137,6 +134,8 @@ def check_all(
 
 def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
     m = out.manifest
+    if m["interrupted"]:
+        raise KeyboardInterrupt(f"{name} had {len(out):,} of {m['n']:,} samples, not measured")
     row = {
         "n": len(out),
         "passes_per_sample": m["passes"] / len(out),

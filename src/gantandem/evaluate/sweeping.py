@@ -13,6 +13,7 @@ from gantandem.evaluate.comparing import Metrics, compare
 from gantandem.evaluate.knobs import Sweep, default_sweeps, plan
 from gantandem.evaluate.metrics.pareto import PASSES, Axis, Pareto, pareto_front
 from gantandem.gan import GAN
+from gantandem.progress import keeping
 from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count, check
@@ -88,18 +89,17 @@ def sweep(
     check("samplers", Samplers, samplers)
     planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)
     swept = Swept([], [], gan)
+    points = swept.points
     spent: dict[str, int] = {}
+    options: dict[str, Any] = {"seed": seed, "width": width, "progress": progress}
     for one in planned:
         logger.info("sweep: %s", one.label)
         names = {"label": one.label, "sampler": one.name, "knob": one.knob, "value": one.value}
         try:
-            ready, gan, setup, laws = _provide(swept.gan, one.sampler, fit, spent)
-            swept = swept._replace(gan=gan)
-            result = compare(
-                gan, {one.label: ready}, metrics, n, seed=seed, width=width, progress=progress
-            )[one.label]
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"measured: {len(swept.points)} settings") from None
+            with keeping(lambda: f"measured: {len(points)} settings"):
+                ready, gan, setup, laws = _provide(swept.gan, one.sampler, fit, spent)
+                swept = swept._replace(gan=gan)
+                result = compare(gan, {one.label: ready}, metrics, n, **options)[one.label]
         except (InputError, BudgetError, NonFiniteError) as error:
             told = {row["reason"] for row in swept.skipped}
             swept.skipped.append({**names, "reason": str(error)})

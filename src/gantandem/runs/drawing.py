@@ -11,7 +11,7 @@ from gantandem.data.ranges import say_range
 from gantandem.display.table import show_percent
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import GANtandemError, OutputError
-from gantandem.files import uninterrupted
+from gantandem.progress import keeping
 from gantandem.runs.keep import write_json
 from gantandem.runs.workspace import Workspace
 from gantandem.runs.writers import MANIFEST, PICTURED, Writer, make_writer
@@ -52,20 +52,15 @@ def sample_run(
     blocks = sample_iter(work.gan, sampler, n, seed=seed, strict=strict)
     manifest: dict[str, Any] = {}
     try:
-        for block in blocks:
-            with uninterrupted():  # or what a file was about to hold would be missing
-                manifest = block.manifest
-                writer.add(block)
-        with uninterrupted():
-            writer.close()
-    except KeyboardInterrupt:
-        writer.close()
-        raise KeyboardInterrupt(_kept(writer.kept, n, writer.folder)) from None
-    except OutputError as error:
-        raise OutputError(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
+        with keeping(lambda: _kept(writer.kept, n, writer.folder)):
+            try:
+                for block in blocks:
+                    manifest = block.manifest
+                    writer.add(block)
+            finally:
+                writer.close()
     except GANtandemError as error:
-        writer.close()
-        if not writer.kept:
+        if not writer.kept and not isinstance(error, OutputError):
             raise
         raise type(error)(f"{error}. {_kept(writer.kept, n, writer.folder)}") from error
     finally:

@@ -22,7 +22,7 @@ from gantandem.evaluate.comparing import check_all, compare
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build
-from gantandem.progress import track
+from gantandem.progress import keeping, track, uninterrupted
 from gantandem.ratios.doubts import doubts
 from gantandem.reporting import evidence as files
 from gantandem.rng import Key
@@ -185,18 +185,21 @@ def compare_run(
     failed = check_all(work.gan, built, n, seed)
     metrics = begin_metrics(work, n, seed, setup or {})
     errors: list[Exception] = []
+
+    def said() -> str:
+        return f"measured and kept in {work.run}: {', '.join(metrics['samplers']) or 'nothing'}"
+
     for name, sampler in built.items():
         logger.info("sampling %s", name)
         try:
             if name in failed:
                 raise failed[name]
-            result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
-            keep_result(work, metrics, name, result)
+            with keeping(said):
+                result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+                with uninterrupted():
+                    keep_result(work, metrics, name, result)
         except OutputError:  # the next row could not be kept either
             raise
-        except KeyboardInterrupt:
-            done = ", ".join(metrics["samplers"]) or "nothing"
-            raise KeyboardInterrupt(f"measured and kept in {work.run}: {done}") from None
         except Exception as error:  # a network's, sampler's or metric's of the user's own, too
             ours = isinstance(error, GANtandemError)
             reason = str(error) if ours else f"{type(error).__name__}: {error}"

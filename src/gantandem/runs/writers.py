@@ -17,6 +17,7 @@ import numpy as np
 from gantandem.data.ranges import Range, check_range, count_clipped, find_range, to_levels
 from gantandem.errors import ConfigError, InputError, NonFiniteError, OutputError, need
 from gantandem.files import write_atomic, write_bytes
+from gantandem.progress import uninterrupted
 from gantandem.samples import Samples
 
 SHARD = 10_000
@@ -62,11 +63,14 @@ class Writer(ABC):
         Raises:
             NonFiniteError: If a sample is not finite; those before it are taken, none after it.
         """
-        block = block.writable()
+        with uninterrupted():
+            self._add(block.writable())
+
+    def _add(self, block: Samples) -> None:
         broken = (~block.x.flatten(1).isfinite()).any(1).nonzero().flatten()
         if len(broken):
             if first := int(broken[0]):
-                self.add(_rows(block, 0, first))
+                self._add(_rows(block, 0, first))
             ids = ", ".join(str(int(block.ids[row])) for row in broken[:NAMED])
             raise NonFiniteError(
                 f"samples {ids}{', ...' if len(broken) > NAMED else ''} are not finite and are not "
@@ -81,11 +85,16 @@ class Writer(ABC):
         self._waiting.append(block)
         while sum(map(len, self._waiting)) >= SHARD:
             everything = Samples.join(self._waiting, block.manifest)
-            self._waiting = [_rows(everything, SHARD, None)] if len(everything) > SHARD else []
+            self._waiting = []  # should the write fail, nothing after a gap is written
             self._write_counted(_rows(everything, 0, SHARD))
+            self._waiting = [_rows(everything, SHARD, None)] if len(everything) > SHARD else []
 
     def close(self) -> None:
         """Write what is left."""
+        with uninterrupted():
+            self._finish()
+
+    def _finish(self) -> None:
         blocks, self._waiting = self._waiting, []
         if blocks:
             self._write_counted(Samples.join(blocks, blocks[-1].manifest))
@@ -223,9 +232,9 @@ class ParquetWriter(Writer):
         except OSError as error:
             raise OutputError(f"{self._part} could not be written ({error})") from error
 
-    def close(self) -> None:
+    def _finish(self) -> None:
         """Write what is left and give the file its name."""
-        super().close()
+        super()._finish()
         if self._file is not None:
             try:
                 self._file.close()

@@ -18,6 +18,7 @@ from gantandem.errors import ConfigError, DataError, NonFiniteError
 from gantandem.files import write_bytes
 from gantandem.nets import build
 from gantandem.nets.weights import assign, read_tensors, save_weights, write_tensors
+from gantandem.progress import keeping, uninterrupted
 from gantandem.training.losses import discriminator_loss, generator_loss
 
 logger = logging.getLogger(__name__)
@@ -160,13 +161,14 @@ def train_gan(
                     "overwrite"
                 )
             logger.info("resuming %s at iteration %d", folder, state.iteration)
-        try:
+        checkpoint = None if folder is None else folder / CHECKPOINT
+
+        def kept() -> str:
+            there = checkpoint is not None and checkpoint.exists()
+            return f"run it again to resume from {checkpoint}" if there else ""
+
+        with keeping(kept):
             _loop(state, task, train, data, seed, folder, identity, on_step)
-        except KeyboardInterrupt:
-            kept = folder / CHECKPOINT if folder is not None else None
-            if kept is not None and kept.exists():
-                logger.warning("training interrupted: run it again to resume from %s", kept)
-            raise
     for network in (state.generator, state.discriminator):
         network.zero_grad(set_to_none=True)
         network.eval()
@@ -208,14 +210,15 @@ def _loop(
             order = torch.randperm(len(data), generator=_stream(seed, 1, epoch))
         at = state.iteration % per_epoch * train.batch_size
         real = data[order[at : at + train.batch_size]]
-        info = _update(state, real, draw_latent(task.latent, len(real), state.noise))
-        state.iteration += 1
-        if on_step is not None:
-            on_step(state, info, state.iteration)
-        if state.iteration % train.checkpoint_every == 0 or state.iteration == train.iterations:
-            _report(state, info)
-            if folder is not None:
-                _checkpoint(state, folder / CHECKPOINT, identity)
+        with uninterrupted():
+            info = _update(state, real, draw_latent(task.latent, len(real), state.noise))
+            state.iteration += 1
+            if on_step is not None:
+                on_step(state, info, state.iteration)
+            if state.iteration % train.checkpoint_every == 0 or state.iteration == train.iterations:
+                _report(state, info)
+                if folder is not None:
+                    _checkpoint(state, folder / CHECKPOINT, identity)
 
 
 def _update(state: TrainState, real: Tensor, z: Tensor) -> TrainInfo:
