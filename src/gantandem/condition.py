@@ -17,6 +17,8 @@ Condition = Tensor | Callable[[Tensor], Tensor]
 A label, a list or an array is read as such a tensor.
 """
 
+SMALL = 2**16
+"""Conditions of no more bytes move to another device as a whole, which waits for nothing."""
 ALLOWED = "labels (M,) of integers or numbers (M, ...), as a tensor, an array or a list"
 
 
@@ -69,7 +71,9 @@ def rows_for(condition: Condition, ids: Tensor) -> Tensor:
         InputError: If there are no rows, or a function does not give one for each id.
     """
     if isinstance(condition, Tensor):
-        return condition.to(ids.device)[ids % len(condition)]
+        # What is small moves at once; of a table of embeddings only the rows that are asked for.
+        table = condition.to(ids.device) if condition.nbytes <= SMALL else condition
+        return table[(ids % len(table)).to(table.device)].to(ids.device)
     rows = condition(ids)
     if not isinstance(rows, Tensor):
         rows = as_condition(rows, "condition: the function's rows")
@@ -79,7 +83,7 @@ def rows_for(condition: Condition, ids: Tensor) -> Tensor:
             f"condition: the function gave {got} for {len(ids)} ids; it must return one tensor "
             "with a row for each id"
         )
-    return rows
+    return rows.to(ids.device)
 
 
 def is_labels(condition: Tensor | None) -> bool:

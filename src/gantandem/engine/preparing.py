@@ -179,10 +179,10 @@ def _spread(gan: GAN, n: int) -> tuple[GAN, int]:
 def _kinds(gan: GAN) -> Tensor | None:
     """(L, ...) the different conditions; None if there are none, or too many to count."""
     if isinstance(gan.condition, Tensor):
-        rows = gan.condition.to(gan.device)
+        rows = gan.condition  # it may be large, and stay where it is
     else:
         rows = gan.conditions(torch.arange(LOOKED_AT, device=gan.device))
     if rows is None or rows[0].numel() > WIDEST:
         return None
-    kinds = rows.unique(dim=0)
+    kinds = rows.unique(dim=0).to(gan.device)
     return kinds if len(kinds) <= min(MOST_CONDITIONS, WIDEST // kinds[0].numel()) else None
