@@ -80,7 +80,7 @@ def test_passes_of_movers_are_told_too():
     assert told == pytest.approx(out.manifest["passes"] / len(out), rel=0.15)
 
 
-@pytest.mark.parametrize("sampler", [Direct(), Metropolis(proposals=2), OBRS(log_scale=0.0)])
+@pytest.mark.parametrize("sampler", [Direct(), Metropolis(proposals=2)])
 def test_what_no_pilot_told_is_not_made_up(sampler):
     assert sample(toy_gan(), sampler, 64, width=64).manifest["expected"] is None
 
@@ -103,6 +103,33 @@ def test_a_hopeless_sampler_is_refused_after_its_pilot(sampler):
     assert sum(made) < sampler.pilot + 3_000  # the pilot and looks, not 5,000 samples
     with pytest.raises(BudgetError, match="by the pilot"):
         SampledGenerator(steep(40.0), sampler)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        Rejection(log_max=60.0),
+        DRS(log_max=60.0, gamma=0.0, budget=50),
+        OBRS(log_scale=-60.0),
+        Rejection(log_max=60.0, proposal=Refine(steps=2, step_size=0.01)),
+    ],
+    ids=lambda s: f"{s.name} of {s.proposal.name}",
+)
+def test_hopeless_constants_given_by_hand_are_refused_as_early(sampler):
+    gan, made = counted(steep(1.0))
+    with pytest.raises(BudgetError, match="Its constants were given: leave them out"):
+        sample(gan, sampler, 5_000, strict=False)
+    assert sum(made) < 10_000
+
+
+def test_constants_that_a_pilot_found_are_looked_at_once():
+    gan = steep(1.0)
+    sampler, passes = prepare(gan, Rejection(pilot=600))
+    manifest = sample(gan, sampler, 64).manifest
+    assert passes > 0 == manifest["setup_passes"] and manifest["setup_cached"]
+    assert manifest["expected"]
+    given = sample(steep(1.0), sampler, 64).manifest
+    assert given["expected"] and 0 < given["setup_passes"] <= 2_000
 
 
 def test_an_acceptance_of_1e_12_says_what_it_would_cost():
@@ -145,7 +172,7 @@ HARD = OBRS(log_scale=0.0, max_attempts=60)
 
 
 def test_what_was_finished_is_kept_when_a_budget_runs_out():
-    gan = needle(0.08)  # one id in 150 ends without an acceptance
+    gan = needle(0.09)  # one id in 290 ends without an acceptance
     with pytest.raises(BudgetError, match="ids used up their attempts") as stop:
         sample(gan, HARD, 40_000, width=64)
     kept = stop.value.samples
@@ -162,7 +189,7 @@ def test_what_was_finished_is_kept_when_a_budget_runs_out():
 def test_a_stream_hands_over_what_is_finished_before_the_error():
     blocks = []
     with pytest.raises(BudgetError):
-        for block in sample_iter(needle(0.08), HARD, 40_000, width=64):
+        for block in sample_iter(needle(0.09), HARD, 40_000, width=64):
             blocks.append(block)
     ids = torch.cat([block.ids for block in blocks])
     assert ids.tolist() == list(range(len(ids))) and len(ids) > 100

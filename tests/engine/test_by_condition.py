@@ -143,7 +143,10 @@ def test_constants_survive_json_and_draw_the_same_samples(make, shape):
 
 
 def test_a_number_given_for_all_stays_one():
-    assert prepare(boxes(), OBRS(log_scale=-1.0))[0].log_scale == -1.0
+    wanted = OBRS(log_scale=-1.0)
+    gan = boxes()
+    gan = gan.with_condition(gan.condition[1:2])  # under the first nothing is accepted
+    assert prepare(gan, wanted)[0].log_scale == -1.0
 
 
 def test_conditions_that_do_not_repeat_share_one_constant_and_say_so(caplog):

@@ -31,6 +31,8 @@ LOOKED_AT = 2**14
 """Ids whose conditions are looked at, where they come from a function."""
 REFUSED_SHARE = 0.01
 """A sampler is refused if by its pilot more ids than this would use up their attempts."""
+LOOKED_AT_GIVEN = 1000
+"""Pilot proposals that show the cost of a sampler whose constants the user gave."""
 COSTLY = 100
 """More expected proposals a sample are a warning."""
 WIDEST = 2**14
@@ -92,7 +94,11 @@ def make_ready(
         return fresh[0]
 
     ready = keep(gan, sampler, (wide, strict), make)
-    return ready if fresh else ready._replace(cached=True)
+    if not fresh:
+        return ready._replace(cached=True)
+    if ready.sampler != sampler:  # which may be asked for by itself, its constants given
+        keep(gan, ready.sampler, (wide, strict), lambda: ready._replace(passes=0))
+    return ready
 
 
 def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
@@ -123,14 +129,23 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
         return pilots[-1][0]
 
     frozen: Any = dataclasses.replace(sampler, proposal=mover).prepare(pilot)  # type: ignore
+    given = not pilots
+    if given and isinstance(frozen, Accepts):
+        pilot(min(sampler.pilot, LOOKED_AT_GIVEN))  # type: ignore[attr-defined]
     spent += sum(run.passes for _, run in pilots)
-    if not pilots or not isinstance(frozen, Accepts):
+    if not isinstance(frozen, Accepts):
         return Ready(frozen, spent)
-    return Ready(frozen, spent, _outlook(frozen, *pilots[0]))
+    return Ready(frozen, spent, _outlook(frozen, *pilots[0], given=given))
 
 
-def _outlook(selector: Any, pilot: Proposal, run: Run) -> dict[str, float]:
+def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[str, float]:
     """What a sample will cost, by the acceptance of the pilot, each condition by itself.
+
+    Args:
+        selector: Its constants are fixed.
+        pilot: Proposals.
+        run: What made them.
+        given: Whether the user fixed the constants, and no pilot.
 
     Raises:
         BudgetError: If too many ids would use up their attempts.
@@ -146,11 +161,16 @@ def _outlook(selector: Any, pilot: Proposal, run: Run) -> dict[str, float]:
     passes = proposals * run.passes / run.account.proposals
     lowest, where = worst(dict(zip(found, rate.clamp(min=1e-300).tolist(), strict=True)))
     if share > REFUSED_SHARE:
+        remedy = one_for_all(run.gan) or (
+            "Its constants were given: leave them out, and a pilot finds them"
+            if given
+            else "Raise the budget, refine the proposals, or use OBRS with a smaller K"
+        )
         raise BudgetError(
             f"{name}: by the pilot one proposal in {1 / lowest:.3g} is accepted{where}, so "
             f"{share:.1%} of the ids would use up their {budget:,} attempts (refused above "
             f"{REFUSED_SHARE:.0%}); a sample would take {proposals:.3g} proposals, or {passes:.3g} "
-            "passes. Raise the budget, refine the proposals, or use OBRS with a smaller K"
+            f"passes. {remedy}"
         )
     say = logger.warning if proposals > COSTLY else logger.info
     say(

@@ -94,9 +94,10 @@ def sample_iter(
                 count += len(block)
                 yield dataclasses.replace(block, manifest=_totals(manifest, run, count, begin))
                 update(len(block))
-        except (Interrupted, StoppedError):
+        except (Interrupted, StoppedError) as stop:
             if count:
-                logger.warning("interrupted: the first %d of %d samples are kept", count, n)
+                why = "stopped" if isinstance(stop, StoppedError) else "interrupted"
+                logger.warning("%s: the first %d of %d samples are kept", why, count, n)
             raise
     run.conclude(n)
 
