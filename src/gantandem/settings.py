@@ -124,6 +124,29 @@ def check(where: str, kind: Any, value: Any) -> Any:
         raise ConfigError(f"{where}: got {show(value)}, allowed is {describe(kind)}") from None
 
 
+def check_function(where: str, value: Any, takes: int, says: str) -> Any:
+    """Give a function as it is, or refuse what is none or takes other arguments.
+
+    Args:
+        where: What it belongs to and its name, for the message.
+        value: What was given.
+        takes: Arguments that it is called with, by place.
+        says: What it must be, in words: ``"a function of samples that returns a number"``.
+
+    Raises:
+        ConfigError: Then.
+    """
+    try:
+        fits = callable(value) and inspect.signature(value).bind(*[None] * takes)
+    except TypeError as error:
+        raise ConfigError(f"{where}: got {show(value)} ({error}), allowed is {says}") from None
+    except ValueError:  # a built-in function that does not tell
+        fits = True
+    if not fits:
+        raise ConfigError(f"{where}: got {show(value)}, allowed is {says}")
+    return value
+
+
 class _MisfitError(Exception):
     pass
 

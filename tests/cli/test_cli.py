@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -18,8 +19,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from gantandem import Samples
+from gantandem import Direct, Samples, load_run
 from gantandem.cli import app
+from gantandem.cli.frame import as_command, set_up_log
 
 TINY = [
     "train.iterations=30",
@@ -379,3 +381,40 @@ def test_a_wrong_option_is_a_usage_error(tmp_path):
     shown = command("sample", "--smapler", "direct", cwd=tmp_path)
     assert shown.returncode == 2
     assert "--smapler" in shown.stderr and "Traceback" not in shown.stderr
+
+
+# -- what the log says ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("put it right: gan = gt.calibrate(gan, real)", "gantandem calibrate RUN)"),
+        ("fit one: gan = fit_ratio(gan, real)", "(for a run folder: gantandem fit-ratio RUN)"),
+        ("calibrate(gan), or fit_ratio(gan)", "gantandem fit-ratio RUN or gantandem calibrate RUN"),
+        ("nothing fits", "nothing fits"),
+        ("own_diagnose(x) is no function of ours", "no function of ours"),
+    ],
+)
+def test_messages_that_name_a_function_name_the_command(text, wanted):
+    assert as_command(text).startswith(text) and as_command(text).rstrip(")").endswith(
+        wanted.rstrip(")")
+    )
+
+
+def test_a_warning_is_shown_once(capsys):
+    log = logging.getLogger("gantandem.shown_once")
+    set_up_log(verbose=False, quiet=False)
+    for _ in range(2):
+        log.warning("twice")
+    log.warning("another")
+    shown = capsys.readouterr().err
+    assert shown.count("twice") == 1 and "another" in shown
+
+
+def test_fitting_says_which_candidate_was_kept(work):
+    shown = run("fit-ratio", work, "--samplers", "direct", "fit_ratio.strength=0.5").stderr
+    assert "the ratio is '" in shown and "held-out losses" in shown
+    assert "r^0.5" in shown
+    state = load_run(work)[0]
+    assert state.ratio(Direct()).strength == 0.5

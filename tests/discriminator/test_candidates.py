@@ -207,3 +207,13 @@ def test_a_distance_is_a_function_that_gives_a_number(distance, error):
     gan = gt.GAN(nn.Identity(), None, 2)
     with pytest.raises(error, match="fit_ratio distance"):
         gt.fit_ratio(gan, cloud(200, (2,)), distance=distance, **QUICK)
+
+
+def test_a_choice_by_a_handful_of_samples_is_said(caplog):
+    gan = gt.GAN(Makes((2,)), None, 2)
+    real = cloud(600, (2,))
+    gt.fit_ratio(gan, real, **{**QUICK, "pool": 30})
+    assert "3 generated samples are held out" in caplog.text
+    caplog.clear()
+    gt.fit_ratio(gan, real, **{**QUICK, "pool": 400})
+    assert "held out, and what is chosen" not in caplog.text

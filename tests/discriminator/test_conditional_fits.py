@@ -172,3 +172,25 @@ def test_a_calibration_per_class_needs_labels():
         PerClass((), (), Platt(1.0, 0.0, 1.0, 0.0))(torch.zeros(2))
     with pytest.raises(ConfigError):
         make_calibrator({"kind": "per-class", "labels": []})
+
+
+# -- labels without data ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [fit_ratio, calibrate, diagnose], ids=lambda c: c.__name__)
+@pytest.mark.parametrize("asked", [torch.arange(4), lambda ids: ids % 4], ids=["rows", "function"])
+def test_labels_without_a_real_sample_are_said_once(call, asked, caplog):
+    x, label = draw_data(1200)
+    few = label < 2
+    gan = boxes(Tilt(), asked)
+    for _ in range(2):
+        call(gan, (x[few], label[few]), **SHORT.get(call, {}))
+    assert (
+        caplog.text.count("no sample of 2 of the 4 labels that this GAN is asked for (2, 3)") == 1
+    )
+    caplog.clear()
+    call(gan.with_condition(label[few]), (x[few], label[few]), **SHORT.get(call, {}))
+    assert "no sample of" not in caplog.text
+
+
+SHORT = {fit_ratio: {**QUICK, "pool": 300, "schedule": [(1, 1e-9)], "batch": 50}}

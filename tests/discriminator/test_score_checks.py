@@ -241,3 +241,12 @@ def test_large_samples_are_fewer(monkeypatch, caplog):
     monkeypatch.setattr(checks, "VALUES", 128)
     gan = gt.GAN(Generator(), NORMS["BatchNorm1d"](), 2)
     assert "in eval mode" in said_by(gan, real_samples(), caplog)[0]
+
+
+@pytest.mark.parametrize("kind", ["statistics", "direction"])
+def test_a_fit_is_not_advised_to_fit(kind, caplog):
+    score = NORMS["BatchNorm1d"]() if kind == "statistics" else Scored(lambda v: -v)
+    gan = gt.GAN(Generator(), score, 2)
+    gt.fit_ratio(gan, real_samples(), pool=400, schedule=[(1, 1e-9)], batch=50)
+    (said,) = [text for text in caplog.messages if text.startswith("discriminator ")]
+    assert "judge by the ratio that is fitted now" in said and "fit_ratio" not in said

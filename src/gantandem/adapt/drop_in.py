@@ -77,6 +77,7 @@ class SampledGenerator(nn.Module):
         strict: bool = True,
     ) -> None:
         super().__init__()
+        check("SampledGenerator gan", GAN, gan)
         self.gan, self.num_classes, self.transform = gan, num_classes, transform
         self.common_noise, self._key = common_noise, Key(seed).fold("generator")
         self._most = check_width(default_width(gan) if width is None else width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,20 +39,41 @@ class Group(TyperGroup):
             return super().invoke(ctx)
         except GANtandemError as error:
             err.print("error:", style="bold red", end=" ")
-            err.print(str(error), markup=False)
+            err.print(as_command(str(error)), markup=False)
             raise typer.Exit(INPUT_ERROR) from None
         except KeyboardInterrupt as stop:
             err.print(f"interrupted{': ' if str(stop) else ''}{stop}", markup=False)
             raise typer.Exit(INTERRUPTED) from None
 
 
+COMMANDS = {"fit_ratio": "fit-ratio", "calibrate": "calibrate", "diagnose": "diagnose"}
+"""Functions that messages of the library name, and the command that does the same for a run."""
+
+
+def as_command(text: str) -> str:
+    """Add to a message that names a function the command that a user of runs would type."""
+    named = [name for name in COMMANDS if re.search(rf"(?<![\w:]){name}\(", text)]
+    if not named:
+        return text
+    commands = " or ".join(f"gantandem {COMMANDS[name]} RUN" for name in named)
+    return f"{text} (for a run folder: {commands})"
+
+
 class LogHandler(logging.Handler):
-    """Writes records to the terminal's error stream."""
+    """Writes records to the terminal's error stream, each warning once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        warn = record.levelno >= logging.WARNING
-        text = f"warning: {record.getMessage()}" if warn else record.getMessage()
+        warn, text = record.levelno >= logging.WARNING, record.getMessage()
+        if warn:
+            if text in self._said:
+                return
+            self._said.add(text)
+            text = f"warning: {as_command(text)}"
         err.print(text, style="yellow" if warn else "dim", markup=False)
 
 

@@ -255,6 +255,7 @@ def calibrate(
         raise InputError(
             f"calibrate method: got {method!r}, allowed are 'auto', 'isotonic' and 'platt'"
         )
+    check("calibrate gan", GAN, gan)
     scored = score_law(gan, real, "calibrate", proposal, n, width)
     if method == "auto":
         few = min(scored.label.sum(), len(scored.label) - scored.label.sum()) < ISOTONIC_FROM

@@ -66,7 +66,8 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
             score = Score(network.requires_grad_(False), gan.guide.output)
             found.append(Candidate("refreshed", score, found[0].spec))
             yield found[1]
-    best = min(found, key=lambda one: _rank_loss(gan, one.score, shown), default=None)
+    losses = [_rank_loss(gan, one.score, shown) for one in found]
+    best = found[losses.index(min(losses))] if found else None
     network = _network(gan, parts, shown, options, best)
     yield network
     x, cond = shown.made
@@ -74,7 +75,8 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
     if is_image(tuple(x.shape[1:])) or numbers > COLUMNS:
         return
     yield _line(shown)
-    base = min([*found, network], key=lambda one: _rank_loss(gan, one.score, shown))
+    losses.append(_rank_loss(gan, network.score, shown))
+    base = [*found, network][losses.index(min(losses))]
     with gan.frozen():
         grown = _trees(base, shown)
     if grown is not None:
@@ -122,8 +124,8 @@ def _network(
 ) -> Candidate:
     """Train the best shipped network further; without one, a new network for the data's shape."""
     if best is not None:
-        own = trainable(best.score.network)
         try:
+            own = trainable(best.score.network)
             view = best.score.as_logits(own, "fit_ratio")
         except InputError as error:
             logger.warning("%s. A new network is fitted instead", error)

@@ -22,11 +22,14 @@ SAMPLES = 512
 VALUES = 2**26
 """At most so many numbers are held at a time, but 32 samples at least."""
 BATCH = 64
+LATER = "fit a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())"
+NOW = "judge by the ratio that is fitted now, which compares it with others on held-out samples"
+"""What to do instead of using it as it is."""
 WORSE = 0.05
 """An AUC is worse than another if it is lower by more than this and its noise."""
 
 
-def check_discriminator(gan: GAN, parts: Real) -> None:
+def check_discriminator(gan: GAN, parts: Real, *, fitting: bool = False) -> None:
     """Score real and generated samples by the shipped discriminator, and say what is wrong.
 
     Said are: statistics of normalisation layers that fit neither kind of sample, labels the other
@@ -36,7 +39,9 @@ def check_discriminator(gan: GAN, parts: Real) -> None:
     Args:
         gan: With or without a guide.
         parts: Real data; some of the ``fit`` part is scored.
+        fitting: A ratio is being fitted, and need not be advised.
     """
+    remedy = NOW if fitting else LATER
     guide = gan.guide
     fitted = [r.score for r in gan.ratios.values() if r.origin == "fitted"]
     if guide is None or gan.shaped or any(score is guide for score in fitted):
@@ -51,12 +56,12 @@ def check_discriminator(gan: GAN, parts: Real) -> None:
         on_real, on_made = _scores(guide, real), _scores(guide, made)
         if not bool(torch.cat([on_real, on_made]).isfinite().all()):
             return  # refused by the engine, with ids
-        said = _check_batches(gan, guide, real, made, auc(on_real, on_made))
+        said = _check_batches(gan, guide, real, made, auc(on_real, on_made), remedy)
         few = [v for v in made.map(lambda value: value[:2]) if v is not None]
         known = ends_in_sigmoid(guide.network, *few)  # said when the GAN was made
-    _check_values(gan, guide, torch.cat([on_real, on_made]), known)
+    _check_values(gan, guide, torch.cat([on_real, on_made]), known, remedy)
     if not said:
-        _check_direction(gan, guide, on_real, on_made)
+        _check_direction(gan, guide, on_real, on_made, remedy)
 
 
 def auc(real: Tensor, made: Tensor) -> float:
@@ -87,7 +92,9 @@ def _scores(score: Callable[..., Tensor], rows: Rows) -> Tensor:
     return torch.cat([score(*part).double() for part in rows.split(size)])
 
 
-def _check_batches(gan: GAN, guide: Score, real: Rows, made: Rows, kept: float) -> bool:
+def _check_batches(
+    gan: GAN, guide: Score, real: Rows, made: Rows, kept: float, remedy: str
+) -> bool:
     """Compare what the kept statistics tell apart with what those of each batch do."""
     own = in_batches(guide.network)
     if own is None:
@@ -115,14 +122,14 @@ def _check_batches(gan: GAN, guide: Score, real: Rows, made: Rows, kept: float) 
         f"samples with AUC {kept:.3f} as it is used, in eval mode, where with the statistics of "
         f"each batch it is {alone:.3f}: what its {' and '.join(kinds)} layers keep fits neither "
         "kind of sample. "
-        + (f"Make a GAN with {refreshed}: AUC {anew:.3f}; or fit" if helps else "Fit")
-        + " a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())"
+        + (f"Make a GAN with {refreshed}: AUC {anew:.3f}; or " if helps else "")
+        + remedy
         + ("" if helps else f" (gt.refresh_statistics gives AUC {anew:.3f})"),
     )
     return True
 
 
-def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool) -> None:
+def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool, remedy: str) -> None:
     kind = f"discriminator {type(guide.network).__name__}"
     low, high = float(both.min()), float(both.max())
     if low == high:
@@ -130,7 +137,7 @@ def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool) -> None:
             f"constant {id(guide.network)}",
             f"{kind}: gives {low:.4g} for every real and generated sample, so that it refines "
             "nothing and accepts everything. Check its weights and the range of its input, or "
-            "fit a ratio: gan = gt.fit_ratio(gan, real, proposal=gt.Direct())",
+            f"{remedy}",
         )
     elif guide.output == "logit" and low >= 0 and high <= 1 and not known:
         gan._say(
@@ -141,7 +148,7 @@ def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool) -> None:
         )
 
 
-def _check_direction(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None:
+def _check_direction(gan: GAN, guide: Score, real: Tensor, made: Tensor, remedy: str) -> None:
     apart = auc(real, made)
     if apart < 0.5 - 3 * auc_noise(len(real), len(made)):
         gan._say(
@@ -149,6 +156,5 @@ def _check_direction(gan: GAN, guide: Score, real: Tensor, made: Tensor) -> None
             f"discriminator {type(guide.network).__name__}: scores generated samples above real "
             f"ones (AUC {apart:.3f}), so that refining and accepting by it lead away from the "
             "data. If 1 means generated, pass a network that returns -D(x) (1 - D(x) for "
-            "output='prob'); else fit a ratio: gan = gt.fit_ratio(gan, real, "
-            "proposal=gt.Direct())",
+            f"output='prob'); else {remedy}",
         )

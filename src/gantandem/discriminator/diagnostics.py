@@ -16,6 +16,7 @@ from gantandem.discriminator.calibration import score_law
 from gantandem.gan import GAN
 from gantandem.ratios.doubts import doubts
 from gantandem.samplers.base import Mover, Selector
+from gantandem.settings import check
 
 BINS = 20
 RESAMPLES = 50
@@ -167,6 +168,7 @@ def diagnose(
         LawMismatchError: If no ratio was fitted on that law.
         NotARatioError: If only a critic is at hand.
     """
+    check("diagnose gan", GAN, gan)
     scored = score_law(gan, real, "test", proposal, n, width, calibrated=True)
     label, log_ratio = scored.label, scored.score
     odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))

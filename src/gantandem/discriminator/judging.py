@@ -22,6 +22,7 @@ from gantandem.rng import Key
 logger = logging.getLogger(__name__)
 
 Distance = Callable[[Tensor, Tensor], float]
+DISTANCE = "a function of (N, *x_shape) samples and real ones that returns a number"
 
 STRENGTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.0)
 EXPECTED = 8.0

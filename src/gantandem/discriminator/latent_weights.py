@@ -208,6 +208,7 @@ def fit_latent_reweight(
         torch.Size([4, 2])
     """
     where = "fit_latent_reweight"
+    check(f"{where} gan", GAN, gan)
     pool, batch = check(f"{where} pool", Count, pool), check(f"{where} batch", Count, batch)
     cap = check(f"{where} cap", ABOVE_1, cap)
     hidden, layers = check(f"{where} hidden", Count, hidden), check(f"{where} layers", TWO, layers)

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantandem.condition import is_labels
 from gantandem.data.incoming import read
 from gantandem.data.matching import check_finite, probe, take_in
 from gantandem.data.real import PARTS, Real, RealData, Rows, Stored
 from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine.run import Run
-from gantandem.errors import DataError
+from gantandem.errors import DataError, InputError
 from gantandem.gan import GAN
 from gantandem.networks.copying import copy_network, unwrapped
 from gantandem.networks.held import random_state
@@ -29,6 +30,8 @@ from gantandem.samplers.base import Mover
 logger = logging.getLogger(__name__)
 
 MIN_REAL = 40
+ASKED = 4096
+"""Ids whose labels are looked at, where they come from a function."""
 MIN_PART = 4
 T = TypeVar("T", Tensor, Rows)
 
@@ -44,13 +47,35 @@ def parts_for(gan: GAN, real: RealData, where: str) -> Real:
     made = probe(gan)
     if not isinstance(real, Real):
         rows = take_in(gan, real, where, made=made, least=MIN_REAL)
+        _say_missing(gan, rows.cond, where)
         return _split(rows.x, rows.cond, repeats(made))
     rows = [
         take_in(gan, real.rows(part), f"{where} part {part!r}", made=made, least=MIN_PART)
         for part in PARTS
     ]
     cond = [part.cond for part in rows if part.cond is not None]
+    _say_missing(gan, torch.cat(cond) if cond else None, where)
     return Real(*(part.x for part in rows), conditions=Real(*cond) if cond else None)
+
+
+def _say_missing(gan: GAN, cond: Tensor | None, where: str) -> None:
+    """Warn of labels that a GAN is asked for, and of which there is no real sample."""
+    if cond is None or not is_labels(cond):
+        return
+    asked = gan.condition
+    if not isinstance(asked, Tensor):
+        asked = gan.conditions(torch.arange(ASKED, device=gan.device))
+    assert asked is not None  # there are real conditions
+    missing = sorted(set(asked.tolist()) - set(cond.tolist()))
+    if missing:
+        named = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
+        gan._say(
+            f"missing {named}",
+            f"{where}: there is no sample of {len(missing)} of the {len(asked.unique())} labels "
+            f"that this GAN is asked for ({named}): what is fitted says nothing of them, and what "
+            "is measured does not see them. Give samples of them, or ask for the others: gan = "
+            "gan.with_condition(labels)",
+        )
 
 
 def asked_alike(gan: GAN, part: Rows, purpose: str) -> GAN:
@@ -197,8 +222,13 @@ def trainable(network: nn.Module) -> nn.Module:
 
     Weights that the user froze stay. A network that is frozen throughout was only made ready for
     use: then all of its weights learn, or those that did before it was frozen here.
+
+    Raises:
+        InputError: If it has no weights.
     """
     free = _free(network)
+    if not free:
+        raise InputError(f"{type(network).__name__} has no weights that could be trained")
     own = copy_network(network).train()
     for _, layer in unfilled(own):  # weights are now fitted to the statistics as they are
         if isinstance(counted := getattr(layer, "num_batches_tracked", None), Tensor):

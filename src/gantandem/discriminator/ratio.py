@@ -17,17 +17,35 @@ from gantandem.discriminator.candidates import Candidate, candidates
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
-from gantandem.discriminator.judging import STRENGTHS, Distance, Judged, best, chance, judge, say
+from gantandem.discriminator.judging import (
+    DISTANCE,
+    LEAST,
+    STRENGTHS,
+    Distance,
+    Judged,
+    best,
+    chance,
+    judge,
+    say,
+)
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
 from gantandem.engine.sampling import prepare
-from gantandem.errors import InputError, NonFiniteError
+from gantandem.errors import NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
 from gantandem.ratios.score import Score
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, NotNegative, Schedule, Share, at_least, check
+from gantandem.settings import (
+    Count,
+    NotNegative,
+    Schedule,
+    Share,
+    at_least,
+    check,
+    check_function,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +122,7 @@ def fit_ratio(
         DataError: If the real samples are too few or not finite.
         NonFiniteError: If no candidate gives finite scores.
     """
+    check("fit_ratio gan", GAN, gan)
     pool, batch = (
         check("fit_ratio pool", Annotated[int, at_least(2)], pool),
         check("fit_ratio batch", Count, batch),
@@ -113,13 +132,9 @@ def fit_ratio(
     if network is not None:
         gan.check(network)
     strength = check("fit_ratio strength", Share | None, strength)
-    if not callable(distance):
-        raise InputError(
-            f"fit_ratio distance: got {distance!r}; allowed is a function of (N, *x_shape) samples "
-            "and real ones that returns a number"
-        )
+    check_function("fit_ratio distance", distance, 2, DISTANCE)
     parts = parts_for(gan, real, "fit_ratio real")
-    check_discriminator(gan, parts)
+    check_discriminator(gan, parts, fitting=True)
     if gan.spread is None:
         gan = gan.observe(*parts.rows("fit"))
     mover, _ = prepare(gan, _mover(gan, proposal))
@@ -133,6 +148,13 @@ def fit_ratio(
         next(parts.rows("select").split(max(held, 1))).to(gan.device),
         drawn.rows.map(lambda value: value[:held]),
     )
+    out_real, out_made = len(shown.out_real.x), len(shown.out_made.x)
+    if min(out_real, out_made) < LEAST:
+        logger.warning(
+            "fit_ratio: %d real and %d generated samples are held out, and what is chosen on fewer "
+            "than %d is chance. Give more real samples, or a larger pool",
+            *(out_real, out_made, LEAST),
+        )
     options = Options(schedule, batch, weight_decay, seed, progress)
     if network is None:
         offered = list(candidates(gan, parts, shown, options))

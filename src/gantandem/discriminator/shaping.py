@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from gantandem.data.real import Real, RealData, Rows
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import remember
+from gantandem.discriminator.judging import DISTANCE, Distance
 from gantandem.discriminator.parts import (
     asked_alike,
     batches,
@@ -44,11 +45,9 @@ from gantandem.ratios.score import Score
 from gantandem.rng import Key
 from gantandem.samplers.base import tree_map
 from gantandem.samplers.refine import Refine
-from gantandem.settings import Count, NotNegative, Positive, check
+from gantandem.settings import Count, NotNegative, Positive, check, check_function
 
 logger = logging.getLogger(__name__)
-
-Distance = Callable[[Tensor, Tensor], float]
 
 
 def shape(
@@ -119,6 +118,8 @@ def shape(
         NonFiniteError: If refinement ends at hardly any finite sample or ``distance`` gives NaN,
             before the first update; later the guides until then are what there is to choose from.
     """
+    check("shape gan", GAN, gan)
+    check_function("shape distance", distance, 2, DISTANCE)
     counts = {"updates": updates, "batch": batch, "replay": replay}
     counts |= {"check_every": check_every, "check_samples": check_samples}
     updates, batch, replay, check_every, check_samples = (

@@ -85,6 +85,7 @@ def make_ready(
     It is kept with the GAN: asked for again it costs nothing, as long as no network, condition or
     setting has changed.
     """
+    check("gan", GAN, gan)
     check("sampler", Sampler, sampler)
     wide = check_width(default_width(gan) if width is None else width)
     fresh: list[Ready] = []

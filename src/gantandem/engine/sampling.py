@@ -85,6 +85,7 @@ def sample_iter(
         Blocks of at least a width of samples (the last may be shorter). Before an error that stops
         sampling, or Ctrl-C, what is finished is yielded.
     """
+    check("gan", GAN, gan)
     with gan.frozen():  # their weights are hashed once
         run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
     begin, count = time.perf_counter(), 0

@@ -97,6 +97,7 @@ def chain_report(
             several conditions.
         MissingExtraError: If ArviZ is not installed.
     """
+    check("chain_report gan", GAN, gan)
     chains, draws, burn_in = (
         check(name, Annotated[int, at_least(least)], value)
         for name, value, least in (

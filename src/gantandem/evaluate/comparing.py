@@ -16,7 +16,7 @@ from gantandem.progress import keeping
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samples import Samples
-from gantandem.settings import Count, check
+from gantandem.settings import Count, check, check_function, show
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,8 @@ def compare(
         KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
             It has an attribute ``finished``, too.
     """
-    if not callable(metrics):
-        raise InputError(
-            f"metrics: got {metrics!r}, allowed is a function from samples to named numbers"
-        )
+    check("compare gan", GAN, gan)
+    check_function("metrics", metrics, 1, "a function from samples to named numbers")
     check("samplers", Samplers, samplers)
     failed = check_all(gan, samplers, n, seed, width=width, strict=strict)
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
@@ -145,9 +143,18 @@ def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
         "acceptance": len(out) / m["proposals"],
         "events": m["events"],
         "sampler": m["sampler"],
-        "metrics": metrics(need_finite(out.x.cpu(), f"samples of {name}")),
+        "metrics": _named(metrics(need_finite(out.x.cpu(), f"samples of {name}"))),
     }
     return Compared(row, out)
+
+
+def _named(measured: Any) -> dict[str, Any]:
+    if not isinstance(measured, Mapping) or not all(isinstance(name, str) for name in measured):
+        raise InputError(
+            f"metrics: returned {show(measured)}, wanted are named numbers such as "
+            '{"distance": 0.1}'
+        )
+    return dict(measured)
 
 
 def reason(error: Exception) -> str:

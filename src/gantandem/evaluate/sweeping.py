@@ -16,7 +16,7 @@ from gantandem.gan import GAN
 from gantandem.progress import keeping
 from gantandem.samplers.base import Mover, Samplers, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, check
+from gantandem.settings import Count, check, check_function
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,8 @@ def sweep(
         InputError: If ``n`` is not allowed, or every setting was skipped.
         KeyboardInterrupt: On Ctrl-C; ``on_point`` has seen all that was finished.
     """
+    check("sweep gan", GAN, gan)
+    check_function("metrics", metrics, 1, "a function from samples to named numbers")
     n = check("n", Count, n)
     check("samplers", Samplers, samplers)
     planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)

@@ -86,7 +86,9 @@ def _other_ratio(gan: GAN, mover: Mover, law: Law, *, strict: bool) -> Ratio:
     known = ", ".join(gan.ratios) or "none"
     message = (
         f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
-        "Acceptance would be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
+        "A ratio holds for one generator, one prior and one mover with all its settings: a change "
+        "of any of them, gan.replace(generator=...) too, asks for a new one, or acceptance would "
+        "be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
         f"{type(mover).__name__}(...)), or pass strict=False to judge by another law's."
     )
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)

@@ -27,6 +27,7 @@ from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.ratios.law import Law
 from gantandem.ratios.score import Ratio, Score
 from gantandem.samplers.base import from_config, to_config
+from gantandem.settings import check
 
 RUN_FILE = "run.yaml"
 CONDITION_FILE = "condition.safetensors"
@@ -47,6 +48,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
             latent is neither ``Normal`` nor ``Uniform``, or the condition is a function.
         OutputError: If a file cannot be written.
     """
+    check("save_run gan", GAN, gan)
     folder = Path(folder)
     content: dict[str, Any] = dict(meta or {})
     _check_describable(gan)

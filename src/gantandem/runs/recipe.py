@@ -151,6 +151,7 @@ class FitSettings(Section):
     )
     batch: PositiveInt | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
+    strength: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Recipe(Section):

@@ -24,6 +24,7 @@ from gantandem.latent import make_latent
 from gantandem.nets import build
 from gantandem.progress import keeping, track, uninterrupted
 from gantandem.ratios.doubts import doubts
+from gantandem.ratios.score import Ratio
 from gantandem.reporting import evidence as files
 from gantandem.rng import Key
 from gantandem.runs.folder import save_run
@@ -123,11 +124,24 @@ def fit_run(
         proposal = proposal_of(work.sampler(name))
         if isinstance(proposal, LatentReweight):
             given = work.recipe.fit_ratio.given()
+            given.pop("strength", None)  # of a ratio, which this is not
             work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **given))
         gan = fit_ratio(work.gan, work.real, proposal=proposal, **fit_settings(work))
         work.save(gan)
         found[name] = diagnose_run(work, name, f"{name}, refitted")
+        _say_chosen(name, work.gan.ratios[found[name].law])
     return found
+
+
+def _say_chosen(name: str, ratio: Ratio) -> None:
+    """Say which candidate became the ratio, beside the others."""
+    if not ratio.chosen:
+        return
+    losses = ", ".join(f"{row['name']} {row['log_loss']:.4f}" for row in ratio.chosen["candidates"])
+    used = "" if ratio.strength == 1 else f"; acceptance uses r^{ratio.strength:g}"
+    logger.info(
+        "%s: the ratio is %r (held-out losses: %s%s)", name, ratio.chosen["name"], losses, used
+    )
 
 
 def calibrate_run(work: Workspace, sampler: str, method: str = "auto") -> dict[str, Diagnosis]:
