@@ -19,7 +19,6 @@ from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
 from gantandem.engine.guidance import Guidance
 from gantandem.engine.split import Split, split
-from gantandem.engine.stack import find_stack
 from gantandem.errors import InputError, LawMismatchError, near
 from gantandem.latent import Latent, as_latent
 from gantandem.networks.doors import as_network, as_score, check_networks, try_labels
@@ -179,13 +178,7 @@ class GAN:
         return x, logit, gradient
 
     def _make_guide(self, layer: str, score: Score) -> Guidance:
-        plain = self.condition is None and score.output != "prob"
-        stack = find_stack(score.network) if plain else None
-        if stack is not None:
-            with self.frozen():
-                agrees = stack.agrees(score.network, self.decode(self._examples()[0]))
-            stack = stack if agrees else None
-        guide = Guidance(self.split(layer), score, stack, compile=self.compile)
+        guide = Guidance(self.split(layer), score, compile=self.compile)
         self._guides[layer, id(score)] = guide
         return guide
 

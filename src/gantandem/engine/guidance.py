@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from gantandem.engine.split import Split
-from gantandem.engine.stack import Stack
 from gantandem.ratios.score import Score
 
 
@@ -16,14 +15,11 @@ class Guidance:
     Args:
         split: The generator, cut at the layer.
         score: What scores its samples. It is kept, so that its id stays its own.
-        stack: The score as a plain stack of layers, if it is one.
         compile: Compile the call, gradient included.
     """
 
-    def __init__(
-        self, split: Split, score: Score, stack: Stack | None = None, *, compile: bool = False
-    ) -> None:
-        self.split, self.score, self._stack = split, score, stack
+    def __init__(self, split: Split, score: Score, *, compile: bool = False) -> None:
+        self.split, self.score = split, score
         self._compiled = torch.compile(self._functional, dynamic=False) if compile else None
 
     def __call__(
@@ -36,23 +32,15 @@ class Guidance:
             carry: What else the tail needs, as the head gave it.
             cond: (N, ...) conditions or None.
         """
-        leaf = h.detach()
-        stack = self._stack if self._stack is not None and self._stack.usable(h) else None
-        if stack is not None and self.split.kind == "data":
-            return leaf, *stack(leaf)
         if self._compiled is not None:
             with torch.no_grad():
                 return self._compiled(h, carry, cond)
-        leaf.requires_grad_()
+        leaf = h.detach().requires_grad_()
         with torch.enable_grad():
             x = self.split.tail(leaf, carry, cond)
-            if stack is None:
-                logit = self.score(x, cond)
-                total = logit.sum()
-            else:
-                logit, slope = stack(x)
-                # A gradient handed to autograd.grad would make torch import its symbolic shapes.
-                total = (x * slope).sum()
+            logit = self.score(x, cond)
+            # A sum, since a gradient handed to autograd.grad makes torch import a compiler.
+            total = logit.sum()
         gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else None
         return x.detach(), logit.detach(), gradient
 
