@@ -19,7 +19,7 @@ from experiments.common import command, line, number, read_kept
 from experiments.modes import js_deviation, ratio_shares
 from gantandem._version import __version__
 from gantandem.evaluate.comparing import compare
-from gantandem.ratios.score import weights_hash
+from gantandem.nets.hashing import weights_hash
 from gantandem.runs import fit_run, pretrained_run, write_json
 from gantandem.runs.recipe import load_recipe
 from gantandem.samplers import (

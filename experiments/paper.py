@@ -23,7 +23,8 @@ from gantandem._version import __version__
 from gantandem.discriminator import shape
 from gantandem.errors import ConfigError
 from gantandem.evaluate.comparing import compare
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.runs import Workspace, write_json
 from gantandem.samplers import DRS, Direct, Metropolis, Refine
 

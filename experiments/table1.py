@@ -24,7 +24,8 @@ from gantandem.discriminator import diagnose
 from gantandem.evaluate.comparing import compare
 from gantandem.evaluate.metrics.mixture import js, kl, mode_counts
 from gantandem.gan import GAN
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 from gantandem.runs import Workspace, train_run, write_json
 from gantandem.runs.recipe import Recipe, load_recipe

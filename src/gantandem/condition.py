@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.data.arrays import numbers
 from gantandem.errors import InputError
 
 Condition = Tensor | Callable[[Tensor], Tensor]
@@ -20,6 +20,23 @@ A label, a list or an array is read as such a tensor.
 SMALL = 2**16
 """Conditions of no more bytes move to another device as a whole, which waits for nothing."""
 ALLOWED = "labels (M,) of integers or numbers (M, ...), as a tensor, an array or a list"
+
+
+def numbers(values: Any) -> Tensor:
+    """A copy of what NumPy takes for an array, of a type that torch has.
+
+    Raises:
+        TypeError: If it holds anything but numbers.
+        ValueError: If it has no shape, or some values are masked.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError("some values are masked")
+    array = np.array(values)
+    if array.dtype.kind == "O":  # a table of numbers and booleans, say
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return torch.from_numpy(array)
 
 
 def as_condition(given: Any, where: str = "condition") -> Any:

@@ -17,16 +17,18 @@ from torch import distributions as dist
 from gantandem.condition import Condition, as_condition, check_condition, rows_for
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
-from gantandem.engine.guidance import Guidance
-from gantandem.engine.split import Split, split
 from gantandem.errors import InputError, LawMismatchError, near
 from gantandem.latent import Latent, as_latent
+from gantandem.nets.hashing import weights_hash
 from gantandem.networks.doors import as_network, as_score, check_networks, try_labels
+from gantandem.networks.guidance import Guidance
 from gantandem.networks.held import Kept, Parts, exchanged, held
+from gantandem.networks.score import Output, Score
+from gantandem.networks.split import Split, split
 from gantandem.networks.statistics import warn_unfilled
 from gantandem.ratios.law import Law
 from gantandem.ratios.lookup import find_ratio, law_of, plain_law, plain_ratio
-from gantandem.ratios.score import Output, Ratio, Score, weights_hash
+from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 
 if TYPE_CHECKING:

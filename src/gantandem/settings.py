@@ -229,6 +229,23 @@ def check_names(where: str, kind: Any, given: Iterable[str]) -> None:
             raise ConfigError(f"{where}: unknown setting {name!r}; {near(name, allowed)}")
 
 
+def to_config(sampler: Any) -> dict[str, Any]:
+    """A sampler's settings as JSON-ready values; ``from_config`` is the way back.
+
+    Those of :mod:`gantandem.samplers` go by their name, all others by ``"module:Name"``.
+    """
+    kind = type(sampler)
+    if not dataclasses.is_dataclass(kind):
+        raise ConfigError(f"sampler: got {show(sampler)}, which is no dataclass of settings")
+    own = kind.__module__.startswith("gantandem.samplers.") and getattr(kind, "name", None)
+    config: dict[str, Any] = {"name": own or f"{kind.__module__}:{kind.__qualname__}"}
+    for item in dataclasses.fields(sampler):
+        value = getattr(sampler, item.name)
+        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+        config[item.name] = to_config(value) if nested else value
+    return config
+
+
 @functools.cache
 def kinds(kind: Any) -> dict[str, Any]:
     """The annotation of each setting of a dataclass; Any where only a type checker knows it."""

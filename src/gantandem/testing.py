@@ -25,10 +25,12 @@ from gantandem.engine.sampling import prepare, sample
 from gantandem.errors import ConfigError, ContractError
 from gantandem.gan import GAN
 from gantandem.latent import Normal
-from gantandem.ratios.score import weights_hash
+from gantandem.nets.hashing import weights_hash
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector, from_config, to_config
+from gantandem.samplers import from_config
+from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import FIELDS, Samples
+from gantandem.settings import to_config
 
 __all__ = ["ContractError", "check_sampler", "toy_gan"]
 

@@ -25,7 +25,7 @@ from gantandem.data.real import PARTS, Stored
 from gantandem.discriminator.held_out import rows_hash
 from gantandem.discriminator.parts import parts_for
 from gantandem.errors import DataError, InputError
-from gantandem.ratios.score import weights_hash
+from gantandem.nets.hashing import weights_hash
 
 X = 1 + torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(300) % 3

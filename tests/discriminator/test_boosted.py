@@ -11,7 +11,8 @@ from torch import nn
 import gantandem as gt
 from gantandem.nets import build
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 
 
 def base(inputs: int = 3) -> LinearRatio:

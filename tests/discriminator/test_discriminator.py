@@ -28,7 +28,8 @@ from gantandem.engine.run import Run
 from gantandem.errors import DataError, InputError, NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.nets import MLPDiscriminator
-from gantandem.ratios.score import Score, weights_hash
+from gantandem.nets.hashing import weights_hash
+from gantandem.networks.score import Score
 from gantandem.rng import Key
 from gantandem.testing import toy_gan
 from targets import Formula, data_of, gaussian, waves

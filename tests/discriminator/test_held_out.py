@@ -16,7 +16,8 @@ from gantandem.discriminator.parts import split_real
 from gantandem.nets import boosted, build
 from gantandem.nets.boosted import columns
 from gantandem.nets.weights import read_tensors, write_tensors
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.runs.folder import load_run, save_run
 
 SEEN: list[torch.Tensor] = []

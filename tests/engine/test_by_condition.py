@@ -14,7 +14,7 @@ from torch import nn
 from gantandem import DRS, GAN, OBRS, Direct, Rejection, Uniform, from_config, prepare, sample
 from gantandem.engine.preparing import PER_CONDITION
 from gantandem.errors import InputError, NonFiniteError
-from gantandem.samplers.base import to_config
+from gantandem.settings import to_config
 
 SLOPE, LEVEL = torch.tensor([0.0, 1.0, 3.0, 6.0]), torch.tensor([-2000.0, 0.0, 5.0, 300.0])
 """Log ratios by label: a slope over [0, 1] that the law has, and a level that it must not have."""

@@ -33,7 +33,8 @@ from gantandem import (
 from gantandem.engine.account import Account
 from gantandem.engine.run import LOOK_AHEAD, Run
 from gantandem.errors import BudgetError, DataError
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 from gantandem.samples import FIELDS
 from gantandem.testing import toy_gan

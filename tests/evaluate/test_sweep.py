@@ -29,7 +29,8 @@ from gantandem.errors import ConfigError, InputError
 from gantandem.evaluate.knobs import SWEEPS, default_sweeps, parse_sweep, plan
 from gantandem.evaluate.metrics.pareto import Axis, Pareto
 from gantandem.evaluate.sweeping import sweep
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.samplers.base import Selector
 from targets import gaussian
 

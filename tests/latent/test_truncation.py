@@ -13,8 +13,9 @@ from torch import distributions as dist
 from gantandem import GAN, OBRS, Direct, Key, Normal, Rejection, Uniform, prepare, sample
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.latent import as_latent
+from gantandem.networks.score import Score
 from gantandem.ratios.lookup import plain_law
-from gantandem.ratios.score import Ratio, Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.samplers.direct import truncated_normal
 from gantandem.testing import toy_gan
 from targets import Formula

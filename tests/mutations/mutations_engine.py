@@ -14,7 +14,7 @@ from gantandem.engine.pool import LanePool
 from gantandem.engine.run import Run
 from gantandem.networks import doors, held
 from gantandem.ratios import law
-from gantandem.ratios.score import Ratio
+from gantandem.ratios.ratio import Ratio
 from gantandem.samplers import optimisers
 from gantandem.samplers import refine as refining
 from mutating import Mutation, Patch, edit, edited, put

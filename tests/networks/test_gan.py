@@ -25,7 +25,8 @@ from gantandem.errors import (
     NonFiniteError,
     SplitError,
 )
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.testing import toy_gan
 from targets import Formula
 

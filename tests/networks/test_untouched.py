@@ -32,7 +32,8 @@ from gantandem import (
     shape,
 )
 from gantandem.errors import SplitError
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 
 FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 

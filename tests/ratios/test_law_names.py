@@ -45,8 +45,10 @@ from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.errors import LawMismatchError
 from gantandem.latent import make_latent
 from gantandem.nets import build
+from gantandem.nets.hashing import weights_hash
+from gantandem.networks.score import Score
 from gantandem.ratios.law import Law, near, trace
-from gantandem.ratios.score import Ratio, Score, weights_hash
+from gantandem.ratios.ratio import Ratio
 from gantandem.tasks import get_task
 
 HALF, ONE = torch.full((2,), 0.5), torch.ones(2)

@@ -15,7 +15,8 @@ from gantandem.discriminator import judging
 from gantandem.discriminator.judging import STRENGTHS, TIE
 from gantandem.errors import InputError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 
 FIT = {"pool": 6000, "schedule": [(1, 1e-12)], "batch": 50, "progress": False}
 SHIFT, AT, WIDTH = 1.5, 3.0, 0.5

@@ -27,7 +27,7 @@ from gantandem import (
 )
 from gantandem.errors import ConfigError, InputError, WeightsError
 from gantandem.nets import build
-from gantandem.ratios.score import weights_hash
+from gantandem.nets.hashing import weights_hash
 from gantandem.samples import FIELDS
 
 GENERATOR = {"net": "mlp-generator", "width": 16, "layers": 3}

@@ -36,7 +36,8 @@ from gantandem import (
 from gantandem.discriminator.calibration import PerClass, Platt
 from gantandem.discriminator.parts import split_real
 from gantandem.errors import DataError, InputError
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 from gantandem.runs.writers import make_writer
 from gantandem.samplers.base import Selector
 

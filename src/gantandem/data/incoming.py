@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.condition import as_condition
-from gantandem.data.arrays import numbers
+from gantandem.condition import as_condition, numbers
 from gantandem.data.real import Stored
 from gantandem.errors import DataError
 

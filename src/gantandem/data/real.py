@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gantandem.data.arrays import numbers
+from gantandem.condition import numbers
 from gantandem.errors import DataError
 
 Part = Literal["fit", "select", "calibrate", "test"]

@@ -17,11 +17,12 @@ from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.parts import frozen_copy, logits, seeded, take, trainable
 from gantandem.errors import InputError
 from gantandem.gan import GAN
+from gantandem.nets import build
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
 from gantandem.nets.ratio import MLPRatio, is_image, ratio_spec
-from gantandem.networks.sigmoid import BeforeSigmoid
+from gantandem.nets.sigmoid import BeforeSigmoid
+from gantandem.networks.score import Score
 from gantandem.networks.statistics import in_batches, refresh_statistics
-from gantandem.ratios.score import Score
 from gantandem.rng import Key
 
 logger = logging.getLogger(__name__)
@@ -136,8 +137,6 @@ def _network(
             return Candidate("network", Score(network, output), best.spec)
     x, cond = shown.made
     with seeded(Key(options.seed).fold("ratio network"), x.device):
-        from gantandem.nets import build
-
         spec = new_spec(gan, parts, x, cond)
         own = build(spec).to(x.device)
     if isinstance(own, MLPRatio):

@@ -12,9 +12,10 @@ from gantandem.data.real import Real, Rows
 from gantandem.discriminator.held_out import rows_hash
 from gantandem.discriminator.parts import asked_alike, take
 from gantandem.gan import GAN
-from gantandem.networks.sigmoid import ends_in_sigmoid
+from gantandem.nets.hashing import weights_hash
+from gantandem.nets.sigmoid import ends_in_sigmoid
+from gantandem.networks.score import Score
 from gantandem.networks.statistics import in_batches, kept_statistics, refresh_statistics
-from gantandem.ratios.score import Score, weights_hash
 from gantandem.rng import Key
 
 SAMPLES = 512

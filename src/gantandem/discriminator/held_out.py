@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gantandem.data.matching import pieces
 from gantandem.data.real import Stored
-from gantandem.ratios.score import Ratio, Score
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 
 T = TypeVar("T", Ratio, Score)
 

@@ -16,7 +16,7 @@ from gantandem.discriminator.calibration import fit_platt
 from gantandem.discriminator.candidates import Candidate
 from gantandem.discriminator.fitting import Evidence
 from gantandem.evaluate.metrics.finite import need_number
-from gantandem.ratios.score import Ratio
+from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 
 logger = logging.getLogger(__name__)

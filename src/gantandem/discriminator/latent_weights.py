@@ -25,8 +25,8 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.nets import build
+from gantandem.nets.hashing import weights_hash
 from gantandem.progress import track
-from gantandem.ratios.score import weights_hash
 from gantandem.rng import Key
 from gantandem.samplers.base import Proposal
 from gantandem.samplers.direct import Direct

@@ -20,10 +20,10 @@ from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine.run import Run
 from gantandem.errors import DataError, InputError
 from gantandem.gan import GAN
-from gantandem.networks.copying import copy_network, unwrapped
+from gantandem.nets.copying import copy_network, unwrapped
 from gantandem.networks.held import random_state
+from gantandem.networks.score import call
 from gantandem.networks.statistics import kept_statistics, unfilled
-from gantandem.ratios.score import call
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 

@@ -34,7 +34,7 @@ from gantandem.errors import NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
-from gantandem.ratios.score import Score
+from gantandem.networks.score import Score
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
 from gantandem.settings import (

@@ -40,8 +40,8 @@ from gantandem.errors import InputError, NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.evaluate.metrics.finite import need_number
 from gantandem.gan import GAN
+from gantandem.networks.score import Score
 from gantandem.progress import track
-from gantandem.ratios.score import Score
 from gantandem.rng import Key
 from gantandem.samplers.base import tree_map
 from gantandem.samplers.refine import Refine

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import to_config
+from gantandem.settings import to_config
 
 MOST = 32
 """Prepared samplers that a GAN keeps; the oldest goes first."""

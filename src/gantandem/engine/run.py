@@ -14,7 +14,7 @@ from gantandem.engine.pool import Finished, LanePool, Tickets, default_width, la
 from gantandem.errors import NonFiniteError, StoppedError
 from gantandem.gan import GAN
 from gantandem.progress import Interrupted, uninterrupted
-from gantandem.ratios.score import Ratio
+from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
 from gantandem.samples import Samples

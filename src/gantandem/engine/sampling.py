@@ -20,9 +20,9 @@ from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
 from gantandem.progress import Interrupted, track
 from gantandem.rng import RNG_VERSION, Key
-from gantandem.samplers.base import Mover, Selector, to_config
+from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import Samples
-from gantandem.settings import Count, NotNegativeInt, check
+from gantandem.settings import Count, NotNegativeInt, check, to_config
 
 logger = logging.getLogger(__name__)
 

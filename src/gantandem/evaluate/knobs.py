@@ -10,8 +10,8 @@ import yaml
 
 from gantandem.errors import ConfigError, near
 from gantandem.files import Loader
-from gantandem.samplers.base import Mover, Selector, to_config
-from gantandem.settings import check, kinds
+from gantandem.samplers.base import Mover, Selector
+from gantandem.settings import check, kinds, to_config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch import distributions as dist
 from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 
-from gantandem.ratios.score import weights_hash
+from gantandem.nets.hashing import weights_hash
 from gantandem.rng import Key
 
 _ROWS, _ELEMENTS = 64, 32768  # as in rng.stable: whole vectors, on one thread

@@ -16,8 +16,8 @@ from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
+from gantandem.nets.sigmoid import BeforeSigmoid
 from gantandem.nets.weights import load_weights, save_weights
-from gantandem.networks.sigmoid import BeforeSigmoid
 
 __all__ = ["NETS", "build", "load_weights", "save_weights"]
 
@@ -44,7 +44,7 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
 
     Args:
         spec: ``{"net": name, **arguments}``, the name one of ``NETS`` or ``"module:Class"`` for
-            any class that can be imported.
+            any class that can be imported. A network among the arguments is described alike.
 
     Raises:
         ConfigError: If the name is unknown or the arguments do not suit the network.
@@ -52,7 +52,7 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
     >>> build({"net": "mlp-generator", "width": 64}).main[0].out_features
     64
     """
-    arguments = dict(spec)
+    arguments = {key: _built(value) for key, value in spec.items()}
     name = arguments.pop("net", None)
     if not isinstance(name, str):
         raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
@@ -63,6 +63,10 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
     return network
+
+
+def _built(value: Any) -> Any:
+    return build(value) if isinstance(value, Mapping) and "net" in value else value
 
 
 def _find(name: str) -> Any:

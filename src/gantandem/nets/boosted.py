@@ -33,7 +33,7 @@ class BoostedRatio(nn.Module):
 
     Args:
         base: The network that gives the further column and the gradient, ``(x)`` or ``(x, cond)``
-            to (N,), or its description for ``gantandem.nets.build``.
+            to (N,); ``gantandem.nets.build`` makes it of its description.
         trees: Number of trees.
         depth: Questions from a root to a leaf.
 
@@ -49,11 +49,9 @@ class BoostedRatio(nn.Module):
     value: Tensor
     start: Tensor
 
-    def __init__(self, base: nn.Module | Mapping[str, Any], trees: int, depth: int) -> None:
+    def __init__(self, base: nn.Module, trees: int, depth: int) -> None:
         super().__init__()
-        from gantandem.nets import build
-
-        self.base = base if isinstance(base, nn.Module) else build(base)
+        self.base = base
         self.depth = depth
         # Complete trees: the children of node i are 2 i + 1 and 2 i + 2.
         questions, leaves = 2**depth - 1, 2**depth

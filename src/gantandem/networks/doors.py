@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from gantandem.condition import is_labels
 from gantandem.errors import InputError
 from gantandem.latent import check_latent
+from gantandem.nets.sigmoid import warn_probabilities
 from gantandem.networks.held import held
 from gantandem.networks.probe import check_rows
-from gantandem.networks.sigmoid import warn_probabilities
-from gantandem.ratios.score import Output, Score, typed
+from gantandem.networks.score import Output, Score, typed
 from gantandem.rng import Key
 
 if TYPE_CHECKING:

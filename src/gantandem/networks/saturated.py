@@ -11,7 +11,7 @@ from gantandem.rng import Key
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
-    from gantandem.ratios.score import Ratio
+    from gantandem.ratios.ratio import Ratio
 
 PILOTS = 64
 SURE = 20.0

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from gantandem.errors import InputError
-from gantandem.networks.copying import copy_network
+from gantandem.nets.copying import copy_network
 
 logger = logging.getLogger(__name__)
 

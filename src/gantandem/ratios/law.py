@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantandem.ratios.score import Ratio, Score, state_hash
+from gantandem.nets.hashing import state_hash
+from gantandem.networks.score import Score
+from gantandem.ratios.ratio import Ratio
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
-    from gantandem.samplers.base import Mover
 
 Trace = tuple[float, ...]
 GRID = 512
@@ -66,14 +67,12 @@ class Law(str):
         return alike and len(self.traces) == len(other.traces) and all(near(*p) for p in pairs)
 
 
-def name_law(
-    gan: GAN, mover: Mover, guide: Score | None = None, pulled: Ratio | None = None
-) -> Law:
+def name_law(gan: GAN, settings: dict[str, Any], guide: Score | None, pulled: Ratio | None) -> Law:
     """Name the law of a prepared mover's proposals.
 
     Args:
         gan: Its networks are run on eight latents.
-        mover: Prepared; its settings count, but for those that it lists as ``unused``.
+        settings: Of the mover, without those that change nothing.
         guide: What it follows, if anything.
         pulled: The ratio it walks on, if it is a chain in latent space.
     """
@@ -81,16 +80,16 @@ def name_law(
     z, cond = gan._examples()
     with gan.frozen():
         traces = [trace(value) for value in _computed(gan, scores, z, cond)]
-    settings = {
+    parts = {
         "generator": gan.weights_hash(gan.generator),
         "latent": gan.latent.config(),
         # Their kind counts and not their values: one ratio judges every choice of labels.
         "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
-        "mover": used_settings(mover),
+        "mover": settings,
         "scores": [[gan.weights_hash(s.network), s.output] for s in scores],
         "ratio": pulled and _weighing(pulled),
     }
-    exact = _hash(_plain(settings))
+    exact = _hash(_plain(parts))
     return Law(_hash([exact, [_rounded(values) for values in traces]]), exact, traces)
 
 
@@ -111,14 +110,6 @@ def _weighing(ratio: Ratio) -> list[Any]:
     """What makes a log ratio of a logit; a strength of 1 changes no name."""
     calibrator = None if ratio.calibrator is None else ratio.calibrator.config()
     return [ratio.correction, calibrator, *([ratio.strength] if ratio.strength != 1 else [])]
-
-
-def used_settings(mover: Mover) -> dict[str, Any]:
-    """Settings that the proposals depend on: without those that a mover says it does not use."""
-    from gantandem.samplers.base import to_config
-
-    unused = getattr(mover, "unused", ())
-    return {name: value for name, value in to_config(mover).items() if name not in unused}
 
 
 def _plain(value: Any) -> Any:
@@ -166,17 +157,15 @@ def near(a: Trace, b: Trace) -> bool:
 
 
 def first_name(
-    gan: GAN, mover: Mover, guide: Score | None = None, pulled: Ratio | None = None
+    gan: GAN, settings: dict[str, Any], guide: Score | None, pulled: Ratio | None
 ) -> str:
     """The name that version 0.1 gave a law, under which run folders hold their ratios."""
-    from gantandem.samplers.base import to_config
-
     cond = gan._example_conditions()
     parts: dict[str, Any] = {
         "generator": state_hash(gan.generator),
         "latent": gan.latent.config(),
         "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
-        "mover": to_config(mover),
+        "mover": settings,
         "guide": None if guide is None else [state_hash(guide.network), guide.output],
     }
     if pulled is not None:

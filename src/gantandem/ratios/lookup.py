@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gantandem.errors import LawMismatchError
+from gantandem.networks.score import Score
 from gantandem.ratios.doubts import doubts
 from gantandem.ratios.law import Law, first_name, name_law
-from gantandem.ratios.score import Ratio
+from gantandem.ratios.ratio import Ratio
+from gantandem.settings import to_config
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
     from gantandem.samplers.base import Mover
+
+PLAIN: dict[str, Any] = {"name": "direct", "truncation": None, "how": "resample"}
+"""The settings of ``Direct()``, whose proposals are the generator's plain samples."""
 
 
 def law_of(gan: GAN, mover: Mover) -> Law:
@@ -19,19 +24,24 @@ def law_of(gan: GAN, mover: Mover) -> Law:
     guide = gan.guide if mover.uses_guide else None
     # Chains in latent space: their law depends on the ratio they walk on.
     pulled = gan.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
-    law = name_law(gan, mover, guide, pulled)
+    return _known(gan, to_config(mover), getattr(mover, "unused", ()), guide, pulled)
+
+
+def _known(
+    gan: GAN, settings: dict[str, Any], unused: Any, guide: Score | None, pulled: Ratio | None
+) -> Law:
+    used = {name: value for name, value in settings.items() if name not in unused}
+    law = name_law(gan, used, guide, pulled)
     known = law.among(gan.ratios)
     if known is None and not all(getattr(name, "exact", "") for name in gan.ratios):
-        first = first_name(gan, mover, guide, pulled)
+        first = first_name(gan, settings, guide, pulled)
         known = Law(first, law.exact, law.traces) if first in gan.ratios else None
     return known or law
 
 
 def plain_law(gan: GAN) -> Law:
     """The law of the generator's plain samples."""
-    from gantandem.samplers.direct import Direct
-
-    return gan.law(Direct())
+    return _known(gan, PLAIN, (), None, None)
 
 
 def plain_ratio(gan: GAN) -> Ratio:
@@ -40,16 +50,28 @@ def plain_ratio(gan: GAN) -> Ratio:
     Raises:
         LawMismatchError: If there is none.
     """
-    from gantandem.samplers.direct import Direct
-
-    return gan.ratio(Direct())
+    return _judging(gan, plain_law(gan), "Direct", "Direct()")
 
 
 def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool) -> Ratio:
     """Look up the ratio of a prepared mover's law: see :meth:`gantandem.GAN.ratio`."""
-    law, kind = gan.law(mover), type(mover).__name__
+    options = {"strict": strict, "quiet": quiet, "stale": stale}
+    return _judging(gan, gan.law(mover), type(mover).__name__, str(mover), **options)
+
+
+def _judging(
+    gan: GAN,
+    law: Law,
+    kind: str,
+    mover: str,
+    *,
+    strict: bool = True,
+    quiet: bool = False,
+    stale: bool = False,
+) -> Ratio:
+    """The ratio of a law, whose mover is shown as given; says what speaks against it."""
     if law not in gan.ratios:
-        return _other_ratio(gan, mover, law, strict=strict)
+        return _other_ratio(gan, law, kind, mover, strict=strict)
     ratio = gan.ratios[law]
     if not stale and ratio.stale_with(gan.weights_hash(ratio.score.network)):
         call = "fit_ratio" if ratio.origin == "fitted" else "calibrate"
@@ -79,17 +101,17 @@ def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool
     return ratio
 
 
-def _other_ratio(gan: GAN, mover: Mover, law: Law, *, strict: bool) -> Ratio:
+def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> Ratio:
     """Refuse to judge by another law's ratio, or do so with a warning."""
     if not gan.ratios and gan.guide is not None:
-        gan.guide.need_ratio(f"accepting samples of {type(mover).__name__}")
+        gan.guide.need_ratio(f"accepting samples of {kind}")
     known = ", ".join(gan.ratios) or "none"
     message = (
         f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
         "A ratio holds for one generator, one prior and one mover with all its settings: a change "
         "of any of them, gan.replace(generator=...) too, asks for a new one, or acceptance would "
         "be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
-        f"{type(mover).__name__}(...)), or pass strict=False to judge by another law's."
+        f"{kind}(...)), or pass strict=False to judge by another law's."
     )
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
     if strict or fallback is None:

@@ -24,10 +24,11 @@ from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import assign, read_tensors, write_tensors
+from gantandem.networks.score import Score
 from gantandem.ratios.law import Law
-from gantandem.ratios.score import Ratio, Score
-from gantandem.samplers.base import from_config, to_config
-from gantandem.settings import check
+from gantandem.ratios.ratio import Ratio
+from gantandem.samplers import from_config
+from gantandem.settings import check, to_config
 
 RUN_FILE = "run.yaml"
 CONDITION_FILE = "condition.safetensors"

@@ -24,7 +24,7 @@ from gantandem.latent import make_latent
 from gantandem.nets import build
 from gantandem.progress import keeping, track, uninterrupted
 from gantandem.ratios.doubts import doubts
-from gantandem.ratios.score import Ratio
+from gantandem.ratios.ratio import Ratio
 from gantandem.reporting import evidence as files
 from gantandem.rng import Key
 from gantandem.runs.folder import save_run

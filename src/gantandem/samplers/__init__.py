@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+from collections.abc import Mapping
 from typing import Any
 
+from gantandem.errors import ConfigError, near
 from gantandem.samplers.base import Chain, Cost, Moved, Mover, Proposal, Selector
-from gantandem.samplers.base import from_config as from_config
-from gantandem.samplers.base import to_config as to_config
 from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.dgflow import DGFlow
 from gantandem.samplers.direct import Direct
@@ -20,6 +22,7 @@ from gantandem.samplers.rejection import DRS, OBRS, Rejection
 from gantandem.samplers.reservoir import ISIR, SIR
 from gantandem.samplers.reweighted import LatentReweight
 from gantandem.samplers.wanglandau import WangLandau
+from gantandem.settings import check_names, show, to_config
 
 SAMPLERS: dict[str, type[Any]] = {
     "direct": Direct,
@@ -69,3 +72,46 @@ __all__ = [
     "from_config",
     "to_config",
 ]
+
+
+def from_config(config: str | dict[str, Any]) -> Any:
+    """Build a sampler from its name or its settings.
+
+    Args:
+        config: A built-in name such as ``"refine"``, ``"module:Name"`` for your own class, or a
+            dictionary with ``name`` and settings, nested where a setting is itself a sampler.
+
+    Raises:
+        ConfigError: If the name or a setting is unknown (near matches are listed), or a value
+            is not allowed.
+    """
+    config = {"name": config} if isinstance(config, str) else config
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+        raise ConfigError(
+            f"sampler: got {show(config)}, allowed is a name, or a name and settings; 'name' is "
+            "missing"
+        )
+    config = dict(config)
+    name = config.pop("name")
+    kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
+    make: Any = kind
+    if dataclasses.is_dataclass(kind):
+        check_names(name, kind, config)
+    values = {k: from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    if isinstance(values.get("proposal"), str):
+        values["proposal"] = from_config(values["proposal"])
+    try:
+        return make(**values)
+    except TypeError as error:
+        raise ConfigError(f"sampler {name!r}: {error}") from None
+
+
+def _foreign(name: str, known: list[str]) -> Any:
+    if ":" not in name:
+        raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None

@@ -6,8 +6,6 @@ own sampler is a dataclass with the same methods; ``gantandem.testing.check_samp
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 from collections.abc import Mapping
 from typing import (
     TYPE_CHECKING,
@@ -23,9 +21,8 @@ from typing import (
 import torch
 from torch import Tensor
 
-from gantandem.errors import ConfigError, near
 from gantandem.rng import Key
-from gantandem.settings import Rule, check_names, show
+from gantandem.settings import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -234,66 +231,3 @@ def leaves(tree: Any) -> list[Tensor]:
         elif part is not None:
             found += leaves(part)
     return found
-
-
-def to_config(sampler: Any) -> dict[str, Any]:
-    """A sampler's settings as JSON-ready values; :func:`from_config` is the way back."""
-    from gantandem.samplers import SAMPLERS
-
-    kind = type(sampler)
-    if not dataclasses.is_dataclass(kind):
-        raise ConfigError(f"sampler: got {show(sampler)}, which is no dataclass of settings")
-    name = getattr(kind, "name", None)
-    if SAMPLERS.get(name or "") is not kind:
-        name = f"{kind.__module__}:{kind.__qualname__}"
-    config: dict[str, Any] = {"name": name}
-    for item in dataclasses.fields(sampler):
-        value = getattr(sampler, item.name)
-        nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
-        config[item.name] = to_config(value) if nested else value
-    return config if len(config) > 1 else {"name": name}
-
-
-def from_config(config: str | dict[str, Any]) -> Any:
-    """Build a sampler from its name or its settings.
-
-    Args:
-        config: A built-in name such as ``"refine"``, ``"module:Name"`` for your own class, or a
-            dictionary with ``name`` and settings, nested where a setting is itself a sampler.
-
-    Raises:
-        ConfigError: If the name or a setting is unknown (near matches are listed), or a value
-            is not allowed.
-    """
-    from gantandem.samplers import SAMPLERS
-
-    config = {"name": config} if isinstance(config, str) else config
-    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
-        raise ConfigError(
-            f"sampler: got {show(config)}, allowed is a name, or a name and settings; 'name' is "
-            "missing"
-        )
-    config = dict(config)
-    name = config.pop("name")
-    kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
-    make: Any = kind
-    if dataclasses.is_dataclass(kind):
-        check_names(name, kind, config)
-    values = {k: from_config(v) if isinstance(v, dict) else v for k, v in config.items()}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    if isinstance(values.get("proposal"), str):
-        values["proposal"] = from_config(values["proposal"])
-    try:
-        return make(**values)
-    except TypeError as error:
-        raise ConfigError(f"sampler {name!r}: {error}") from None
-
-
-def _foreign(name: str, known: list[str]) -> Any:
-    if ":" not in name:
-        raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None

@@ -14,7 +14,7 @@ from awkward import KINDS, OldNorms, Remembers, made
 from gantandem import GAN, Refine, fit_ratio, sample, shape
 from gantandem.discriminator.parts import frozen_copy, trainable
 from gantandem.errors import InputError
-from gantandem.networks.copying import copy_network
+from gantandem.nets.copying import copy_network
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

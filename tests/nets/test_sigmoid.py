@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 import gantandem as gt
 from gantandem.errors import InputError
-from gantandem.networks.sigmoid import BeforeSigmoid
-from gantandem.ratios.score import Score
+from gantandem.nets.sigmoid import BeforeSigmoid
+from gantandem.networks.score import Score
 
 SCALE = 400.0
 """Logits of +-100 and more: float32 probabilities are then 0 and 1."""

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gantandem.engine.split.base import Carry, Example, Split, Unsplittable, has_rows
-from gantandem.engine.split.ends import DataSplit, LatentSplit
-from gantandem.engine.split.graph import GraphSplit
-from gantandem.engine.split.replay import ReplaySplit
 from gantandem.errors import SplitError, near
-from gantandem.networks.copying import unwrapped
+from gantandem.nets.copying import unwrapped
 from gantandem.networks.held import held, untouched
 from gantandem.networks.probe import close
+from gantandem.networks.split.base import Carry, Example, Split, Unsplittable, has_rows
+from gantandem.networks.split.ends import DataSplit, LatentSplit
+from gantandem.networks.split.graph import GraphSplit
+from gantandem.networks.split.replay import ReplaySplit
 
 __all__ = ["Carry", "Split", "split"]
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantandem.engine.split.base import (
+from gantandem.errors import SplitError
+from gantandem.networks.split.base import (
     Carry,
     Example,
     Path,
@@ -22,7 +23,6 @@ from gantandem.engine.split.base import (
     describe,
     leaves,
 )
-from gantandem.errors import SplitError
 
 Forward = Callable[..., Any]
 _log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gantandem.engine.split import Split
-from gantandem.ratios.score import Score
+from gantandem.networks.score import Score
+from gantandem.networks.split import Split
 
 
 class Guidance:

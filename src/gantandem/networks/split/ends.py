@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gantandem.engine.split.base import Carry, Split
+from gantandem.networks.split.base import Carry, Split
 
 
 class LatentSplit(Split):

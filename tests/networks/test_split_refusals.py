@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem.engine.split import split
 from gantandem.errors import SplitError
+from gantandem.networks.split import split
 from split_generators import LABELS, BigGAN, Custom, Wrapped, built, latents
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from gantandem.engine.split.base import Carry, Example, Path, Split, Unsplittable, build, describe
 from gantandem.errors import SplitError
 from gantandem.networks.held import untouched
+from gantandem.networks.split.base import Carry, Example, Path, Split, Unsplittable, build, describe
 
 
 class GraphSplit(Split):

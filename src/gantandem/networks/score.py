@@ -1,58 +1,20 @@
-"""Scores of a discriminator, and the ratios that selectors judge by."""
+"""A network that scores samples, and its answer as a logit."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from gantandem.errors import InputError, NotARatioError
-from gantandem.networks.copying import unwrapped
-from gantandem.networks.sigmoid import BeforeSigmoid
-
-if TYPE_CHECKING:
-    from gantandem.discriminator.calibration import Calibrator
-    from gantandem.discriminator.diagnostics import Diagnosis
+from gantandem.nets.sigmoid import BeforeSigmoid
 
 Output = Literal["logit", "prob", "critic", "hinge", "wgan", "lsgan"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
 _CRITICS = ("hinge", "wgan", "lsgan")
 """Losses whose scores are no log ratio: other names of ``"critic"``."""
-
-
-def weights_hash(module: nn.Module) -> str:
-    """Hash a network's parameters and buffers, names and shapes included.
-
-    Buffers that no file holds count too; how many batches a normalisation has seen does not, nor
-    do the wrappers of ``torch.compile`` and of data parallelism.
-    """
-    module = unwrapped(module)
-    named = {**dict(module.named_parameters(remove_duplicate=False)), **dict(_buffers(module))}
-    return _hash(named)
-
-
-def _buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, buffer in module.named_buffers(remove_duplicate=False):
-        if name.rpartition(".")[2] != "num_batches_tracked":
-            yield name, buffer
-
-
-def state_hash(module: nn.Module) -> str:
-    """Hash what ``state_dict`` holds: how the laws of older run folders name weights."""
-    return _hash(module.state_dict())
-
-
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        raw = tensor.detach().cpu().contiguous().flatten()
-        digest.update(raw.view(torch.uint8).numpy().tobytes() if raw.numel() else b"")
-    return digest.hexdigest()
 
 
 def typed(network: nn.Module, *inputs: Tensor | None) -> list[Tensor]:
@@ -176,70 +138,3 @@ class Score:
                 "a score, not a ratio). Fit one: "
                 "gan = fit_ratio(gan, real, proposal=Direct())"
             )
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A network that estimates log p_data / p_law for the samples of one law.
-
-    Args:
-        score: The network, giving logits.
-        correction: Subtracted from the log ratio: log(n_real / n_generated) of its fit.
-        calibrator: Maps logits to calibrated log ratios; enters acceptance only.
-        origin: ``"shipped"`` (came with the generator) or ``"fitted"``.
-        spec: How to rebuild the network, ``{"net": name, **arguments}``; empty if unknown.
-        diagnosis: What ``diagnose`` established, if it ran.
-        seen: Hashes of the real samples that each step ("fit", "calibrate") fitted it on.
-        strength: t, where acceptance uses r^t: below 1 where r led away from held-out data.
-        chosen: ``name`` of the candidate that was kept, and what held-out samples said of each.
-    """
-
-    score: Score
-    correction: float = 0.0
-    calibrator: Calibrator | None = None
-    origin: Literal["shipped", "fitted"] = "fitted"
-    spec: dict[str, Any] = field(default_factory=dict)
-    diagnosis: Diagnosis | None = None
-    seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
-    strength: float = 1.0
-    chosen: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    weights: str = field(default="", init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Note the weights, of which alone calibrator and diagnosis speak."""
-        object.__setattr__(self, "weights", weights_hash(self.score.network))
-
-    @property
-    def stale(self) -> bool:
-        """Whether the network was changed after it was fitted, calibrated or diagnosed."""
-        return self.stale_with(weights_hash(self.score.network))
-
-    def stale_with(self, weights: str) -> bool:
-        """Whether it is stale if its network's weights have this hash now."""
-        known = self.origin == "fitted" or self.calibrator or self.diagnosis
-        return bool(known) and weights != self.weights
-
-    def logit(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Uncalibrated log odds of real, (N,)."""
-        return self.score(x, cond)
-
-    def log_ratio(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Log ratio that acceptance uses, t log r: calibrated and corrected, (N,) float64."""
-        return self.from_logit(self.logit(x, cond), cond)
-
-    def from_logit(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Calibrate and correct this network's own logits and weigh them by t, (N,) float64.
-
-        Args:
-            logit: (N,) of this network.
-            cond: (N, ...) conditions or None; a calibrator may have one map for each label.
-        """
-        log_ratio = self.calibrated(logit, cond)
-        # An r of 0 stays one, whatever its power.
-        return torch.where(log_ratio.isinf(), log_ratio, self.strength * log_ratio)
-
-    def calibrated(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Calibrate and correct this network's own logits: log r, (N,) float64."""
-        if self.calibrator is not None:
-            return self.calibrator(logit.double(), cond)
-        return logit.double() - self.correction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gantandem.errors import InputError
-from gantandem.networks.copying import unwrapped
+from gantandem.nets.copying import unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +33,11 @@ class BeforeSigmoid(nn.Module):
     the probabilities, they are clipped to within one float epsilon of 0 and 1.
 
     Args:
-        network: Called as ``network(x)`` or ``network(x, condition)``; never changed. Or its
-            description for ``gantandem.nets.build``.
+        network: Called as ``network(x)`` or ``network(x, condition)``; never changed.
     """
 
-    def __init__(self, network: nn.Module | Mapping[str, Any]) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        if not isinstance(network, nn.Module):
-            from gantandem.nets import build
-
-            network = build(network)
         self.network = unwrapped(network)
         self._looked = False
         self._name: str | None = None

@@ -21,7 +21,7 @@ class Unsplittable(Exception):
 class Split:
     """A generator cut at one layer, with ``tail(*head(z)) == generator(z)``.
 
-    Made by `gantandem.engine.split.split`. Weights are the generator's own, not copies; neither
+    Made by `gantandem.networks.split.split`. Weights are the generator's own, not copies; neither
     half changes a tensor that it is given. Whatever the tail needs of the head (skips, late
     latents, embeddings) is computed once and carried as tensors of N rows, which may be selected or
     exchanged between batches like those of the activation. The condition is not carried: the

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem.engine.split import split
+from gantandem.networks.split import split
 from split_generators import (
     LABELS,
     PARAMS,

@@ -1,0 +1,42 @@
+"""The name of a network's weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gantandem.nets.copying import unwrapped
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Hash a network's parameters and buffers, names and shapes included.
+
+    Buffers that no file holds count too; how many batches a normalisation has seen does not, nor
+    do the wrappers of ``torch.compile`` and of data parallelism.
+    """
+    module = unwrapped(module)
+    named = {**dict(module.named_parameters(remove_duplicate=False)), **dict(_buffers(module))}
+    return _hash(named)
+
+
+def _buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, buffer in module.named_buffers(remove_duplicate=False):
+        if name.rpartition(".")[2] != "num_batches_tracked":
+            yield name, buffer
+
+
+def state_hash(module: nn.Module) -> str:
+    """Hash what ``state_dict`` holds: how the laws of older run folders name weights."""
+    return _hash(module.state_dict())
+
+
+def _hash(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        raw = tensor.detach().cpu().contiguous().flatten()
+        digest.update(raw.view(torch.uint8).numpy().tobytes() if raw.numel() else b"")
+    return digest.hexdigest()
