@@ -28,7 +28,6 @@ tasks adapt testing
 display
 reporting
 runs
-bench reproduce
 cli
 __main__
 """
