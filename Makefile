@@ -4,10 +4,10 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format clean
+.PHONY: help venv demo test test-slow lint format clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
 
 venv: $(STAMP) ## make .venv with the pinned versions
 
@@ -24,8 +24,11 @@ demo: $(STAMP) ## the main job on the built-in 2D task; writes runs/demo/report.
 	@$(VENV)/bin/gantandem demo
 
 # Two workers with one thread each: torch's own threads would fight over the same cores.
-test: $(STAMP) ## run the tests
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2
+test: $(STAMP) ## run the tests but the slow ones
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m 'not slow'
+
+test-slow: $(STAMP) ## run the slow tests: whole studies at a small scale
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m slow
 
 lint: $(STAMP) ## ruff and pyright
 	@$(VENV)/bin/ruff check .
