@@ -1,4 +1,4 @@
-"""``python -m experiments``: repeat studies and benchmarks by name."""
+"""``python -m experiments``: repeat studies and benchmarks by name, or list them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments import FIGURES, run_figures
+from experiments import STUDIES
 from experiments.bench import BENCHMARKS, run_benchmarks
 from experiments.fig4 import ALL_STAGES
-from gantandem.errors import GANtandemError
+from experiments.study import N
+from gantandem.errors import ConfigError, GANtandemError, near
 from gantandem.runs import write_json
 
+_LIST = "\n".join(f"  {study.name:10} {study.what}" for study in STUDIES.values())
 _EPILOG = f"""\
-studies: all, {", ".join(FIGURES)}
-benchmarks: {", ".join(BENCHMARKS)}
+studies, or 'all' of them:
+{_LIST}
+
+benchmarks, after the word 'bench' (all by default):
+  {", ".join(BENCHMARKS)}
 
 examples:
   python -m experiments fig4 table1 --seeds 0,1
@@ -46,8 +51,8 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
-        description="Repeat the papers' figures and this project's studies. Finished rows that "
-        "the folder holds are kept, so that a second call adds only what is missing.",
+        description="Repeat the papers' figures, this project's studies and its benchmarks.\n"
+        "A study keeps the finished rows in its folder: a second call adds what is missing.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=_numbers, help="such as 0,1,2; each study has its own default")
     add("--paper", type=_numbers, default=[], help="fig3, fig4: seeds of the published methods")
     add("--stages", type=_stages, help="fig4 (or 'all' nine), mnist: generator iterations")
-    add("-n", "--n", type=_positive, default=10_000, help="samples of each sampler (%(default)s)")
+    add("-n", "--n", type=_positive, default=N, help="samples of each sampler (%(default)s)")
     add("--json", type=Path, metavar="FILE", help="bench: write the result there")
     add("--runs", type=_positive, default=5, help="bench: interleaved runs (%(default)s)")
     return parser
@@ -83,15 +88,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 write_json(given.json, result)
             print(json.dumps(result["results"], indent=1))
         else:
-            for page in run_figures(
-                given.names,
-                given.out,
-                seeds=given.seeds,
-                paper_seeds=given.paper,
-                stages=given.stages,
-                n=given.n,
-            ):
-                print(f"written: {page}")
+            _study(given)
     except GANtandemError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,6 +96,17 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"interrupted{': ' if str(stop) else ''}{stop}", file=sys.stderr)
         return 130
     return 0
+
+
+def _study(given: argparse.Namespace) -> None:
+    names = list(STUDIES) if "all" in given.names else given.names
+    for name in names:
+        if name not in STUDIES:
+            raise ConfigError(f"unknown study {name!r}; {near(name, ['all', 'bench', *STUDIES])}")
+    keys = ("seeds", "stages", "paper", "n")
+    for name in names:
+        settings = {key: getattr(given, key) for key in keys}
+        print(f"written: {STUDIES[name].write(given.out, **settings)}")
 
 
 if __name__ == "__main__":

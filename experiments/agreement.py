@@ -7,20 +7,20 @@ the data is then the ratio's merit. Biased samplers on the same GAN are shown as
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
-from experiments.common import command, line, number, read_kept
 from experiments.modes import js_deviation, ratio_shares
-from gantandem._version import __version__
+from experiments.study import Given, Study
+from experiments.tables import COLUMNS, TITLES, cells, number, numbers, table
 from gantandem.evaluate.comparing import compare
 from gantandem.nets.hashing import weights_hash
-from gantandem.runs import fit_run, pretrained_run, write_json
+from gantandem.rng import Key
+from gantandem.runs import fit_run, pretrained_run
 from gantandem.runs.recipe import load_recipe
 from gantandem.samplers import (
     DOT,
@@ -39,11 +39,10 @@ from gantandem.samplers import (
 )
 from gantandem.tasks import MixtureTask
 
-logger = logging.getLogger(__name__)
-
 EXACT = ("rejection", "obrs", "metropolis", "isir", "mala", "ex2mcmc", "wlgan")
-TITLES = ("good", "KL", "JS", "modes", "spread", "sliced W1", "passes")
-KEYS = ("good", "kl", "js", "modes", "within_mode_std", "sliced_w1")
+SPREAD = "within_mode_std"
+KEYS = {key.removesuffix("_main"): form for key, form in COLUMNS.items()}
+"""All modes count alike here."""
 
 
 def samplers(max_ratio: float) -> dict[str, Any]:
@@ -73,71 +72,36 @@ def samplers(max_ratio: float) -> dict[str, Any]:
     }
 
 
-def agreement_result(
-    out: Path, *, n: int = 10_000, task: str = "grid-25", overrides: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Fit one ratio on the shipped pair and run every sampler; finished rows are kept.
-
-    Args:
-        out: Folder of the run and of ``agreement.json``.
-        n: Samples of each sampler.
-        task: With shipped weights.
-        overrides: ``key=value`` texts on the recipe.
-
-    Returns:
-        What ``agreement.json`` holds.
-
-    Raises:
-        ConfigError: If ``agreement.json`` was made with other settings.
-    """
-    path = out / "agreement.json"
-    work = pretrained_run(load_recipe(task, list(overrides)), out / "agreement")
+def run(given: Given) -> dict[str, Any]:
+    """Fit one ratio on the shipped pair and run every sampler."""
+    recipe = load_recipe("grid-25", list(given.overrides))
+    work = pretrained_run(recipe, given.out / "agreement")
     fit_run(work, ["direct"])
     real = work.real.fit[:20_000]
     ratio = work.gan.ratio(Direct(), quiet=True)
     # Another machine may round a fit otherwise, and rows of two ratios need not agree.
-    judge = weights_hash(ratio.score.network)
-    settings: dict[str, Any] = {"task": task, "n": n, "overrides": list(overrides), "ratio": judge}
-    kept = read_kept(path, settings)
-    rows: dict[str, Any] = kept.get("samplers", {})
+    judge, overrides = weights_hash(ratio.score.network), list(given.overrides)
+    settings = {"task": "grid-25", "n": given.n, "overrides": overrides, "ratio": judge}
+    rows: dict[str, Any] = given.kept(settings).get("samplers", {})
     with work.gan.frozen(), torch.no_grad():
-        made = work.gan.decode(work.gan.latent.draw(_key(), torch.arange(len(real))))
+        ids = torch.arange(len(real))
+        made = work.gan.decode(work.gan.latent.draw(Key(0).fold("agreement pilot"), ids))
         top = math.exp(float(ratio.log_ratio(made).max()))
     assert isinstance(work.task, MixtureTask)
     shares = ratio_shares(work.gan, work.task.mixture, seed=1)
-    settings["js_deviation"] = js_deviation(shares, work.task.mixture, n)
-    # Guides of the biased movers: the fitted ratio's own network, so that all follow the same.
-    gan = work.gan.replace(guide=ratio.score)
-    gan = gan.observe(real)
-    for name, sampler in samplers(top).items():
-        if name in rows:
-            logger.info("agreement: %s is kept from %s", name, path)
-            continue
-        logger.info("agreement: %s", name)
-        rows[name] = compare(gan, {name: sampler}, work.task.metrics, n, strict=False)[name].row
-        floor = kept.get("floor") or work.task.floor(n)
-        write_json(path, _result(settings, top, floor, rows))
-    return _result(settings, top, work.task.floor(n), rows)
-
-
-def _key() -> Any:
-    from gantandem.rng import Key
-
-    return Key(0).fold("agreement pilot")
-
-
-def _result(
-    settings: Mapping[str, Any], top: float, floor: Mapping[str, Any], rows: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        **settings,
-        "command": command("agreement", {"n": ([settings["n"]], [10_000])}),
+    found = {
+        "js_deviation": js_deviation(shares, work.task.mixture, given.n),
         "max_ratio": top,
-        "floor": dict(floor),
-        "spread": spread(rows, settings["n"]),
-        "samplers": dict(rows),
+        "floor": work.task.floor(given.n),
     }
+    # Guides of the biased movers: the fitted ratio's own network, so that all follow the same.
+    gan = work.gan.replace(guide=ratio.score).observe(real)
+    chosen = samplers(top)
+    for name in given.missing(rows, chosen):
+        one = compare(gan, {name: chosen[name]}, work.task.metrics, given.n, strict=False)
+        rows[name] = one[name].row
+        given.save(settings, {**found, "spread": spread(rows, given.n), "samplers": rows})
+    return given.save(settings, {**found, "spread": spread(rows, given.n), "samplers": rows})
 
 
 def spread(rows: Mapping[str, Any], n: int) -> dict[str, float]:
@@ -165,11 +129,17 @@ def _order(rows: Mapping[str, Any]) -> list[str]:
     return [*exact, *(name for name in rows if name not in EXACT)]
 
 
-def agreement_page(result: dict[str, Any]) -> str:
-    """The result as a Markdown page: exact samplers, then the others."""
+def page(result: dict[str, Any]) -> str:
+    """Exact samplers, then the others."""
     rows, apart = result["samplers"], result["spread"]
     floor, count = result["floor"], len(set(EXACT) & set(rows))
     missing = [name for name in EXACT if name not in rows]
+    shown = [["*real data*", *cells(floor, KEYS), "1.0", ""]]
+    for name in _order(rows):
+        values = numbers(rows[name]) | {SPREAD: number(rows[name]["metrics"][SPREAD])}
+        times = values["sliced_w1"] / number(floor["sliced_w1"])
+        law = "exact" if name in EXACT else "p_G" if name == "direct" else "biased"
+        shown.append([name, *cells(values, KEYS), f"{times:.1f}", law])
     lines = [
         f"# Cross-sampler agreement on {result['task']}",
         "",
@@ -185,23 +155,13 @@ def agreement_page(result: dict[str, Any]) -> str:
         f"standard deviation of {result['js_deviation']:.4f}).",
         "",
         *([f"Not finished in this run: {', '.join(missing)}.", ""] if missing else []),
-        "| sampler | " + " | ".join(TITLES) + " | W1 over floor | law |",
-        "| --- |" + " ---: |" * 8 + " --- |",
-        line("*real data*", [number(floor[key]) for key in KEYS]) + " 1.0 | |",
+        *table(["sampler", *TITLES, "W1 over floor", "law"], shown),
     ]
-    for name in _order(rows):
-        row = rows[name]
-        values = [number(row["metrics"][key]) for key in KEYS] + [row["passes_per_sample"]]
-        times = number(row["metrics"]["sliced_w1"]) / number(floor["sliced_w1"])
-        law = "exact" if name in EXACT else "p_G" if name == "direct" else "biased"
-        lines.append(line(name, values) + f" {times:.1f} | {law} |")
     return "\n".join(lines) + "\n"
 
 
-def agreement_picture(result: dict[str, Any]) -> Any:
+def picture(result: dict[str, Any]) -> Figure:
     """Good and JS of every sampler, exact ones in colour, with twice the standard error."""
-    from matplotlib.figure import Figure
-
     rows, n = result["samplers"], result["n"]
     every = _order(rows)
     exact = [name for name in EXACT if name in rows]
@@ -217,10 +177,19 @@ def agreement_picture(result: dict[str, Any]) -> Any:
                 axes.errorbar(place, value, yerr=error, fmt="o", color=colour, markersize=5)
             axes.axhline(number(result["floor"][key]), color="#2a9d8f", linewidth=1)
             axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
         above.set_title(title, fontsize=10)
         below.set_title(f"{title}, the exact ones alone", fontsize=10)
         if key == "js":
             below.set_ylim(bottom=0)
     figure.suptitle("exact samplers in blue, two standard errors; line: real data", fontsize=9)
     return figure
+
+
+AGREEMENT = Study(
+    "agreement",
+    "Good and JS of every sampler on one trained GAN; the exact ones agree",
+    run,
+    page,
+    picture,
+    seeds=(),
+)

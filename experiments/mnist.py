@@ -7,13 +7,15 @@ and ``collaborative`` with the guide as it was and as it became), and the two to
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.common import command, read_kept
+from matplotlib.figure import Figure
+
+from experiments.study import Given, Study
+from experiments.tables import table
 from gantandem.discriminator import fit_ratio
 from gantandem.discriminator.parts import seeded
 from gantandem.display.pictures import pair_grids
@@ -23,17 +25,15 @@ from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
 from gantandem.reporting import write_report
 from gantandem.rng import Key
-from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run, write_json
+from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run
 from gantandem.runs.keep import keep_result
 from gantandem.runs.recipe import load_recipe
 from gantandem.runs.steps import begin_metrics
 from gantandem.runs.workspace import proposal_of
 from gantandem.samplers import OBRS, Direct, Refine, collaborative
 
-logger = logging.getLogger(__name__)
-
-STAGES = (781, 3_905)
-"""Iterations of 64 of the 50,000 images to fit on: one epoch, and five."""
+EPOCH = 781
+"""Iterations of 64 of the 50,000 images to fit on."""
 PIXEL_SCHEDULE = ((300, 1e-3),)
 """Updates of the ratio on pixels: it fits in fewer than the one on features; more made it worse."""
 NOTES = {
@@ -48,67 +48,45 @@ NOTES = {
 }
 
 
-def mnist_result(
-    out: Path,
-    *,
-    seeds: Sequence[int] = (0,),
-    stages: Sequence[int] = STAGES,
-    n: int = 10_000,
-    overrides: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Train, shape, fit and compare on MNIST; rows that ``mnist.json`` holds already are kept.
+def run(given: Given) -> dict[str, Any]:
+    """Train, shape, fit and compare on MNIST; the pictures are of the first seed."""
+    settings = {"task": "mnist", "n": given.n, "overrides": list(given.overrides)}
+    kept = given.kept(settings)
+    rows, floor = kept.get("seeds", {}), kept.get("floor", {})
 
-    Args:
-        out: Folder of the runs and of ``mnist.json``.
-        seeds: Each trains its own generator; the pictures are of the first.
-        stages: Iterations at which the generator is stopped.
-        n: Samples of each sampler.
-        overrides: ``key=value`` texts on the recipe.
+    def save() -> dict[str, Any]:
+        stages = dict.fromkeys(stage for found in rows.values() for stage in found)
+        return given.save(settings, {"floor": floor, "seeds": rows}, seeds=rows, stages=stages)
 
-    Returns:
-        What ``mnist.json`` holds.
-
-    Raises:
-        ConfigError: If ``mnist.json`` was made with other settings.
-        DataError: If MNIST cannot be found.
-    """
-    path = out / "mnist.json"
-    settings = {"task": "mnist", "n": n, "overrides": list(overrides)}
-    kept = read_kept(path, settings)
-    rows: dict[str, dict[str, Any]] = kept.get("seeds", {})
-    floor: dict[str, Any] = kept.get("floor", {})
-    for seed in seeds:
-        for stage in stages:
-            folder = out / "mnist" / f"seed-{seed}" / str(stage)
-            texts = [f"seed={seed}", *overrides, f"train.iterations={stage}"]
-            recipe = load_recipe("mnist", texts)
+    for seed in given.seeds:
+        for stage in given.stages:
             found = rows.setdefault(str(seed), {}).setdefault(str(stage), {"samplers": {}})
-            if set(found["samplers"]) == set(NOTES):
-                logger.info("mnist: seed %d at %d iterations is kept from %s", seed, stage, path)
+            if not list(given.missing(found["samplers"], NOTES, f"seed {seed} at {stage}, ")):
                 continue
-            work = train_run(recipe, folder)
-            floor = floor or work.task.floor(n)
+            texts = [f"seed={seed}", *given.overrides, f"train.iterations={stage}"]
+            folder = given.out / "mnist" / f"seed-{seed}" / str(stage)
+            work = train_run(load_recipe("mnist", texts), folder)
+            floor = floor or work.task.floor(given.n)
             begin = time.perf_counter()
             plain = work.gan
             shape_run(work)
             fit_run(work)
             found["shape_and_fit_seconds"] = round(time.perf_counter() - begin, 1)
             found["history"] = list(work.gan.history)
-            metrics = begin_metrics(work, n, seed, {})
+            metrics = begin_metrics(work, given.n, seed, {})
             metrics["samplers"].update(found["samplers"])
             for name, make in _makers(work, plain).items():
                 if name in found["samplers"]:
                     continue
                 gan, sampler = make()
-                logger.info("mnist: seed %d, %d iterations, %s", seed, stage, name)
-                result = compare(gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
-                keep_result(work, metrics, name, result)
-                found["samplers"][name] = result.row
-                if name == "refine" and seed == seeds[0]:
-                    _write_pictures(out / f"mnist-{stage}", gan, result.samples)
-                write_json(path, _result(settings, floor, rows))
+                one = compare(gan, {name: sampler}, work.task.metrics, given.n, seed=seed)[name]
+                keep_result(work, metrics, name, one)
+                found["samplers"][name] = one.row
+                if name == "refine" and seed == given.seeds[0]:
+                    _write_pictures(given.out / f"mnist-{stage}", gan, one.samples)
+                save()
             write_report(work.run)
-    return _result(settings, floor, rows)
+    return save()
 
 
 def _makers(work: Workspace, plain: GAN) -> dict[str, Callable[[], tuple[GAN, Any]]]:
@@ -151,23 +129,8 @@ def _write_pictures(stem: Path, gan: GAN, samples: Any) -> None:
         stem.with_name(f"{stem.name}-{name}.png").write_bytes(png)
 
 
-def _result(settings: Any, floor: Any, rows: Any) -> dict[str, Any]:
-    from gantandem._version import __version__
-
-    seeds = list(rows)
-    stages = list(dict.fromkeys(stage for found in rows.values() for stage in found))
-    options = {"seeds": (seeds, ["0"]), "stages": (stages, [str(s) for s in STAGES])}
-    return {
-        "version": __version__,
-        **settings,
-        "command": command("mnist", options),
-        "floor": floor,
-        "seeds": rows,
-    }
-
-
-def mnist_page(result: dict[str, Any]) -> str:
-    """The result as a Markdown page: every row, and the pictures before and after."""
+def page(result: dict[str, Any]) -> str:
+    """Every row, and the pictures before and after."""
     lines = [
         "# MNIST: a generator stopped early, and one at five epochs",
         "",
@@ -201,21 +164,22 @@ def _stage(
     seed: str, stage: int, found: dict[str, Any], floor: dict[str, Any], *, pictures: bool
 ) -> list[str]:
     base = found["samplers"]["direct"]["metrics"]["frechet_distance"]
-    epochs = round(stage / STAGES[0])
+    epochs = round(stage / EPOCH)
+    rows = [
+        ["*real*", f"{floor['frechet_distance']:.3f}", "", f"{floor['classifier_score']:.2f}"]
+        + ["", ""]
+    ]
+    for name, row in found["samplers"].items():
+        distance, score = (row["metrics"][key] for key in ("frechet_distance", "classifier_score"))
+        cells = f"{distance:.3f}", f"{distance / base:.0%}", f"{score:.2f}"
+        rows.append([name, *cells, f"{row['passes_per_sample']:.0f}", NOTES[name]])
+    heads = ["sampler", "Frechet distance", "of direct", "classifier score", "passes a sample", ""]
     lines = [
         "",
         f"## Seed {seed}, {stage:,} iterations ({epochs} epoch{'s' * (epochs > 1)})",
         "",
-        "| sampler | Frechet distance | of direct | classifier score | passes a sample | |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
-        f"| *real* | {floor['frechet_distance']:.3f} | | {floor['classifier_score']:.2f} | | |",
+        *table(heads, rows),
     ]
-    for name, row in found["samplers"].items():
-        m = row["metrics"]
-        lines.append(
-            f"| {name} | {m['frechet_distance']:.3f} | {m['frechet_distance'] / base:.0%} "
-            f"| {m['classifier_score']:.2f} | {row['passes_per_sample']:.0f} | {NOTES[name]} |"
-        )
     took = f"Shaping and fitting took {found['shape_and_fit_seconds']:.0f} s."
     if not pictures:
         return [*lines, "", took]
@@ -231,10 +195,8 @@ def _stage(
     ]
 
 
-def mnist_picture(result: dict[str, Any]) -> Any:
+def picture(result: dict[str, Any]) -> Figure:
     """Frechet distance against passes a sample, a panel a stage."""
-    from matplotlib.figure import Figure
-
     seeds = result["seeds"]
     columns = max(len(found) for found in seeds.values())
     figure = Figure(figsize=(5.4 * columns, 4.2 * len(seeds)), layout="constrained")
@@ -260,6 +222,15 @@ def mnist_picture(result: dict[str, Any]) -> Any:
         axes.set_ylim(bottom=0)
         axes.set_title(f"seed {seed}, {int(stage):,} iterations", fontsize=10)
         axes.set_xlabel("passes a sample (real data: the line)")
-        axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("Frechet distance to the test set (lower)")
     return figure
+
+
+MNIST = Study(
+    "mnist",
+    "Frechet distance against passes a sample, at one and at five epochs",
+    run,
+    page,
+    picture,
+    stages=(EPOCH, 5 * EPOCH),
+)

@@ -9,16 +9,14 @@ steps of .1 on the data, gamma 1.0 (DRS), 20 proposals (Metropolis-Hastings).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.common import read_kept
 from experiments.stages import stages, train_stage
+from experiments.study import Given
 from gantandem._version import __version__
 from gantandem.discriminator import shape
 from gantandem.errors import ConfigError
@@ -27,8 +25,6 @@ from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs import Workspace, write_json
 from gantandem.samplers import DRS, Direct, Metropolis, Refine
-
-logger = logging.getLogger(__name__)
 
 UPDATES = 1_200
 """Of shaping; published are 5,000."""
@@ -39,28 +35,15 @@ BATCH = 1_000
 REFINE = Refine(layer="data", steps=50, step_size=0.1, stop="random")
 
 
-def published_rows(
-    out: Path,
-    seed: int,
-    stage: int,
-    *,
-    n: int,
-    updates: int | None = None,
-    judged: int | None = None,
-    overrides: Sequence[str] = (),
-) -> dict[str, Any]:
+def published_rows(given: Given, seed: int, stage: int) -> dict[str, Any]:
     """The published methods on the imbalanced 8 Gaussians at a stage of the generator.
 
-    What ``published.json`` in ``out`` holds already is kept; it is written after every stage.
+    What ``published.json`` in the folder holds already is kept; it is written after every stage.
 
     Args:
-        out: Folder of the runs and of ``published.json``.
+        given: What the figure is to make.
         seed: Of the generator.
         stage: Its iterations.
-        n: Samples of each sampler.
-        updates: Of shaping; None for ``UPDATES``.
-        judged: Further updates of the baselines' discriminator; None for ``JUDGED``.
-        overrides: ``key=value`` texts on the recipe.
 
     Returns:
         ``samplers`` (rows of ``direct``, ``drs``, ``metropolis``, ``refine``,
@@ -69,34 +52,24 @@ def published_rows(
     Raises:
         ConfigError: If ``published.json`` was made with other settings.
     """
-    path = out / "published.json"
-    settings = {
-        "task": "imbalanced-8",
-        "n": n,
-        "updates": UPDATES if updates is None else updates,
-        "judged": JUDGED if judged is None else judged,
-        "overrides": list(overrides),
-    }
-    rows: dict[str, dict[str, Any]] = read_kept(path, settings).get("seeds", {})
+    given = replace(given, study=replace(given.study, name="published"))
+    spent = {"updates": UPDATES, "judged": JUDGED}
+    overrides = list(given.overrides)
+    settings = {"task": "imbalanced-8", "n": given.n, **spent, "overrides": overrides}
+    rows: dict[str, dict[str, Any]] = given.kept(settings).get("seeds", {})
     of_seed = rows.setdefault(str(seed), {})
     if str(stage) not in of_seed:
-        logger.info("published methods, seed %d at %d iterations", seed, stage)
-        work = train_stage(out / "published" / f"seed-{seed}", seed, stage, overrides)
-        of_seed[str(stage)] = {
-            "updates": settings["updates"],
-            "judged": settings["judged"],
-            "threads": torch.get_num_threads(),
-            "samplers": {
-                **_baselines(work, n, settings["judged"]),
-                **_recipe(work, n, settings["updates"]),
-            },
-        }
-        write_json(path, {**settings, "version": __version__, "seeds": rows})
+        folder = given.out / "published" / f"seed-{seed}"
+        work = train_stage(folder, seed, stage, given.overrides)
+        samplers = _baselines(work, given.n) | _recipe(work, given.n)
+        threads = torch.get_num_threads()
+        of_seed[str(stage)] = {**spent, "threads": threads, "samplers": samplers}
+        write_json(given.path, {**settings, "version": __version__, "seeds": rows})
     return of_seed[str(stage)]
 
 
-def _baselines(work: Workspace, n: int, updates: int) -> dict[str, Any]:
-    ((_, network),) = stages(work, "trained", [updates], rate=RATE)
+def _baselines(work: Workspace, n: int) -> dict[str, Any]:
+    ((_, network),) = stages(work, "trained", [JUDGED], rate=RATE)
     judged = work.gan.with_ratio(work.gan.law(Direct()), Ratio(Score(network)))
     samplers = {
         "direct": Direct(),
@@ -106,10 +79,10 @@ def _baselines(work: Workspace, n: int, updates: int) -> dict[str, Any]:
     return _rows(judged, samplers, work, n)
 
 
-def _recipe(work: Workspace, n: int, updates: int) -> dict[str, Any]:
+def _recipe(work: Workspace, n: int) -> dict[str, Any]:
     shaped = shape(
-        work.gan, work.real, refine=REFINE, updates=updates, learning_rate=RATE, batch=BATCH,
-        check_every=updates, recipe="paper", seed=work.recipe.seed,
+        work.gan, work.real, refine=REFINE, updates=UPDATES, learning_rate=RATE, batch=BATCH,
+        check_every=UPDATES, recipe="paper", seed=work.recipe.seed,
     )  # fmt: skip
     assert isinstance(shaped.proposal, Refine) and shaped.guide is not None
     best = replace(shaped.proposal, stop="best")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.runs import Workspace, train_run
+from gantandem.runs import Workspace, fit_run, shape_run, train_run
 from gantandem.runs.recipe import load_recipe
 from gantandem.training.gan import CHECKPOINT
 from gantandem.training.losses import discriminator_loss
@@ -39,6 +41,23 @@ def train_stage(folder: Path, seed: int, stage: int, overrides: Sequence[str] = 
         shutil.copyfile(folder / str(max(earlier)) / CHECKPOINT, run / CHECKPOINT)
     settings = [f"seed={seed}", *overrides, f"train.iterations={stage}"]
     return train_run(load_recipe("imbalanced-8", settings), run)
+
+
+def shape_and_fit(
+    work: Workspace, samplers: Sequence[str] = ("direct", "collaborative")
+) -> dict[str, Any]:
+    """Shape a run's guide and fit its ratios; what that took, for ``setup`` of metrics.
+
+    Args:
+        work: The run.
+        samplers: On whose proposals a ratio is fitted.
+    """
+    begin = time.perf_counter()
+    shaped = shape_run(work)
+    fit_run(work, samplers)
+    seconds = round(time.perf_counter() - begin, 1)
+    updates, threads = shaped.history[-1]["update"], torch.get_num_threads()
+    return {"shape and fit": {"seconds": seconds, "updates": updates, "threads": threads}}
 
 
 def stages(

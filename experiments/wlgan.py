@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
-from experiments.common import NUMBERS, TITLES, command, line, number, row_values
 from experiments.modes import ratio_shares
-from gantandem._version import __version__
+from experiments.study import Given, Study
+from experiments.tables import TITLES, cells, numbers, table
 from gantandem.discriminator import fit_ratio
 from gantandem.engine.sampling import prepare
 from gantandem.evaluate.comparing import compare
@@ -34,25 +35,13 @@ SEED = 0
 TILTED, PLAIN, TWIN = "wlgan, reweight=False", "mala", "mala, step size of wlgan"
 
 
-def wlgan_result(*, n: int = 10_000) -> dict[str, Any]:
-    """Run every task; returns what ``wlgan.json`` holds.
-
-    Args:
-        n: Samples of each sampler.
-
-    Raises:
-        WeightsError: If no pair of a task ships with this version.
-    """
-    return {
-        "version": __version__,
-        "command": command("wlgan", {"n": ([n], [10_000])}),
-        "n": n,
-        "seed": SEED,
-        "tasks": {name: _study(name, n) for name in TASKS},
-    }
+def run(given: Given) -> dict[str, Any]:
+    """Chains on every task; nothing is kept of an earlier call."""
+    tasks = {name: _chains(name, given.n) for name in TASKS}
+    return given.save({"n": given.n, "seed": SEED}, {"tasks": tasks})
 
 
-def _study(name: str, n: int) -> dict[str, Any]:
+def _chains(name: str, n: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         work = pretrained_run(load_recipe(name, [f"seed={SEED}"]), Path(folder) / name)
         task, real = work.task, work.real
@@ -94,8 +83,8 @@ def _histogram(gan: GAN, mover: WangLandau, samples: Samples) -> list[float]:
     return (torch.bincount(index, minlength=mover.bins) / len(samples)).tolist()
 
 
-def wlgan_page(result: Mapping[str, Any]) -> str:
-    """The result as a Markdown page."""
+def page(result: Mapping[str, Any]) -> str:
+    """Every task: its samplers, and the shares of its modes."""
     lines = [
         "# WL-GAN: chains over a flat energy histogram",
         "",
@@ -109,6 +98,12 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
     for name, found in result["tasks"].items():
         low, high = found["energy_range"]
         law = [*found["law"], 1 - sum(found["law"])]
+        rows = [["*real data*", *cells(found["floor"]), "", "", "", ""]]
+        for label, row in found["samplers"].items():
+            apart = _apart([*row["mode_shares"], 1 - sum(row["mode_shares"])], law)
+            rows.append([label, *cells(numbers(row)), f"{apart:.3f}", *_chain_cells(row)])
+        shares = {"*truth*": found["modes"], "*the ratio's law*": found["law"]}
+        shares |= {label: row["mode_shares"] for label, row in found["samplers"].items()}
         lines += [
             "",
             f"## {name}",
@@ -118,20 +113,15 @@ def wlgan_page(result: Mapping[str, Any]) -> str:
             f"ratio's law would be {_noise(law, result['n']):.3f} *from law* by chance: chains",
             "well above that have not forgotten in which mode they began.",
             "",
-            "| sampler | " + " | ".join(TITLES) + " | from law | step | accepted | uneven |",
-            "| --- |" + " ---: |" * (len(TITLES) + 4),
-            line("*real data*", [number(found["floor"][key]) for key in NUMBERS]) + " |" * 4,
+            *table(["sampler", *TITLES, "from law", "step", "accepted", "uneven"], rows),
+            "",
+            "Share of all samples that is good, by mode:",
+            "",
+            *table(
+                ["sampler", *map(str, range(len(found["modes"])))],
+                ([label, *(f"{v:.4f}" for v in values)] for label, values in shares.items()),
+            ),
         ]
-        for label, row in found["samplers"].items():
-            apart = _apart([*row["mode_shares"], 1 - sum(row["mode_shares"])], law)
-            lines.append(line(label, row_values(row)) + f" {apart:.3f} |" + _chain_cells(row))
-        lines += ["", "Share of all samples that is good, by mode:", ""]
-        lines.append("| sampler |" + "".join(f" {i} |" for i in range(len(found["modes"]))))
-        lines.append("| --- |" + " ---: |" * len(found["modes"]))
-        shares = {"*truth*": found["modes"], "*the ratio's law*": found["law"]}
-        shares |= {label: row["mode_shares"] for label, row in found["samplers"].items()}
-        for label, values in shares.items():
-            lines.append(f"| {label} |" + "".join(f" {value:.4f} |" for value in values))
     return "\n".join(lines) + "\n"
 
 
@@ -144,19 +134,18 @@ def _noise(law: Sequence[float], n: int) -> float:
     return sum(math.sqrt(2 * p * (1 - p) / (math.pi * n)) for p in law) / 2
 
 
-def _chain_cells(row: Mapping[str, Any]) -> str:
+def _chain_cells(row: Mapping[str, Any]) -> list[str]:
+    """Step size, share of moves accepted, and how uneven the energies are."""
     if row["energies"] is None:
-        return "  |  |  |"
+        return ["", "", ""]
     events, flat = row["events"], 1 / len(row["energies"])
     uneven = _apart(row["energies"], [flat] * len(row["energies"]))
     accepted = events["moves_accepted"] / events["moves"]
-    return f" {row['sampler']['step_size']:g} | {accepted:.2f} | {uneven:.2f} |"
+    return [f"{row['sampler']['step_size']:g}", f"{accepted:.2f}", f"{uneven:.2f}"]
 
 
-def wlgan_picture(result: Mapping[str, Any]) -> Any:
+def picture(result: Mapping[str, Any]) -> Figure:
     """For each task the share of every mode over its true one, and the energies of the samples."""
-    from matplotlib.figure import Figure
-
     tasks = result["tasks"]
     figure = Figure(figsize=(12, 4.2 * len(tasks)), layout="constrained")
     colours = {PLAIN: "#7d8590", TWIN: "#1a1d21", "wlgan": "#2f6fde", TILTED: "#d9822b"}
@@ -168,13 +157,9 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
         left.axhline(1, color="#999999", linewidth=0.8)
         target = [s / w for s, w in zip(found["law"], found["modes"], strict=True)]
         left.plot(
-            range(count),
-            target,
-            "_",
-            color="#c4473a",
-            markersize=240 / count,
+            range(count), target, "_", color="#c4473a", markersize=240 / count,
             label="the ratio's law",
-        )
+        )  # fmt: skip
         for place, (label, colour) in enumerate(colours.items()):
             if label == TILTED:
                 continue
@@ -204,6 +189,15 @@ def wlgan_picture(result: Mapping[str, Any]) -> Any:
         right.set_ylabel("share of samples")
         right.set_title("energies with and without the tilt, undone and not")
         for axes in (left, right):
-            axes.legend(frameon=False)
-            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend()
     return figure
+
+
+WLGAN = Study(
+    "wlgan",
+    "Share of every mode, and energy histograms, of MALA and WL-GAN chains",
+    run,
+    page,
+    picture,
+    seeds=(),
+)

@@ -6,33 +6,21 @@ weights. Absolute seconds depend on the machine; compare the ratios.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from experiments.bench.common import RUNS, pair
 from experiments.bench.memory import streaming_memory
 from experiments.bench.overhead import engine_overhead, mala_overhead
 from experiments.bench.samplers import sampler_costs
-from experiments.bench.speed import published_loop, refine_speed
+from experiments.bench.speed import refine_speed
 from gantandem._version import __version__
-from gantandem.errors import ConfigError
+from gantandem.errors import ConfigError, near
 
-__all__ = [
-    "BENCHMARKS",
-    "engine_overhead",
-    "mala_overhead",
-    "pair",
-    "published_loop",
-    "refine_speed",
-    "run_benchmarks",
-    "sampler_costs",
-    "streaming_memory",
-]
+__all__ = ["BENCHMARKS", "run_benchmarks"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,25 +33,25 @@ BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-def run_benchmarks(names: list[str] | None = None, runs: int = RUNS) -> dict[str, Any]:
-    """Run benchmarks by name (all by default) and return what they measured, and on what.
+def run_benchmarks(names: Sequence[str], runs: int) -> dict[str, Any]:
+    """Run benchmarks and return what they measured, and on what.
+
+    Args:
+        names: Of ``BENCHMARKS``; all of them if there are none.
+        runs: Interleaved runs of each.
 
     Raises:
         ConfigError: If a name is unknown.
     """
-    for name in names or []:
+    for name in names:
         if name not in BENCHMARKS:
-            near = difflib.get_close_matches(name, BENCHMARKS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"unknown benchmark {name!r}{hint} (allowed: {', '.join(BENCHMARKS)})"
-            )
+            raise ConfigError(f"unknown benchmark {name!r}; {near(name, BENCHMARKS)}")
     results = {}
-    for name in names or list(BENCHMARKS):
+    for name in names or BENCHMARKS:
         logger.info("benchmark %s", name)
         results[name] = BENCHMARKS[name](runs)
     return {
-        "command": " ".join(["python -m experiments", "bench", *(names or [])]),
+        "command": " ".join(["python -m experiments bench", *names]),
         "runs": runs,
         "machine": {
             "processor": platform.processor() or platform.machine(),

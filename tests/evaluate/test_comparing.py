@@ -144,6 +144,22 @@ def test_ctrl_c_hands_over_what_was_measured():
     assert list(stop.value.finished) == ["direct"]
 
 
+def test_ctrl_c_leaves_no_row_of_too_few_samples(monkeypatch):
+    calls = 0
+
+    def steps(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 30:
+            raise KeyboardInterrupt
+        return whole(self, *arguments)
+
+    whole = Refine.step
+    monkeypatch.setattr(Refine, "step", steps)
+    with pytest.raises(KeyboardInterrupt, match=r"refine had \d+ of 1,000 samples, not measured"):
+        compare(toy_gan(), {"refine": Refine(steps=4, step_size=0.1)}, len, 1000, width=64)
+
+
 def test_what_was_prepared_to_check_is_not_prepared_again():
     gan, sampler = toy_gan(), OBRS(pilot=2000)
     rows = []

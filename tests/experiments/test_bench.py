@@ -7,14 +7,16 @@ import shutil
 import pytest
 import torch
 
-from experiments import bench
+from experiments.bench import memory, overhead, run_benchmarks, samplers, speed
+from experiments.bench.common import pair
 from gantandem import Key, sample
 from gantandem.errors import ConfigError
 from gantandem.samplers import Refine
 
 
+@pytest.mark.slow
 def test_engine_overhead_is_a_ratio_of_times_of_one_run():
-    rows = bench.engine_overhead(runs=1, widths=(64,))
+    rows = overhead.engine_overhead(runs=1, widths=(64,))
     assert list(rows) == [f"width 64, networks of {name}" for name in ("grid-25", "imbalanced-8")]
     for row in rows.values():
         assert row["ratio"] == pytest.approx(row["seconds_per_step"] / row["bare_seconds"])
@@ -25,15 +27,15 @@ def test_engine_overhead_is_a_ratio_of_times_of_one_run():
 
 
 def test_mala_overhead_counts_the_look_at_the_start_as_a_step():
-    row = bench.mala_overhead(runs=1, width=64, moves=2, filters=2)["width 64"]
+    row = overhead.mala_overhead(runs=1, width=64, moves=2, filters=2)["width 64"]
     assert row["n"] == 64 and len(row["ratios"]) == 1
     assert row["ratio"] == pytest.approx(row["seconds_per_step"] / row["bare_seconds"])
     assert 0.2 < row["ratio"] < 5  # miscounted calls would be far off, a busy machine is not
 
 
 def test_sampler_costs_are_those_of_the_manifest():
-    settings = {"runs": 1, "n": 48, "width": 16, "gan": bench.pair()}
-    rows = bench.sampler_costs(names=["direct", "metropolis", "dgflow"], **settings)
+    settings = {"runs": 1, "n": 48, "width": 16, "gan": pair()}
+    rows = samplers.sampler_costs(names=["direct", "metropolis", "dgflow"], **settings)
     assert rows["direct"]["passes_per_sample"] == rows["direct"]["proposals_per_sample"] == 1
     assert rows["metropolis"]["proposals_per_sample"] == 20
     steps = rows["dgflow"]["sampler"]["steps"]
@@ -42,8 +44,8 @@ def test_sampler_costs_are_those_of_the_manifest():
 
 
 def test_the_published_loop_moves_every_sample_uphill():
-    gan = bench.pair()
-    moved = bench.published_loop(gan, 64)
+    gan = pair()
+    moved = speed.published_loop(gan, 64)
     ids = torch.arange(64)
     with gan.frozen():
         before = gan.decode(gan.latent.draw(Key(0), ids))
@@ -51,15 +53,22 @@ def test_the_published_loop_moves_every_sample_uphill():
     assert float((gain > 0).float().mean()) > 0.9
 
 
+def test_streaming_says_the_peak_of_its_process(capsys):
+    memory._stream(64)
+    assert 50_000_000 < int(capsys.readouterr().out) < 1e12
+
+
+@pytest.mark.slow
 def test_streaming_memory_counts_peaks_of_two_processes():
-    found = bench.streaming_memory(runs=1, few=100, many=200)
+    found = memory.streaming_memory(runs=1, few=100, many=200)
     assert set(found["peak_bytes"]) == {"100", "200"}
     assert all(peak > 50_000_000 for peak in found["peak_bytes"].values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
-    gan, mover = bench.pair(), Refine(steps=3, step_size=0.1)
+    gan, mover = pair(), Refine(steps=3, step_size=0.1)
     eager = sample(gan, mover, 20, width=16, progress=False)
     compiled = sample(gan.replace(compile=True), mover, 20, width=16, progress=False)
     assert torch.allclose(eager.x, compiled.x, atol=1e-4)
@@ -68,7 +77,7 @@ def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_gradient_is_the_gradient_at_any_layer():
-    gan = bench.pair()
+    gan = pair()
     z = gan.latent.draw(Key(1), torch.arange(16))
     with gan.frozen():
         h, carry = gan.split("main.5").head(z, None)
@@ -81,4 +90,4 @@ def test_a_compiled_gradient_is_the_gradient_at_any_layer():
 
 def test_unknown_names_list_near_matches():
     with pytest.raises(ConfigError, match="did you mean 'engine-overhead'"):
-        bench.run_benchmarks(["engine-overhed"])
+        run_benchmarks(["engine-overhed"], 1)

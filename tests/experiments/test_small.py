@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import torch
 
-from experiments import small
+from experiments import STUDIES, small, small_gans
 from gantandem.errors import ConfigError
 
+SMALL = STUDIES["small"]
 FIT = {"pool": 1500, "schedule": [(20, 1e-3)], "batch": 100, "progress": False}
 SHAPING = {"updates": 10, "batch": 64, "check_every": 10, "check_samples": 200, "progress": False}
 
@@ -23,11 +25,16 @@ def test_data_are_drawn_by_their_generator_alone(name):
     assert 0.2 < float(x.std()) < 5
 
 
+@pytest.mark.slow
 def test_the_study_measures_every_sampler_and_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(small, "OF_P_G", ("obrs", "drs"))
     monkeypatch.setattr(small, "OF_D", ("dot",))
-    options = {"seeds": (0,), "n": 400, "data": ("moons",), "iterations": 3}
-    result = small.small_result(tmp_path, **options, fit=FIT, shaping=SHAPING)
+    monkeypatch.setattr(small, "DATA", {"moons": small.DATA["moons"]})
+    for module in (small, small_gans):
+        monkeypatch.setattr(module, "ITERATIONS", 3)
+    for call, settings in (("fit_ratio", FIT), ("fit_latent_reweight", FIT), ("shape", SHAPING)):
+        monkeypatch.setattr(small, call, partial(getattr(small, call), **settings))
+    result = SMALL.result(tmp_path, seeds=[0], n=400)
     (found,) = result["gans"].values()
     names = {"direct", "obrs", "drs", "latent_reweight", "dot", "refine", "refine, shaped"}
     assert set(found["samplers"]) == {*names, "collaborative"}
@@ -39,11 +46,11 @@ def test_the_study_measures_every_sampler_and_is_kept(tmp_path, monkeypatch):
 
     monkeypatch.setattr(small, "_measured", None)  # would fail if it were called again
     weights = list((tmp_path / "small").iterdir())
-    assert small.small_result(tmp_path, **options)["gans"] == result["gans"]
+    assert SMALL.result(tmp_path, seeds=[0], n=400)["gans"] == result["gans"]
     assert json.loads((tmp_path / "small.json").read_text())["gans"] == result["gans"]
     assert [path.name for path in weights] == ["moons-0-3.safetensors"]
     with pytest.raises(ConfigError, match="other settings"):
-        small.small_result(tmp_path, **{**options, "n": 401})
+        SMALL.result(tmp_path, seeds=[0], n=401)
 
 
 def row(distance: float, *, n: int = 100, farther: bool = False) -> dict[str, float | bool]:
@@ -51,8 +58,6 @@ def row(distance: float, *, n: int = 100, farther: bool = False) -> dict[str, fl
 
 
 def test_the_page_and_the_picture_say_what_was_farther():
-    from experiments import small_page, small_picture
-
     ratio = {
         "name": "trees", "strength": 0.5, "mean_ratio": 1.0, "effective_share": 0.3,
         "warnings": ["acceptance uses r^0.5"],
@@ -68,9 +73,9 @@ def test_the_page_and_the_picture_say_what_was_farther():
         "farther": ["dot"],
     }  # fmt: skip
     result = {"command": "c", "n": 100, "iterations": 3, "gans": {"moons-0": found}}
-    page = small_page(result)
+    page = SMALL.page(result)
     assert "**1 of 3 rows are farther" in page
     assert "| dot | **2.00** |" in page and "| obrs | 0.50 |" in page
     assert "| mala | refused |" in page and "moons-0, mala: no ratio was fitted" in page
-    dots = [line for line in small_picture(result).axes[0].lines if line.get_marker() == "o"]
+    dots = [line for line in SMALL.draw(result).axes[0].lines if line.get_marker() == "o"]
     assert sorted(float(dot.get_xdata()[0]) for dot in dots) == pytest.approx([0.5, 1.0, 2.0])
