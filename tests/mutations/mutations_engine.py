@@ -187,7 +187,7 @@ ENGINE: dict[str, Mutation] = {
     "Adam is not corrected for its start": Mutation(
         put(
             optimisers,
-            "_adam_weights",
+            "_shares",
             lambda beta, last, *rest: torch.full((last + 1,), 1 - beta),
         ),
         "test_reference",

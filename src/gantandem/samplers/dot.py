@@ -21,7 +21,7 @@ from gantandem.latent import Normal, need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.optimisers import adam_weight, rounded, rows, wide
+from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
 from gantandem.settings import Count, Decays, Interval, Positive, Settings
 
 Space = Literal["latent", "data"]
@@ -30,7 +30,7 @@ PUBLISHED = {"latent": {"steps": 10, "update": "sgd"}, "data": {"steps": 100, "u
 
 
 class DOTState(NamedTuple):
-    """One point a lane, where it started, its step counter and optimiser moments."""
+    """One point a lane, where it started, its step counter and the moments of its slopes."""
 
     id: Tensor
     attempt: Tensor
@@ -39,8 +39,7 @@ class DOTState(NamedTuple):
     h: Tensor
     cond: Tensor | None
     step: Tensor
-    mean: Tensor | None
-    square: Tensor | None
+    moments: Moments | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +164,8 @@ class DOT(Settings):
         """Draw the latents, and in the data decode them."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, _ = gan.split(self.layer).head(z, cond)
-        zeros = torch.zeros_like(h, dtype=wide(h)) if self.update == "adam" else None
-        square = None if zeros is None else zeros.clone()
-        return DOTState(ids, attempts, z, h, h, cond, torch.zeros_like(ids), zeros, square)
+        moments = Moments.zeros(h, square=True) if self.update == "adam" else None
+        return DOTState(ids, attempts, z, h, h, cond, torch.zeros_like(ids), moments)
 
     def step(self, gan: GAN, key: Key, state: DOTState) -> tuple[DOTState, Moved]:
         """Evaluate every lane where it stands, then move it."""
@@ -189,14 +187,11 @@ class DOT(Settings):
 
     def _descend(self, s: DOTState, slope: Tensor) -> Tensor:
         """One downhill move, the moments in place: returns h."""
-        epsilon = self.step_size
-        if s.mean is None or s.square is None:
-            return s.h - epsilon * slope
-        assert self.steps is not None
-        beta1, beta2 = self.betas
-        mean = s.mean.lerp_(slope, adam_weight(beta1, s.step, self.steps, slope))
-        square = s.square.lerp_(slope.square(), adam_weight(beta2, s.step, self.steps, slope))
-        return s.h - epsilon * mean / (square.sqrt() + 1e-8)
+        assert self.steps is not None  # resolved by prepare
+        if s.moments is None:
+            return s.h - self.step_size * slope
+        settings = {"last": self.steps, "step_size": self.step_size, "betas": self.betas}
+        return adam(s.h.to(slope.dtype), -slope, s.moments, s.step, **settings)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""What movers along a gradient share: precision, rows, and the moments of Adam by lane."""
+"""What movers along a gradient share: precision, rows, and Adam by lane."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,28 +23,76 @@ def rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def adam_weight(beta: float, step: Tensor, last: int, like: Tensor) -> Tensor:
-    """Share of the newest value in a moment of Adam's, by lane.
-
-    The moment of Kingma and Ba corrected for its start, m_t / (1 - beta^t), moves towards the
-    newest value by the share (1 - beta) / (1 - beta^t): all the way at t = 1.
+class Moments(NamedTuple):
+    """What an optimiser remembers of the slopes g of each lane, (W, *h_shape) in each.
 
     Args:
-        beta: Decay of the moment.
+        mean: Of momentum the running sum of g; of Adam m / (1 - beta1^t).
+        square: Of Adam v / (1 - beta2^t); None for momentum.
+    """
+
+    mean: Tensor
+    square: Tensor | None
+
+    @staticmethod
+    def zeros(h: Tensor, *, square: bool) -> Moments:
+        """Moments of lanes that have not moved yet."""
+        zero = torch.zeros_like(h, dtype=wide(h))
+        return Moments(zero, zero.clone() if square else None)
+
+
+def adam(
+    h: Tensor,
+    g: Tensor,
+    moments: Moments,
+    step: Tensor,
+    *,
+    last: int,
+    step_size: float,
+    betas: tuple[float, float],
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Move uphill by Adam (Kingma and Ba, ICLR 2015, Algorithm 1), each lane at its own t.
+
+    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
+    h <- h + step_size (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + 1e-8).
+
+    Args:
+        h: (W, *h_shape) where the lanes are.
+        g: (W, *h_shape) slopes there, of a precision of ``wide``.
+        moments: Corrected for their start; they are updated in place.
         step: (W,) moves made so far, t - 1, from 0 to ``last``.
         last: Highest step.
-        like: (W, *h_shape) slope, whose rows the weights are to multiply.
+        step_size: In units of h.
+        betas: (beta1, beta2).
+        scale: (W,) factors of the move; None leaves it as it is.
+
+    Returns:
+        (W, *h_shape), where the lanes are then.
     """
-    return rows(_adam_weights(beta, last, like.device, like.dtype).index_select(0, step), like)
+    assert moments.square is not None  # made for Adam
+    m = moments.mean.lerp_(g, _newest(betas[0], step, last, g))
+    v = moments.square.lerp_(g.square(), _newest(betas[1], step, last, g))
+    if scale is not None:
+        m = m * rows(scale, m).to(m.dtype)
+    return torch.addcdiv(h, m, v.sqrt().add_(1e-8), value=step_size)
 
 
-_WEIGHTS: dict[tuple[float, int, torch.device, torch.dtype], Tensor] = {}
+def _newest(beta: float, step: Tensor, last: int, g: Tensor) -> Tensor:
+    """Share of the newest slope in a corrected moment, (1 - beta) / (1 - beta^t), by lane.
+
+    m_t / (1 - beta^t) moves towards g_t by this share: all the way at t = 1.
+    """
+    return rows(_shares(beta, last, g.device, g.dtype).index_select(0, step), g)
 
 
-def _adam_weights(beta: float, last: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+_SHARES: dict[tuple[float, int, torch.device, torch.dtype], Tensor] = {}
+
+
+def _shares(beta: float, last: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     # A dictionary: torch.compile would look through functools.lru_cache and compute them anew.
     key = (beta, last, device, dtype)
-    if key not in _WEIGHTS:
+    if key not in _SHARES:
         t = torch.arange(1, last + 2, dtype=torch.float64)
-        _WEIGHTS[key] = ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
-    return _WEIGHTS[key]
+        _SHARES[key] = ((1 - beta) / (1 - beta**t)).to(dtype).to(device)
+    return _SHARES[key]

@@ -20,7 +20,7 @@ from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.border import keep_inside
-from gantandem.samplers.optimisers import adam_weight, rounded, rows, wide
+from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Settings, Share
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ class Best(NamedTuple):
 
 
 class RefineState(NamedTuple):
-    """One activation a lane, its own step counter and optimiser moments.
+    """One activation a lane, with its own step counter and moments of its slopes.
 
-    ``mean`` and ``square`` are Adam's moments as corrected for their start.
+    ``loss`` (W,) is the smoothed loss of the authors' scaled Adam.
     """
 
     z: Tensor
@@ -54,8 +54,7 @@ class RefineState(NamedTuple):
     cond: Tensor | None
     step: Tensor
     target: Tensor
-    mean: Tensor | None
-    square: Tensor | None
+    moments: Moments | None
     loss: Tensor | None
     best: Best | None
 
@@ -132,12 +131,16 @@ class Refine(Settings):
             )
 
     @property
+    def _adam(self) -> bool:
+        return self.update in ("adam", "scaled-adam")
+
+    @property
     def unused(self) -> list[str]:
         """Settings that change nothing here; the law does not name them."""
         used = {
             "threshold": self.stop == "threshold",
             "stop_probability": self.stop == "random",
-            "betas": self.update in ("adam", "scaled-adam"),
+            "betas": self._adam,
             "reference": self.update == "scaled-adam",
             "defensive_scale": self.defensive > 0,
             "spread": self.defensive > 0 or self.step_size == "auto",
@@ -209,7 +212,6 @@ class Refine(Settings):
         if self.defensive:
             h = self._inside(gan, self._widen(key, ids, attempts, h), h)
         zeros = torch.zeros_like(ids)
-        adam = self.update in ("adam", "scaled-adam")
         best = None
         if self.stop == "best":
             x = torch.zeros_like(gan.split(self.layer).tail(h, carry, cond))
@@ -222,8 +224,7 @@ class Refine(Settings):
             cond=cond,
             step=zeros,
             target=self._draw_stop(key, ids, attempts),
-            mean=torch.zeros_like(h, dtype=wide(h)) if self.update != "sgd" else None,
-            square=torch.zeros_like(h, dtype=wide(h)) if adam else None,
+            moments=None if self.update == "sgd" else Moments.zeros(h, square=self._adam),
             loss=torch.full(ids.shape, torch.nan, dtype=torch.float64, device=h.device)
             if self.update == "scaled-adam"
             else None,
@@ -288,17 +289,16 @@ class Refine(Settings):
 
     def _update(self, s: RefineState, slope: Tensor, logit: Tensor) -> tuple[Tensor, Tensor | None]:
         """One uphill move, the moments in place: returns h and the smoothed loss."""
-        eta, h, loss = float(self.step_size), s.h.to(slope.dtype), s.loss
-        if s.mean is None:
+        eta, h, loss, scale = float(self.step_size), s.h.to(slope.dtype), s.loss, None
+        if s.moments is None:
             return torch.add(h, slope, alpha=eta), None
-        if s.square is None:
-            return torch.add(h, s.mean.mul_(0.9).add_(slope), alpha=eta), None
-        beta1, beta2 = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
-        mean = s.mean.lerp_(slope, adam_weight(beta1, s.step, self.steps, slope))
-        square = s.square.lerp_(slope.square(), adam_weight(beta2, s.step, self.steps, slope))
+        if not self._adam:
+            return torch.add(h, s.moments.mean.mul_(0.9).add_(slope), alpha=eta), None
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
             now = self.reference - torch.sigmoid(logit.to(loss.dtype))
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
-            mean = mean * rows((loss + 0.5).clamp(min=0).square(), mean).to(mean.dtype)
-        return torch.addcdiv(h, mean, square.sqrt().add_(1e-8), value=eta), loss
+            scale = (loss + 0.5).clamp(min=0).square()
+        betas = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
+        settings = {"last": self.steps, "step_size": eta, "betas": betas, "scale": scale}
+        return adam(h, slope, s.moments, s.step, **settings), loss
