@@ -129,7 +129,7 @@ def _order(rows: Mapping[str, Any]) -> list[str]:
     return [*exact, *(name for name in rows if name not in EXACT)]
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """Exact samplers, then the others."""
     rows, apart = result["samplers"], result["spread"]
     floor, count = result["floor"], len(set(EXACT) & set(rows))
@@ -140,12 +140,11 @@ def page(result: dict[str, Any]) -> str:
         times = values["sliced_w1"] / number(floor["sliced_w1"])
         law = "exact" if name in EXACT else "p_G" if name == "direct" else "biased"
         shown.append([name, *cells(values, KEYS), f"{times:.1f}", law])
-    lines = [
+    return [
         f"# Cross-sampler agreement on {result['task']}",
         "",
         "One trained GAN (the shipped pair), one ratio fitted on p_G (largest of a pilot:",
-        f"{result['max_ratio']:.1f}), {result['n']:,} samples of each sampler. Made by",
-        f"`{result['command']}`; every number is in `agreement.json` beside this page.",
+        f"{result['max_ratio']:.1f}), {result['n']:,} samples of each sampler.",
         "*spread*: mean standard deviation inside the modes over the true one.",
         "",
         f"Among the exact samplers the share of good samples differs by {apart['good_range']:.4f}",
@@ -157,7 +156,6 @@ def page(result: dict[str, Any]) -> str:
         *([f"Not finished in this run: {', '.join(missing)}.", ""] if missing else []),
         *table(["sampler", *TITLES, "W1 over floor", "law"], shown),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def picture(result: dict[str, Any]) -> Figure:

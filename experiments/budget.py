@@ -44,7 +44,7 @@ def _save(given: Given, settings: dict[str, Any], rows: dict[str, Any]) -> dict[
     return given.save(settings, found, seeds=rows)
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """The medians, then every seed."""
     medians = [["*real data*", *cells(result["floor"])]]
     medians += [[name, *cells(values)] for name, values in result["median"].items()]
@@ -53,15 +53,14 @@ def page(result: dict[str, Any]) -> str:
         for seed, found in result["seeds"].items()
         for name, row in found["samplers"].items()
     ]
-    lines = [
+    return [
         "# A sample for at most 200 passes: few refinement steps, then OBRS with K = "
         + budgets(result["seeds"].values()),
         "",
-        "Imbalanced 8 Gaussians, generator at 1,000 iterations. Made by",
-        f"`{result['command']}`; every number is in `budget.json` beside this page. Refinement is",
-        "at most 12 steps of .35 (figure 3: 50 of .1), a quarter of the starts widened (figure 3:",
-        "a half); shaped, refitted and accepted with default settings otherwise. *spread*:",
-        "standard deviation inside the two main modes over the true one.",
+        "Imbalanced 8 Gaussians, generator at 1,000 iterations. Refinement is at most",
+        "12 steps of .35 (figure 3: 50 of .1), a quarter of the starts widened (figure 3: a half);",
+        "shaped, refitted and accepted with default settings otherwise. *spread*: standard",
+        "deviation inside the two main modes over the true one.",
         "",
         f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each:",
         "",
@@ -71,7 +70,6 @@ def page(result: dict[str, Any]) -> str:
         "",
         *table(["seed", "sampler", *TITLES], every),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def picture(result: dict[str, Any]) -> Figure:

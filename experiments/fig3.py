@@ -83,7 +83,7 @@ def _save(
     return given.save(settings, found, seeds=rows, paper=published)
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """Ours beside the published values, every seed shown."""
     tested = "c2st" in result["floor"]
     columns = {**COLUMNS, **(TWO_SAMPLE if tested else {})}
@@ -104,12 +104,12 @@ def page(result: dict[str, Any]) -> str:
         others = result["as_published"].get(seed, {"samplers": {}})["samplers"]
         rows |= {AS_PUBLISHED.format(name): row for name, row in others.items() if name != "direct"}
         every += [[seed, name, *cells(numbers(row), columns)] for name, row in rows.items()]
-    lines = [
+    return [
         "# Figure 3: imbalanced 8 Gaussians, generator at 1,000 iterations",
         "",
-        "Liu et al., AAAI 2020, Figure 3. Made by `" + result["command"] + "`; every number is in",
-        "`fig3.json` beside this page. *spread*: standard deviation inside the two main modes over",
-        "the true one. Published values are read off the figure (about +-.01); blank is unknown.",
+        "Liu et al., AAAI 2020, Figure 3. *spread*: standard deviation inside the two main modes",
+        "over the true one. Published values are read off the figure (about +-.01); blank is",
+        "unknown.",
         *([C2ST] if tested else []),
         "",
         f"{over(result['seeds']).capitalize()}, {result['n']:,} samples each:",
@@ -123,7 +123,6 @@ def page(result: dict[str, Any]) -> str:
         "",
         *table(["seed", "sampler", *titles], every),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def picture(result: dict[str, Any]) -> Figure:

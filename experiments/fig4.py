@@ -97,7 +97,7 @@ def _medians(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """Ours with the published values, the published methods run here, then all numbers."""
     again = result["as_published"]
     heads = ["seed", "generator at", "sampler", *TITLES]
@@ -105,9 +105,8 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Figure 4: samplers over the training of the generator",
         "",
-        f"Liu et al., AAAI 2020, Figure 4, imbalanced 8 Gaussians. Made by `{result['command']}`;",
-        "every number is in `fig4.json` beside this page. At each stage the discriminator is",
-        "shaped and the ratios are fitted anew. *real data* is what as many real samples score.",
+        "Liu et al., AAAI 2020, Figure 4, imbalanced 8 Gaussians. At each stage the discriminator",
+        "is shaped and the ratios are fitted anew. *real data* is what as many real samples score.",
         spent_note(found for of_seed in result["seeds"].values() for found in of_seed.values()),
         "",
         f"{over_stages(result['seeds']).capitalize()},",
@@ -138,7 +137,7 @@ def page(result: dict[str, Any]) -> str:
     ]
     if again:
         lines += ["", "The published methods:", "", *table(heads, _every_row(again))]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _medians_table(result: Mapping[str, Any], which: str) -> list[str]:

@@ -129,14 +129,13 @@ def _write_pictures(stem: Path, gan: GAN, samples: Any) -> None:
         stem.with_name(f"{stem.name}-{name}.png").write_bytes(png)
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """Every row, and the pictures before and after."""
     lines = [
         "# MNIST: a generator stopped early, and one at five epochs",
         "",
-        "The paper's NS-GAN on MNIST (InfoGAN's networks), refined at the 7x7x128 activation. Made",
-        f"by `{result['command']}`; every number is in `mnist.json` beside this page. The Frechet",
-        "distance is that of the 64 features of our digit classifier to the test set, on",
+        "The paper's NS-GAN on MNIST (InfoGAN's networks), refined at the 7x7x128 activation. The",
+        "Frechet distance is that of the 64 features of our digit classifier to the test set, on",
         f"{result['n']:,} samples (*real*: one half of the test set against the other).",
         "",
         "The guide and the ratios see images through a frozen backbone: a digit classifier of",
@@ -157,7 +156,7 @@ def page(result: dict[str, Any]) -> str:
         for stage, row in found.items():
             first = seed == next(iter(result["seeds"]))
             lines += _stage(seed, int(stage), row, result["floor"], pictures=first)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _stage(

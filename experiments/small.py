@@ -140,7 +140,7 @@ def _said(gan: GAN, real: Tensor, proposal: Any) -> dict[str, Any]:
     }
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """What was farther, then every row."""
     gans, n = result["gans"], result["n"]
     rows = [row for found in gans.values() for row in found["samplers"].values()]
@@ -150,8 +150,7 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Small GANs of one's own, every sampler at its defaults",
         "",
-        f"Made by `{result['command']}`; every number is in `small.json` beside this page. Five",
-        f"kinds of data, {REAL:,} real samples each, and a pair of MLPs trained on them for",
+        f"Five kinds of data, {REAL:,} real samples each, and a pair of MLPs trained on them for",
         f"{result['iterations']:,} iterations in the plain way. Every sampler runs at its",
         "defaults: `fit_ratio(gan, real)` for selectors and chains on plain samples, `shape` and",
         "`fit_ratio` for the shaped ones, the discriminator as it was trained for the rest. What",
@@ -197,7 +196,7 @@ def page(result: dict[str, Any]) -> str:
     if failed:
         lines += ["", "## Refused", "", "No samples came of these, and a message said why:", ""]
         lines += failed
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _overview(key: str, found: Mapping[str, Any], n: int) -> list[str]:

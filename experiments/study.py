@@ -36,7 +36,7 @@ class Study:
         name: On the command line, and of its three files.
         what: What its picture shows, in one line.
         run: Makes the result, as the JSON file holds it.
-        page: The result as a Markdown page, its title first.
+        page: The result as lines of Markdown, the title first.
         picture: The result as a picture.
         seeds: Those it takes if none are asked for; none if it has no choice of seeds.
         stages: Iterations at which the generator is stopped, likewise.
@@ -45,7 +45,7 @@ class Study:
     name: str
     what: str
     run: Callable[[Given], dict[str, Any]]
-    page: Callable[[dict[str, Any]], str]
+    page: Callable[[dict[str, Any]], list[str]]
     picture: Callable[[dict[str, Any]], Figure]
     seeds: tuple[int, ...] = (0,)
     stages: tuple[int, ...] = ()
@@ -107,9 +107,11 @@ class Study:
             return self.picture(result)
 
     def document(self, result: dict[str, Any]) -> str:
-        """The page with its picture under the title."""
-        title, rest = self.page(result).split("\n\n", 1)
-        return f"{title}\n\n![{self.what}]({self.name}.png)\n\n{rest}"
+        """The page with what made it, and its picture, under the title."""
+        title, *lines = self.page(result)
+        made = f"Made by `{result['command']}`; every number is in `{self.name}.json` beside it."
+        picture = f"![{self.what}]({self.name}.png)"
+        return "\n".join([title, "", picture, "", made, *lines]) + "\n"
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _save(given: Given, settings: Mapping[str, Any], rows: dict[str, Any]) -> di
     )
 
 
-def page(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> list[str]:
     """Correlations beside the published ones, choices, points."""
     count = len(result["seeds"])
     whose = f"{'generator of seed' if count == 1 else 'generators of seeds'} "
@@ -168,8 +168,7 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Table 1: diagnostics of the discriminator and the gain from rejection",
         "",
-        f"Liu et al., AAAI 2020, Table 1. Made by `{result['command']}`; every number is in",
-        "`table1.json` beside this page. Correlations of a diagnostic with what rejection changes",
+        "Liu et al., AAAI 2020, Table 1. Correlations of a diagnostic with what rejection changes",
         "a metric by: after less before, as published. So a *negative* value for good and a",
         "*positive* one for KL and JS mean that a lower value of the diagnostic went with a larger",
         "gain. In parentheses the two-sided p-value; brackets hold the 2.5% and 97.5% quantiles of",
@@ -193,8 +192,7 @@ def page(result: dict[str, Any]) -> str:
             "",
             *table(["diagnostic", "change in", *heads], rows),
         ]
-    lines += [*_choices(result), *_points_table(result)]
-    return "\n".join(lines) + "\n"
+    return [*lines, *_choices(result), *_points_table(result)]
 
 
 def _signed(value: float | None) -> str:

@@ -83,13 +83,12 @@ def _histogram(gan: GAN, mover: WangLandau, samples: Samples) -> list[float]:
     return (torch.bincount(index, minlength=mover.bins) / len(samples)).tolist()
 
 
-def page(result: Mapping[str, Any]) -> str:
+def page(result: Mapping[str, Any]) -> list[str]:
     """Every task: its samplers, and the shares of its modes."""
     lines = [
         "# WL-GAN: chains over a flat energy histogram",
         "",
-        f"Made by `{result['command']}`;",
-        "every number is in `wlgan.json` beside this page. Chains of equal length on the shipped",
+        "Chains of equal length on the shipped",
         f"pair, {result['n']:,} samples each, on a ratio of p_G fitted first. Distances are total",
         "variations. *from law*: of the shares of the modes from those of the ratio's own law, to",
         "which exact chains tend (p_G weighted by the ratio); *uneven*: of the energy histogram",
@@ -122,7 +121,7 @@ def page(result: Mapping[str, Any]) -> str:
                 ([label, *(f"{v:.4f}" for v in values)] for label, values in shares.items()),
             ),
         ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _apart(p: Sequence[float], q: Sequence[float]) -> float:

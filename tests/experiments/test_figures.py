@@ -44,11 +44,11 @@ def test_the_published_methods_are_added_to_the_rows_that_are_there(tmp_path, mo
     settings = {"seeds": [0], "n": 64, "overrides": TINY}
     before = FIG4.result(tmp_path, stages=[20], **settings)
     assert "--paper" not in before["command"] and before["as_published"] == {}
-    assert "as published" not in FIG4.page(before)
+    assert "as published" not in FIG4.document(before)
     after = FIG4.result(tmp_path, stages=[20], paper=[0], **settings)
     assert rows_of(after["seeds"]["0"]["20"]) == rows_of(before["seeds"]["0"]["20"])
     assert after["command"] == "python -m experiments fig4 --stages 20 --paper 0 --n 64"
-    page = " ".join(FIG4.page(after).split())
+    page = " ".join(FIG4.document(after).split())
     assert "2 updates (published: 5,000)" in page and "after 3 further updates" in page
     found = after["as_published"]["0"]["20"]["samplers"]
     assert set(found) == set(tables.SAMPLERS)
@@ -64,7 +64,7 @@ def test_the_published_methods_are_added_to_the_rows_that_are_there(tmp_path, mo
     figure = FIG3.result(tmp_path, paper=[0], **settings)
     assert figure["iterations"] == 20 and figure["as_published"]["0"] == shared
     assert figure["command"] == "python -m experiments fig3 --seeds 0 --paper 0 --n 64"
-    assert "| drs, as published |" in FIG3.page(figure)
+    assert "| drs, as published |" in FIG3.document(figure)
     kept = json.loads((tmp_path / "fig3.json").read_text())
     kept["seeds"]["0"]["samplers"]["direct"]["metrics"]["js"] += 1e-6
     (tmp_path / "fig3.json").write_text(json.dumps(kept))
@@ -89,7 +89,7 @@ def stages():
 def test_figure_4_shows_the_published_values_where_they_are_known(stages):
     table = [
         [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in FIG4.page(stages).splitlines()
+        for line in FIG4.document(stages).splitlines()
         if line.startswith("| ")
     ]
     good = [row for row in table if row[1:2] == ["good"]]

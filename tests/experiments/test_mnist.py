@@ -92,7 +92,7 @@ def test_mnist_runs_to_its_report_and_only_what_is_missing_runs_again(few_digits
 def test_the_page_of_mnist_shows_every_row_and_says_what_is_missing():
     result = committed("mnist")
     result["seeds"] = {"0": result["seeds"]["0"]}
-    page = MNIST.page(result)
+    page = MNIST.document(result)
     assert "Not finished" not in page
     for stage, found in result["seeds"]["0"].items():
         assert f"](mnist-{stage}-after.png)" in page
@@ -101,6 +101,6 @@ def test_the_page_of_mnist_shows_every_row_and_says_what_is_missing():
     partial = copy.deepcopy(result)
     stage = next(iter(result["seeds"]["0"]))
     partial["seeds"]["7"] = {stage: copy.deepcopy(result["seeds"]["0"][stage])}
-    page = MNIST.page(partial)
+    page = MNIST.document(partial)
     assert f"Not finished in this run: seed 7 at {MNIST.stages[1]:,} iterations." in page
     assert page.count("-after.png") == 2, "pictures are of the first seed"

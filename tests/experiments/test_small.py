@@ -73,7 +73,7 @@ def test_the_page_and_the_picture_say_what_was_farther():
         "farther": ["dot"],
     }  # fmt: skip
     result = {"command": "c", "n": 100, "iterations": 3, "gans": {"moons-0": found}}
-    page = SMALL.page(result)
+    page = SMALL.document(result)
     assert "**1 of 3 rows are farther" in page
     assert "| dot | **2.00** |" in page and "| obrs | 0.50 |" in page
     assert "| mala | refused |" in page and "moons-0, mala: no ratio was fitted" in page

@@ -16,7 +16,7 @@ from experiments.study import Given, Study
 from gantandem import __version__
 from gantandem.cli import app
 from gantandem.errors import ConfigError
-from small_runs import RESULTS, committed
+from small_runs import RESULTS, TINY, committed
 
 # -- what is kept ---------------------------------------------------------------------------------
 
@@ -104,6 +104,15 @@ def test_the_command_line_passes_seeds_and_stages_on(tmp_path, monkeypatch):
     assert nine.stages == tuple(range(1_000, 9_001, 1_000)) and nine.seeds == study.seeds
     assert two.stages == (20, 40) and two.seeds == (1, 2) and two.n == 7
     assert two.path == tmp_path / "fig4.json"
+
+
+@pytest.mark.slow
+def test_the_budget_takes_few_long_steps(tmp_path):
+    overrides = [*TINY, "train.iterations=20"]
+    result = STUDIES["budget"].result(tmp_path, seeds=[0], n=64, overrides=overrides)
+    judged = result["seeds"]["0"]["samplers"]["collaborative"]["sampler"]["proposal"]
+    assert judged["step_size"] == 0.35 and judged["defensive"] == 0.25
+    assert result["command"] == "python -m experiments budget --seeds 0 --n 64"
 
 
 def test_a_study_writes_its_three_files(tmp_path):

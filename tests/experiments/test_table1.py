@@ -101,7 +101,7 @@ def test_stages_of_a_discriminator_do_not_depend_on_which_are_looked_at(tmp_path
 
 def test_table_1_shows_the_published_correlations_with_their_signs():
     result = committed("table1")
-    page = TABLE1.page(result)
+    page = TABLE1.document(result)
     assert "| abs(Z) | JS | +0.07 (0.41) | -0.06 (0.35) |" in page
     assert "| Brier | good | -0.68 (0.01) | -0.72 (0.01) |" in page
     assert "| Brier | KL | +0.51 (0.04) | +0.46 (0.12) |" in page
