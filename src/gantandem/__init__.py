@@ -158,3 +158,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f"gantandem.{_HOME[name]}"), name)
     raise AttributeError(f"module 'gantandem' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, which are not there before their first use."""
+    return sorted(__all__)

@@ -13,15 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.errors import DataError
+from gantandem.errors import DataError, need
 from gantandem.files import write_atomic
 
 FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples:
     """Samples in id order with what is known of each.
+
+    ``samples[:10]``, ``samples[samples.accepted]`` and ``samples[3]`` are some of them, with all
+    that is known of these; the manifest goes on to tell of the whole run.
 
     Args:
         x: (N, *x_shape) samples.
@@ -50,6 +53,26 @@ class Samples:
         """Number of samples."""
         return len(self.x)
 
+    def __repr__(self) -> str:
+        """How many of what shape, from which sampler, at what cost."""
+        told, m = [f"n={len(self):,}", f"shape={tuple(self.x.shape[1:])}"], self.manifest
+        if "sampler" in m:
+            told.append(f"sampler={_nested(m['sampler'])}")
+        if m.get("returned"):
+            told.append(f"acceptance={m['returned'] / m['proposals']:.3g}")
+            told.append(f"passes_per_sample={m['passes'] / m['returned']:.4g}")
+        return f"Samples({', '.join(told)})"
+
+    def __getitem__(self, index: Any) -> Samples:
+        """Some of the samples: by a slice, a mask, places, or one place (a row of its own).
+
+        Raises:
+            IndexError: If there is no such place, or a mask has another length.
+        """
+        places: Any = np.arange(len(self))[_array(index)]
+        places = torch.from_numpy(np.atleast_1d(places).copy()).to(self.x.device)
+        return replace(self, **{name: getattr(self, name)[places] for name in self.fields})
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The columns there are."""
@@ -73,6 +96,28 @@ class Samples:
         columns = {f: getattr(self, f) for f in self.fields}
         half = {f: v.float() for f, v in columns.items() if v.dtype is torch.bfloat16}
         return replace(self, **half) if half else self
+
+    def to_numpy(self) -> np.ndarray:
+        """The samples as an array, (N, *x_shape); bfloat16 as float32."""
+        return self.writable().x.numpy(force=True)
+
+    def to_pandas(self) -> Any:
+        """A ``DataFrame`` with a row for each sample, and ids as its index.
+
+        Rows of numbers have a column for each, ``x0``, ``x1``, ...; samples of other shapes have
+        none. Beside them stand ``log_ratio``, ``steps``, ``attempts``, ``accepted`` and the
+        condition, where it is a label.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        pandas, own = need("pandas", "tables"), self.writable()
+        columns = {f: getattr(own, f).numpy(force=True) for f in self.fields if f not in "xz"}
+        ids = columns.pop("ids")
+        if own.x.dim() == 2:
+            columns = {f"x{i}": x for i, x in enumerate(own.x.T.numpy(force=True))} | columns
+        columns = {name: values for name, values in columns.items() if values.ndim == 1}
+        return pandas.DataFrame(columns, index=pandas.Index(ids, name="id"))
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz with every field and the manifest as JSON; whole or not at all.
@@ -107,3 +152,18 @@ class Samples:
             raise DataError(
                 f"{path}: not a samples file, or truncated ({error}); make it again"
             ) from None
+
+
+def _array(index: Any) -> Any:
+    """Tensors and lists as arrays, which know masks and places."""
+    if isinstance(index, Tensor):
+        index = index.numpy(force=True)
+    return (
+        np.asarray(index, dtype=None if len(index) else int) if isinstance(index, list) else index
+    )
+
+
+def _nested(config: dict[str, Any]) -> str:
+    """The names of a sampler and of its proposals."""
+    inner = config.get("proposal")
+    return f"{config['name']}({_nested(inner)})" if isinstance(inner, dict) else config["name"]

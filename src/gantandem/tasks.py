@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantandem.data.images import load_images, load_real, locate, to_range
 from gantandem.data.mixtures import Mixture, balanced_8, draw_real, grid_25, imbalanced_8
@@ -23,7 +23,7 @@ from gantandem.evaluate.metrics.manifold import manifold_metrics
 from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
 from gantandem.evaluate.metrics.pareto import Axis, Pareto
 from gantandem.nets import build, load_weights
-from gantandem.training.gan import TrainConfig
+from gantandem.training.gan import Pair, TrainConfig
 
 Metrics = dict[str, Any]
 
@@ -64,8 +64,8 @@ class Task(ABC):
     range: Range | None = None
     pareto: Pareto
 
-    def pretrained(self) -> tuple[nn.Module, nn.Module]:
-        """Return the shipped (generator, discriminator), in eval mode.
+    def pretrained(self) -> Pair:
+        """Return the shipped networks, in eval mode.
 
         Raises:
             WeightsError: If none ship for this task.
@@ -73,8 +73,8 @@ class Task(ABC):
         folder = Path(str(files("gantandem") / "assets" / self.name))
         if not folder.is_dir():
             raise WeightsError(f"no weights of {self.name} ship with this version: train them")
-        networks = build(self.networks["generator"]), build(self.networks["discriminator"])
-        for role, network in zip(("generator", "discriminator"), networks, strict=True):
+        networks = Pair(build(self.networks["generator"]), build(self.networks["discriminator"]))
+        for role, network in networks._asdict().items():
             load_weights(network, folder / f"{role}.safetensors")
             network.eval()
         return networks

@@ -16,7 +16,7 @@ from gantandem.runs.recipe import (
     TrainSettings,
     apply_overrides,
     load_recipe,
-    load_run,
+    load_settings,
     read_yaml,
 )
 from gantandem.training.gan import TrainConfig
@@ -169,17 +169,17 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path):
 
 def test_a_folder_without_a_run_says_how_to_make_one(tmp_path):
     with pytest.raises(ConfigError, match="holds no run.yaml.*gantandem train"):
-        load_run(tmp_path)
+        load_settings(tmp_path)
     with pytest.raises(ConfigError, match="does not exist"):
-        load_run(tmp_path / "none")
+        load_settings(tmp_path / "none")
 
 
 def test_a_run_file_keeps_the_state_of_the_networks_apart(tmp_path):
     write(tmp_path, "task: mnist\nstate: {shaped: true}\n", "run.yaml")
-    assert load_run(tmp_path).given() == {"task": "mnist"}
+    assert load_settings(tmp_path).given() == {"task": "mnist"}
     write(tmp_path, "task: mnist\nshaped: true\n", "run.yaml")
     with pytest.raises(ConfigError, match="shaped: unknown key"):
-        load_run(tmp_path)
+        load_settings(tmp_path)
 
 
 def test_numbers_in_e_notation_are_numbers_and_words_stay_words(tmp_path):

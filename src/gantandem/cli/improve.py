@@ -50,11 +50,11 @@ def fit_ratio(
 ) -> None:
     """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
     from gantandem import runs as pipeline
-    from gantandem.cli.show import diagnosis_table
+    from gantandem.cli.show import diagnosis_text
 
     work = pipeline.Workspace(run, overrides or ())
     found = pipeline.fit_run(work, split_names(samplers))
-    out.print(diagnosis_table(found))
+    out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
     out.print(f"next: gantandem compare {run}", style="dim", markup=False)
 
@@ -67,19 +67,19 @@ def calibrate(
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
     from gantandem import runs as pipeline
-    from gantandem.cli.show import diagnosis_table
+    from gantandem.cli.show import diagnosis_text
 
     work = pipeline.Workspace(run, overrides or ())
-    out.print(diagnosis_table(pipeline.calibrate_run(work, sampler, method.value)))
+    out.print(diagnosis_text(pipeline.calibrate_run(work, sampler, method.value)), markup=False)
 
 
 def diagnose(run: Run, overrides: Overrides = None, sampler: Sampler = "collaborative") -> None:
     """Measure on test data how far a ratio can be trusted."""
     from gantandem import runs as pipeline
-    from gantandem.cli.show import diagnosis_table
+    from gantandem.cli.show import diagnosis_text
 
     work = pipeline.Workspace(run, overrides or ())
-    out.print(diagnosis_table({sampler: pipeline.diagnose_run(work, sampler)}))
+    out.print(diagnosis_text({sampler: pipeline.diagnose_run(work, sampler)}), markup=False)
 
 
 def split_names(text: str) -> list[str]:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from gantandem.display.table import COST_COLUMNS, SCORES, best, metric_columns, show
-from gantandem.ratios.doubts import doubts
-from gantandem.reporting.caution import ratio_faults
+from gantandem.display.table import COST_COLUMNS, best, metric_columns, show
 from gantandem.reporting.pareto import show_axis, sweep_axes
 
 if TYPE_CHECKING:
@@ -72,21 +70,10 @@ def sweep_table(sweep: Mapping[str, Any]) -> Table:
     return table
 
 
-def diagnosis_table(found: Mapping[str, Diagnosis]) -> Table:
-    """What was found of each law's ratio."""
-    rows = {name: {**one.to_dict(), "warnings": doubts(one)} for name, one in found.items()}
-    scores = [one for one in SCORES if any(one.key in row for row in rows.values())]
-    table = _table("ratio on", *(one.label for one in scores))
-    for name, row in rows.items():
-        table.add_row(name, *(one.show(row.get(one.key)) for one in scores))
-    faults = [
-        f"{name}: {'; '.join(doubted)}"
-        for name, row in rows.items()
-        if (doubted := ratio_faults(row))
-    ]
-    if faults:
-        table.caption, table.caption_justify = "\n".join(faults), "left"
-    return table
+def diagnosis_text(found: Mapping[str, Diagnosis]) -> str:
+    """What was found of each law's ratio, in words and numbers."""
+    many = len(found) > 1
+    return "\n\n".join(f"[{name}]\n{one}" if many else str(one) for name, one in found.items())
 
 
 def history_table(history: Sequence[Mapping[str, Any]]) -> Table:

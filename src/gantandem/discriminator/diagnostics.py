@@ -13,6 +13,7 @@ import numpy as np
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
+from gantandem.discriminator.verdict import tell
 from gantandem.gan import GAN
 from gantandem.ratios.doubts import doubts
 from gantandem.samplers.base import Mover, Selector
@@ -25,9 +26,9 @@ RESAMPLES = 50
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """What held-out data say of a ratio.
+    """What held-out data say of a ratio; ``print`` tells what to trust it for, and what to do next.
 
     Args:
         brier: Mean squared error of the probability of real (Brier 1950).
@@ -50,6 +51,7 @@ class Diagnosis:
         strength: t, where acceptance uses r^t.
         standard_errors: Of the numbers above, by name; Z has 1 by its definition.
         seen: Share of the real samples that the ratio was fitted on.
+        proposal: Name of the mover whose proposals it judges.
     """
 
     brier: float
@@ -69,6 +71,18 @@ class Diagnosis:
     strength: float = 1.0
     standard_errors: dict[str, float] = field(default_factory=dict)
     seen: float = 0.0
+    proposal: str = ""
+
+    def __repr__(self) -> str:
+        """Where it stands, in a line."""
+        of = f"{self.proposal}, " if self.proposal else ""
+        doubts = len(self.warnings)
+        told = f"{doubts} doubt{'s' * (doubts > 1)}" if doubts else "no doubts"
+        return f"Diagnosis({of}AUC {self.auc:.3g}, ECE {self.ece:.2g}, Z {self.z:.2g}, {told})"
+
+    def __str__(self) -> str:
+        """What to trust the ratio for, what to do next, and the numbers."""
+        return tell(self)
 
     @property
     def warnings(self) -> list[str]:
@@ -183,6 +197,7 @@ def diagnose(
         law=law,
         strength=gan.ratios[law].strength,
         seen=scored.seen,
+        proposal=scored.mover.name,
     )
     if scored.cond is not None and is_labels(scored.cond):
         error = (prob - label) ** 2

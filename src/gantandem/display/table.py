@@ -108,7 +108,7 @@ SCORES = (
         "z",
         "Z",
         None,
-        "Dawid's statistic, signed: within ±2 when calibrated on the whole",
+        "Dawid's statistic: within ±2 when calibrated on the whole",
         2,
     ),
     Column("log_loss", "log loss", "low", "in nats; log 2 = .6931 for a ratio of 1 everywhere", 4),
@@ -117,15 +117,13 @@ SCORES = (
         "effective_share",
         "effective share",
         "high",
-        "(mean r)² / mean r² over the proposals: how many count where they are weighed by r",
+        "(mean r)² / mean r²: share of the proposals that count under r",
         3,
     ),
     Column("strength", "strength", None, "t, where acceptance uses r^t"),
     Column("ece", "ECE", "low", "expected calibration error, mean over the bins", 4),
     Column("mce", "MCE", "low", "the largest calibration error of a bin", 4),
-    Column(
-        "auc", "AUC", None, ".5 when the ratio does not tell real and generated samples apart", 4
-    ),
+    Column("auc", "AUC", None, ".5 when it does not tell real from generated samples", 4),
 )
 
 
@@ -199,7 +197,9 @@ def show(value: Any) -> str:
         return "–"
     if number == 0:
         return "0"
-    if float(number).is_integer() and abs(number) < 1e15:
+    if abs(number) >= 1e12:
+        return f"{number:.2e}"
+    if float(number).is_integer():
         return f"{int(number):,}"
     if abs(number) >= 1000:
         return f"{number:,.0f}"

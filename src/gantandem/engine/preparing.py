@@ -39,6 +39,18 @@ WIDEST = 2**14
 """Conditions have constants of their own while all of them together have this many numbers."""
 
 
+class Prepared(NamedTuple):
+    """What :func:`prepare` returns.
+
+    Args:
+        sampler: Every constant fixed.
+        passes: What that took, now or when it was first prepared.
+    """
+
+    sampler: Any
+    passes: int
+
+
 class Ready(NamedTuple):
     """A sampler that can run.
 
@@ -58,7 +70,7 @@ class Ready(NamedTuple):
 
 def prepare(
     gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
-) -> tuple[Any, int]:
+) -> Prepared:
     """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
 
     The pilot has ids and keys of its own, the same for every seed: constants never depend on what
@@ -67,14 +79,14 @@ def prepare(
     attribute ``pilot_passes``: 0 once it is prepared. What was prepared is kept with the GAN.
 
     Returns:
-        The frozen sampler, and the passes behind it (spent now, or when it was first prepared).
+        ``sampler``, frozen, and the ``passes`` behind it.
 
     Raises:
         BudgetError: If by the pilot over 1% of the ids would use up their attempts.
         NonFiniteError: If too many pilot proposals are not finite, or nothing can be accepted.
     """
     ready = make_ready(gan, sampler, width=width, strict=strict)
-    return ready.sampler, ready.passes
+    return Prepared(ready.sampler, ready.passes)
 
 
 def make_ready(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from gantandem.discriminator.diagnostics import Diagnosis
@@ -17,38 +17,61 @@ FEW = 0.05
 resampling return few of them again and again."""
 
 
+class Doubt(NamedTuple):
+    """What speaks against a ratio.
+
+    Args:
+        kind: ``"useless"`` (worse than no ratio), ``"off"`` (calibration may mend it), ``"tail"``
+            (few proposals carry the weight) or ``"weak"`` (used at less than its strength).
+        said: In plain words with the numbers.
+    """
+
+    kind: Literal["useless", "off", "tail", "weak"]
+    said: str
+
+
 def doubts(diagnosis: Diagnosis) -> list[str]:
-    """What speaks against a ratio, in plain words with the numbers; empty if nothing does.
+    """What speaks against a ratio, in plain words with the numbers; empty if nothing does."""
+    return [doubt.said for doubt in find_doubts(diagnosis)]
+
+
+def find_doubts(diagnosis: Diagnosis) -> list[Doubt]:
+    """What speaks against a ratio, and of what kind it is.
 
     A doubt is beyond the noise of the test samples: an AUC three standard errors below .5, a
     Brier score worse than that of one ratio for all samples, a calibration error, a mean ratio
     that is not 1, or weight that rests on few proposals. And what was fitted here and is used at
     less than its strength, since accepted samples were farther from the data at full strength.
     """
-    d, found = diagnosis, []
+    d = diagnosis
+    found: list[Doubt] = []
     size = d.n_real + d.n_generated
     if d.auc < 0.5 - 3 * math.sqrt((size + 1) / (12 * d.n_real * d.n_generated)):
-        found.append(f"it ranks generated samples above real ones (AUC {d.auc:.3f})")
+        said = f"it ranks generated samples above real ones (AUC {d.auc:.3f})"
+        found.append(Doubt("useless", said))
     base = d.brier_parts["uncertainty"]
     if d.brier > base + 1.5 / math.sqrt(size):  # no Brier score has a wider standard error
-        found.append(f"its Brier score is {d.brier:.3f}, where knowing nothing has {base:.3f}")
+        said = f"its Brier score is {d.brier:.3f}, where knowing nothing has {base:.3f}"
+        found.append(Doubt("useless", said))
     # A bin of n calibrated samples is off by the mean of a half-normal of variance p (1 - p) / n.
     spread = (row["count"] * row["confidence"] * (1 - row["confidence"]) for row in d.bins)
     noise = math.sqrt(2 / math.pi) / size * sum(map(math.sqrt, spread))
     if d.ece > OFF + 2 * noise:
         way = "" if abs(d.z) < 3 else f", too {'low' if d.z > 0 else 'high'} on the whole"
-        found.append(f"its probability of real is off by {d.ece:.3f} on average{way}")
+        said = f"its probability of real is off by {d.ece:.3f} on average{way}"
+        found.append(Doubt("off", said))
     if abs(d.mean_ratio - 1) > max(MEAN_OFF, 3 * d.standard_errors.get("mean_ratio", 0.0)):
-        found.append(f"its mean under the proposals is {d.mean_ratio:.3g}, where the true r has 1")
+        said = f"its mean under the proposals is {d.mean_ratio:.3g}, where the true r has 1"
+        found.append(Doubt("off", said))
     if d.effective_share + 2 * d.standard_errors.get("effective_share", 0.0) < FEW:
-        found.append(
+        said = (
             f"{100 * d.effective_share:.2g}% of the proposals carry its whole weight: the tail is "
             "heavy, and OBRS, which cuts it, suits it better than chains or resampling"
         )
+        found.append(Doubt("tail", said))
     if d.strength < 1:
         nothing = "" if d.strength else ", which changes nothing"
-        found.append(
-            f"acceptance uses r^{d.strength:g}{nothing}: when it was fitted, the whole r "
-            + ("led accepted samples away from held-out data" if d.strength else "did not help")
-        )
+        why = "led accepted samples away from held-out data" if d.strength else "did not help"
+        said = f"acceptance uses r^{d.strength:g}{nothing}: when it was fitted, the whole r {why}"
+        found.append(Doubt("weak", said))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -171,11 +171,23 @@ def _build(spec: dict[str, Any]) -> nn.Module:
         return build(spec)
 
 
-def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
+class Loaded(NamedTuple):
+    """What :func:`load_run` returns.
+
+    Args:
+        gan: With everything that the folder knows of it.
+        meta: The other entries of ``run.yaml``.
+    """
+
+    gan: GAN
+    meta: dict[str, Any]
+
+
+def load_run(folder: str | Path) -> Loaded:
     """Read a RUN folder.
 
     Returns:
-        The GAN, and the other entries of ``run.yaml``.
+        The ``gan``, and the other entries of ``run.yaml`` as ``meta``.
 
     Raises:
         ConfigError: If ``run.yaml`` is missing or not readable.
@@ -210,7 +222,7 @@ def load_run(folder: str | Path) -> tuple[GAN, dict[str, Any]]:
     gan.proposal = from_config(state["proposal"]) if state.get("proposal") else None
     if (folder / REWEIGHTING_FILE).is_file():
         _read_reweighting(gan, folder / REWEIGHTING_FILE)
-    return gan, meta
+    return Loaded(gan, meta)
 
 
 def read_run_file(folder: Path) -> dict[str, Any]:

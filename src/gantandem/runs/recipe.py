@@ -285,7 +285,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     return parse(content, where, origins)
 
 
-def load_run(run: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_settings(run: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Load the settings kept in a run folder.
 
     Raises:

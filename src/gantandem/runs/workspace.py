@@ -13,8 +13,7 @@ from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.gan import GAN
 from gantandem.runs.folder import load_run, save_run
-from gantandem.runs.recipe import Recipe, apply_overrides
-from gantandem.runs.recipe import load_run as load_settings
+from gantandem.runs.recipe import Recipe, apply_overrides, load_settings
 from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task
@@ -39,7 +38,7 @@ class Workspace:
         self.run = Path(run)
         self.recipe = load_settings(self.run, overrides)
         self.task = task_of(self.recipe)
-        self.gan, _ = load_run(self.run)
+        self.gan = load_run(self.run).gan
         # Freshly built networks are in train mode, where BatchNorm would change with every batch.
         for score in (self.gan.guide, *(ratio.score for ratio in self.gan.ratios.values())):
             if score is not None:

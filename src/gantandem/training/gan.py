@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 import yaml
@@ -109,6 +109,13 @@ class TrainInfo:
     generator_loss: Tensor
 
 
+class Pair(NamedTuple):
+    """The networks of a GAN."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
 def train_gan(
     task: Trainable,
     data: Tensor,
@@ -118,8 +125,8 @@ def train_gan(
     train: TrainConfig | None = None,
     resume: bool = True,
     on_step: Callable[[TrainState, TrainInfo, int], None] | None = None,
-) -> tuple[nn.Module, nn.Module]:
-    """Train a GAN with the non-saturating loss and return (generator, discriminator), in eval mode.
+) -> Pair:
+    """Train a GAN with the non-saturating loss and return its networks, in eval mode.
 
     The same seed gives the same weights bit by bit on one machine, build and number of threads,
     however often the run was interrupted and resumed; torch's global random state is left alone.
@@ -174,7 +181,7 @@ def train_gan(
         network.eval()
     if folder is not None:
         _write_run(folder, task, train, seed, state)
-    return state.generator, state.discriminator
+    return Pair(state.generator, state.discriminator)
 
 
 def draw_latent(latent: Mapping[str, Any], n: int, noise: torch.Generator) -> Tensor:
