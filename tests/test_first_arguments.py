@@ -74,12 +74,12 @@ def test_a_distance_takes_two_sets(call, distance):
         call(toy_gan(), torch.randn(200, 2), distance=DISTANCES[distance])
 
 
-@pytest.mark.parametrize("metrics", [lambda: {}, lambda x, y: {}, 3, None])
+@pytest.mark.parametrize("metrics", [lambda: {}, lambda x, y: {}, 3])
 def test_metrics_take_samples(metrics):
     with pytest.raises(InputError, match="metrics: got .* allowed is a function from samples"):
-        gt.compare(toy_gan(), {"direct": gt.Direct()}, metrics, 4)
+        gt.compare(toy_gan(), {"direct": gt.Direct()}, metrics=metrics, n=4)
     with pytest.raises(InputError, match="metrics: got .* allowed is a function from samples"):
-        gt.sweep(toy_gan(), {"refine": gt.Refine()}, metrics, n=4)
+        gt.sweep(toy_gan(), {"refine": gt.Refine()}, metrics=metrics, n=4)
 
 
 @pytest.mark.parametrize("returned", [0.3, None, [1.0], {1: 2.0}, torch.tensor(1.0)])

@@ -18,6 +18,7 @@ import torch
 from gantandem import (
     GAN,
     OBRS,
+    Comparison,
     DGFlow,
     Direct,
     Metropolis,
@@ -27,15 +28,15 @@ from gantandem import (
     fit_ratio,
 )
 from gantandem.data.mixtures import draw_real, ring
-from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
+from gantandem.evaluate.metrics.mixture import mixture_metrics
 from gantandem.training.vae import train_vae
-from shown import IMAGES, Rows, picture, schedule, table
+from shown import IMAGES, schedule
 
 RING = ring(torch.arange(8) * math.pi / 4, radius=2.0, weights=torch.ones(8), std=0.15)
 
 
-def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> Rows:
-    """Train, fit, compare; write ``vae.png`` and return every sampler's row and samples."""
+def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> Comparison:
+    """Train, fit, compare; write ``vae.png`` and return what was found."""
     real = draw_real(RING, (20_000, 4_000, 4_000, 4_000), seed=0)
     vae = train_vae(real.fit, updates=int(1200 * scale), batch=256)
 
@@ -51,10 +52,10 @@ def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> Rows:
         "metropolis": Metropolis(proposals=20),
     }
     metrics = functools.partial(mixture_metrics, mixture=RING)
-    compared = compare(gan, samplers, metrics, n, progress=False)
-    picture(folder / "vae.png", real.test, compared)
-    return compared
+    found = compare(gan, samplers, real, n, metrics=metrics, progress=False)
+    found.plot(folder / "vae.png")
+    return found
 
 
 if __name__ == "__main__":
-    print(table(main(), mixture_floor(4000, RING)))
+    print(main())

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gantandem.engine.sampling import prepare, sample, sample_iter
     from gantandem.errors import GANtandemError
     from gantandem.evaluate.chains import ChainReport, chain_report
-    from gantandem.evaluate.comparing import Compared, compare
+    from gantandem.evaluate.comparing import compare
+    from gantandem.evaluate.comparison import Compared, Comparison
     from gantandem.evaluate.knobs import Sweep
     from gantandem.evaluate.metrics.pareto import pareto_front
     from gantandem.evaluate.sweeping import sweep
@@ -56,7 +57,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "evaluate.chains": ("ChainReport", "chain_report"),
-    "evaluate.comparing": ("Compared", "compare"),
+    "evaluate.comparing": ("compare",),
+    "evaluate.comparison": ("Compared", "Comparison"),
     "data.real": ("Real",),
     "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
     "engine.sampling": ("prepare", "sample", "sample_iter"),
@@ -110,6 +112,7 @@ __all__ = [
     "ULA",
     "ChainReport",
     "Compared",
+    "Comparison",
     "DGFlow",
     "Diagnosis",
     "Direct",

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gantandem.evaluate.comparing import Compared
+    from gantandem.evaluate.comparison import Compared
     from gantandem.samples import Samples
 
 

@@ -11,13 +11,14 @@ import torch
 from gantandem import DRS, OBRS, Direct, Metropolis, Refine, Rejection, Uniform, compare, sample
 from gantandem.errors import (
     BudgetError,
+    ConfigError,
     GANtandemError,
     IncompleteError,
     InputError,
     LawMismatchError,
     NonFiniteError,
 )
-from gantandem.evaluate.comparing import Compared
+from gantandem.evaluate.comparison import Compared
 from gantandem.gan import GAN
 from gantandem.testing import toy_gan
 from targets import Formula
@@ -55,7 +56,9 @@ def steep():
 
 HOPELESS = Rejection(pilot=300, budget=3)
 WRONG = {
-    "no sampler": ("obrs", InputError, "a mover"),
+    "no sampler": (3, InputError, "a mover"),
+    "no such name": ("obsr", ConfigError, "did you mean 'obrs'"),
+    "not shaped": ("collaborative", InputError, "was not shaped"),
     "a class": (OBRS, InputError, "a mover"),
     "no ratio of its law": (Metropolis(proposal=Refine(layer="latent")), LawMismatchError, "fit"),
     "no such layer": (Refine(layer="nowhere"), GANtandemError, "nowhere"),
@@ -80,8 +83,12 @@ def test_arguments_are_checked_before_anything_is_drawn(options, monkeypatch):
     monkeypatch.setattr("gantandem.evaluate.comparing.sample", None)
     with pytest.raises(InputError, match=next(iter(options))):
         compare(toy_gan(), {"a": Direct(), "b": OBRS(pilot=100)}, numbers, **options)
-    with pytest.raises(InputError, match="metrics: got 'mean'"):
+    with pytest.raises(InputError, match="compare real: "):
         compare(toy_gan(), {"a": Direct()}, "mean", N)
+    with pytest.raises(InputError, match="give real samples .*, or metrics="):
+        compare(toy_gan(), {"a": Direct()})
+    with pytest.raises(InputError, match="metrics: got 'mean'"):
+        compare(toy_gan(), {"a": Direct()}, metrics="mean")
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from gantandem.display.table import COST_COLUMNS, best, metric_columns, show
+from gantandem.display.table import brief_rows, show
 from gantandem.reporting.pareto import show_axis, sweep_axes
 
 if TYPE_CHECKING:
@@ -17,24 +17,10 @@ if TYPE_CHECKING:
 
 def comparison_table(metrics: Mapping[str, Any]) -> Table:
     """The rows of ``metrics.json`` under the floor of real data; the best of a column is bold."""
-    columns = [column for column in metric_columns(metrics) if column.brief]
-    costs = [column for column in COST_COLUMNS if column.brief]
-    table = _table("sampler", *(column.label for column in (*columns, *costs)))
-    floor = metrics.get("floor", {})
-    table.add_row(
-        "real data",
-        *(column.show(floor.get(column.key)) for column in columns),
-        *("" for _ in costs),
-        style="dim",
-    )
-    winners = {column.key: best(metrics, column) for column in columns}
-    for name, row in metrics["samplers"].items():
-        cells = []
-        for column in columns:
-            style = "bold green" if name in winners[column.key] else ""
-            cells.append(Text(column.show(row["metrics"].get(column.key)), style))
-        cells += [Text(column.show(row.get(column.key))) for column in costs]
-        table.add_row(name, *cells)
+    head, *lines = brief_rows(metrics, lambda text: Text(text, "bold green"))
+    table = _table("sampler", *map(str, head[1:]))
+    for line in lines:
+        table.add_row(*line, style="dim" if line[0] == "real data" else "")
     return table
 
 

@@ -41,6 +41,16 @@ def check_range(value: Sequence[float | str] | str, where: str = "range") -> Ran
     return low, high
 
 
+def shown_range(images: Sequence[NDArray[Any]]) -> Range:
+    """Return the range to show images in: the first that is found, else all values there are."""
+    found = next((one for x in images if (one := find_range(x)) is not None), None)
+    if found is not None:
+        return found
+    values = np.concatenate([x[np.isfinite(x)] for x in images])
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+    return (low, high) if low < high else (low - 1, high + 1)
+
+
 def find_range(x: NDArray[Any]) -> Range | None:
     """Find the range that images are of by their values.
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from gantandem.display.text import aligned
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -163,25 +167,45 @@ def _badness(column: Column, value: float) -> float:
     return value if column.better == "low" else -value
 
 
-def markdown_table(metrics: Mapping[str, Any]) -> str:
-    """The brief columns as a Markdown table, the best of each in bold."""
+def brief_rows(metrics: Mapping[str, Any], mark: Callable[[str], T]) -> list[list[str | T]]:
+    """The brief columns, in lines: headings, real data where they were measured, every sampler.
+
+    Args:
+        metrics: The content of ``metrics.json``.
+        mark: What to make of the best of a column.
+    """
     columns = [column for column in metric_columns(metrics) if column.brief]
     costs = [column for column in COST_COLUMNS if column.brief]
     winners = {column.key: best(metrics, column) for column in columns}
-    floor = metrics.get("floor", {})
-    lines = [
-        ["", *(column.label for column in (*columns, *costs))],
-        ["---", *("---:" for _ in (*columns, *costs))],
-        ["*real data*", *(column.show(floor.get(column.key)) for column in columns)],
-    ]
-    lines[2] += [""] * len(costs)
+    lines: list[list[str | T]] = [["", *(column.label for column in (*columns, *costs))]]
+    if floor := metrics.get("floor"):
+        shown = [column.show(floor.get(column.key)) for column in columns]
+        lines.append(["real data", *shown, *("" for _ in costs)])
     for name, row in metrics["samplers"].items():
-        cells = []
+        line: list[str | T] = [name]
         for column in columns:
             text = column.show(row.get("metrics", {}).get(column.key))
-            cells.append(f"**{text}**" if name in winners[column.key] else text)
-        lines.append([name, *cells, *(column.show(row.get(column.key)) for column in costs)])
+            line.append(mark(text) if name in winners[column.key] else text)
+        lines.append([*line, *(column.show(row.get(column.key)) for column in costs)])
+    return lines
+
+
+def markdown_table(metrics: Mapping[str, Any]) -> str:
+    """The brief columns as a Markdown table, the best of each in bold."""
+    lines = brief_rows(metrics, lambda text: f"**{text}**")
+    if metrics.get("floor"):
+        lines[1][0] = "*real data*"
+    lines.insert(1, ["---", *("---:" for _ in lines[0][1:])])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def text_table(metrics: Mapping[str, Any]) -> str:
+    """The brief columns as aligned text; a star is beside the best of each."""
+    lines = [
+        [cell if cell.endswith("*") or not place else f"{cell} " for place, cell in enumerate(line)]
+        for line in brief_rows(metrics, lambda text: f"{text}*")
+    ]
+    return aligned(lines)
 
 
 def finite(value: Any) -> float | None:

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
+from gantandem.data.real import Real, RealData
+from gantandem.discriminator.parts import parts_for
 from gantandem.engine.sampling import sample, start_run
 from gantandem.errors import GANtandemError, IncompleteError, InputError
+from gantandem.evaluate.against import Against
+from gantandem.evaluate.comparison import Compared, Comparison
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
 from gantandem.progress import keeping
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Samplers, Selector
+from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.named import SamplersLike, as_samplers
 from gantandem.samples import Samples
 from gantandem.settings import Count, check, check_function, show
 
 logger = logging.getLogger(__name__)
 
-Metrics = Callable[[Tensor], dict[str, Any]]
-
-
-class Compared(NamedTuple):
-    """One sampler's row of ``metrics.json``, and its samples."""
-
-    row: dict[str, Any]
-    samples: Samples
+Metrics = Callable[[Tensor], Mapping[str, Any]]
+_FORM = "a function from samples to named numbers"
 
 
 def compare(
     gan: GAN,
-    samplers: Mapping[str, Mover | Selector],
-    metrics: Metrics,
+    samplers: SamplersLike,
+    real: RealData | Metrics | None = None,
     n: int = 10_000,
     *,
+    metrics: Metrics | None = None,
     seed: int = 0,
     width: int | None = None,
     strict: bool = True,
     progress: bool | None = None,
-) -> dict[str, Compared]:
+) -> Comparison:
     """Draw n samples with each sampler from the same seed and measure them.
 
     What is wrong in the call is raised before the first sample is drawn: every sampler is checked
@@ -49,29 +49,49 @@ def compare(
 
     Args:
         gan: Networks, latent and ratios.
-        samplers: By the name of their row.
-        metrics: From (n, *x_shape) samples to named numbers, for example ``task.metrics``.
+        samplers: Samplers or their names, in a list, or in a mapping by the name of their row:
+            ``["direct", "obrs", OBRS(expected=4)]``. ``"refine"`` and ``"collaborative"`` are
+            what the GAN was shaped for.
+        real: (N, *x_shape) real samples in any form that ``RealData`` names. Its test part is what
+            samples are measured against, and its select part what they could reach. A function
+            here is taken for ``metrics``.
         n: Samples of each.
+        metrics: From (n, *x_shape) samples to named numbers, for example ``task.metrics``; None
+            measures against ``real`` as :class:`~gantandem.evaluate.against.Against` says.
         seed: Of all.
         width: Lanes.
         strict: False turns a law mismatch into a warning.
         progress: Show progress bars.
 
+    Returns:
+        Rows and samples by name. ``print`` shows the table; ``to_pandas()``, ``plot()``.
+
     Raises:
-        InputError: As :func:`~gantandem.sample`, with the name of the sampler.
+        InputError: As :func:`~gantandem.sample`, with the name of the sampler; or if there are
+            neither ``real`` nor ``metrics``.
+        DataError: If the real samples do not suit the GAN.
         IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
             have been returned of those that did not. If all failed, the first one's own error.
         NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
         KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
             It has an attribute ``finished``, too.
+
+    Example:
+        >>> from gantandem.testing import toy_gan
+        >>> found = compare(toy_gan(), ["direct", "obrs"], torch.randn(400, 2), n=100)
+        >>> list(found)
+        ['direct', 'obrs']
     """
     check("compare gan", GAN, gan)
-    check_function("metrics", metrics, 1, "a function from samples to named numbers")
-    check("samplers", Samplers, samplers)
-    failed = check_all(gan, samplers, n, seed, width=width, strict=strict)
+    metrics, parts = measured_by(gan, real, metrics, n, "compare")
+    named = as_samplers(gan, samplers)
+    failed = check_all(gan, named, n, seed, width=width, strict=strict)
+    results = Comparison(gan, n=n, seed=seed)
+    if parts is not None:
+        results.real = parts.test[:n].cpu()
+        results.floor = _named(metrics(parts.select[:n].cpu()))
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
-    results: dict[str, Compared] = {}
-    for name, sampler in samplers.items():
+    for name, sampler in named.items():
         if name in failed:
             continue
         try:
@@ -80,20 +100,41 @@ def compare(
             logger.info("%s: %s", name, results[name].row)
         except Exception as error:  # of a network, a sampler or a metric of the user's own, too
             failed[name] = error
-            if len(samplers) > 1:
+            if len(named) > 1:
                 logger.warning("%s failed: %s", name, reason(error))
     if failed and results:
-        reasons = {name: reason(error) for name, error in failed.items()}
-        rows = {name: compared.row for name, compared in results.items()}
-        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        results.failed = {name: reason(error) for name, error in failed.items()}
+        said = "; ".join(f"{name}: {why}" for name, why in results.failed.items())
         raise IncompleteError(
             f"not measured: {said}. {', '.join(results)} are in the error's attribute finished",
-            {"samplers": rows, "failed": reasons},
+            results.metrics,
             results,
         ) from next(iter(failed.values()))
     for error in failed.values():
         raise error
     return results
+
+
+def measured_by(
+    gan: GAN, real: RealData | Metrics | None, metrics: Metrics | None, n: int, where: str
+) -> tuple[Metrics, Real | None]:
+    """What n samples are measured by, and the real data that were given.
+
+    Raises:
+        InputError: If there are neither real data nor metrics, or they are of another form.
+        DataError: If the real samples do not suit the GAN.
+    """
+    if callable(real):
+        real, metrics = None, real
+    if metrics is not None:
+        check_function("metrics", metrics, 1, _FORM)
+    if real is None:
+        if metrics is None:
+            raise InputError(f"{where}: give real samples to measure against, or metrics=, {_FORM}")
+        return metrics, None
+    n = check("n", Count, n)
+    parts = parts_for(gan, real, f"{where} real")
+    return metrics or Against(parts.test[:n].cpu()), parts
 
 
 def check_all(

@@ -7,16 +7,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gantandem.data.real import RealData
 from gantandem.engine.sampling import prepare
 from gantandem.errors import BudgetError, InputError, LawMismatchError, NonFiniteError
-from gantandem.evaluate.comparing import Metrics, compare
+from gantandem.evaluate.comparing import Metrics, compare, measured_by
 from gantandem.evaluate.knobs import Sweep, default_sweeps, plan
 from gantandem.evaluate.metrics.pareto import PASSES, Axis, Pareto, pareto_front
 from gantandem.gan import GAN
 from gantandem.progress import keeping
-from gantandem.samplers.base import Mover, Samplers, Selector
+from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, check, check_function
+from gantandem.samplers.named import SamplersLike, as_samplers
+from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +42,11 @@ class Swept(NamedTuple):
 
 def sweep(
     gan: GAN,
-    samplers: Mapping[str, Mover | Selector],
-    metrics: Metrics,
+    samplers: SamplersLike,
+    real: RealData | Metrics | None = None,
     n: int = 4_000,
     *,
+    metrics: Metrics | None = None,
     sweeps: Mapping[str, Sequence[Sweep]] | None = None,
     pareto: Pareto | None = None,
     fit: Fit | None = None,
@@ -68,9 +71,11 @@ def sweep(
 
     Args:
         gan: Networks, latent and ratios.
-        samplers: By name.
-        metrics: From (n, *x_shape) samples to named numbers.
+        samplers: Samplers or their names, in a list or a mapping, as for
+            :func:`~gantandem.compare`.
+        real: What samples are measured against, as for :func:`~gantandem.compare`.
         n: Samples of each setting.
+        metrics: From (n, *x_shape) samples to named numbers.
         sweeps: Knobs and values by the name of a sampler; None takes ``SWEEPS``.
         pareto: The axes of the fronts, for example ``task.pareto``.
         fit: From a GAN and a mover to a GAN that has a ratio of its law, for example
@@ -86,10 +91,10 @@ def sweep(
         KeyboardInterrupt: On Ctrl-C; ``on_point`` has seen all that was finished.
     """
     check("sweep gan", GAN, gan)
-    check_function("metrics", metrics, 1, "a function from samples to named numbers")
     n = check("n", Count, n)
-    check("samplers", Samplers, samplers)
-    planned = plan(samplers, default_sweeps(samplers) if sweeps is None else sweeps)
+    metrics, _ = measured_by(gan, real, metrics, n, "sweep")
+    named = as_samplers(gan, samplers)
+    planned = plan(named, default_sweeps(named) if sweeps is None else sweeps)
     swept = Swept([], [], gan)
     points = swept.points
     spent: dict[str, int] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gantandem.data.ranges import Range, check_range, find_range
+from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
 
 METRICS_FILE = "metrics.json"
@@ -80,13 +80,7 @@ class Evidence:
         """
         if self.metrics.get("range"):
             return check_range(self.metrics["range"], f"{self.run / METRICS_FILE}: range")
-        images = self._arrays()[::-1]  # real ones first
-        found = next((one for x in images if (one := find_range(x)) is not None), None)
-        if found is not None:
-            return found
-        values = np.concatenate([x[np.isfinite(x)] for x in images])
-        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
-        return (low, high) if low < high else (low - 1, high + 1)
+        return shown_range(self._arrays()[::-1])  # real ones first
 
     def _arrays(self) -> list[Array]:
         return [*self.samples.values(), *([] if self.real is None else [self.real])]

@@ -13,7 +13,7 @@ import torch
 
 from gantandem.display.plane import whole_view
 from gantandem.errors import InputError
-from gantandem.evaluate.comparing import Compared
+from gantandem.evaluate.comparison import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.reporting import evidence as files

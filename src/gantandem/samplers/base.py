@@ -205,10 +205,6 @@ Sampler = Annotated[
     ),
 ]
 
-Samplers = Annotated[
-    Mapping, Rule("a mapping of names to samplers, {'direct': Direct()}", lambda samplers: True)
-]
-
 T = TypeVar("T")
 
 
