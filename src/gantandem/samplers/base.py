@@ -6,7 +6,6 @@ own sampler is a dataclass with the same methods; ``gantandem.testing.check_samp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import (
     TYPE_CHECKING,
     Annotated,
