@@ -16,6 +16,7 @@ _version errors
 settings files progress
 rng condition samples nets
 latent data
+display
 networks
 ratios
 gan
@@ -25,7 +26,6 @@ evaluate.metrics
 discriminator
 evaluate training
 tasks adapt testing
-display
 reporting
 runs
 cli

@@ -8,11 +8,11 @@ from typing import Any
 
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.gan import GAN
-from gantandem.samplers import SAMPLERS
-from gantandem.samplers.base import Mover, Sampler, Selector, from_config, to_config
+from gantandem.samplers import SAMPLERS, from_config
+from gantandem.samplers.base import Mover, Sampler, Selector
 from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.refine import Refine
-from gantandem.settings import check, show
+from gantandem.settings import check, show, to_config
 
 SamplerLike = str | Mover | Selector
 """A sampler, or its name: a built-in one, ``"collaborative"`` or ``"module:Name"``."""
