@@ -187,15 +187,14 @@ class GAN:
     def stepper(self, mover: Mover) -> Callable[[Key, Any], tuple[Any, Moved]]:
         """How a pool steps a mover, ``(key, state) -> (state, moved)``.
 
-        Where this GAN compiles, a mover that says ``compiles = True`` is compiled with them.
+        Where this GAN compiles, a mover that ``compiles`` is compiled with them.
         """
         step = functools.partial(mover.step, self)
-        if not (self.compile and getattr(mover, "compiles", False)):
+        if not (self.compile and mover.compiles):
             return step
         if mover not in self._steppers:
-            layer = getattr(mover, "layer", None)
-            if layer is not None and self.guide is not None:
-                self._make_guide(layer, self.guide)  # outside of what is compiled
+            if mover.layer is not None and self.guide is not None:
+                self._make_guide(mover.layer, self.guide)  # outside of what is compiled
             self._steppers[mover] = torch.compile(step, dynamic=False)
         return self._steppers[mover]
 

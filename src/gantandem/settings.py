@@ -15,8 +15,9 @@ import inspect
 import sys
 import types
 import typing
+from abc import ABC
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args, get_origin
 
 import numpy as np
 
@@ -89,20 +90,34 @@ class Settings:
         Mine(steps=3)
     """
 
+    name: ClassVar[str] = ""
+    """What messages call it; by default the name of the class."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Call a class without a name by its own, unless it is a base of others."""
+        super().__init_subclass__(**options)
+        if ABC not in cls.__bases__:
+            cls.name = cls.name or cls.__name__
+
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Refuse unknown names before the dataclass does."""
-        check_names(_called(cls), cls, settings)
+        if not dataclasses.is_dataclass(cls):
+            raise ConfigError(
+                f"{cls.name}: settings are the fields of a dataclass; write "
+                f"@dataclass(frozen=True, kw_only=True) above class {cls.__name__}"
+            )
+        check_names(cls.name, cls, settings)
         if args:
             raise ConfigError(
-                f"{_called(cls)}: got {show(args[0])} without a name; settings are given by name, "
-                f"{_called(cls)} takes {', '.join(_names(cls)) or 'none'}"
+                f"{cls.name}: got {show(args[0])} without a name; settings are given by name, "
+                f"{cls.name} takes {', '.join(_names(cls)) or 'none'}"
             )
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every field; what was given as NumPy's number or a list becomes Python's own."""
         for name, kind in kinds(type(self)).items():
-            value = check(f"{_called(type(self))} {name}", kind, getattr(self, name))
+            value = check(f"{self.name} {name}", kind, getattr(self, name))
             object.__setattr__(self, name, value)
 
 
@@ -237,8 +252,9 @@ def to_config(sampler: Any) -> dict[str, Any]:
     kind = type(sampler)
     if not dataclasses.is_dataclass(kind):
         raise ConfigError(f"sampler: got {show(sampler)}, which is no dataclass of settings")
-    own = kind.__module__.startswith("gantandem.samplers.") and getattr(kind, "name", None)
-    config: dict[str, Any] = {"name": own or f"{kind.__module__}:{kind.__qualname__}"}
+    own = issubclass(kind, Settings) and kind.__module__.startswith("gantandem.samplers.")
+    name = kind.name if own else f"{kind.__module__}:{kind.__qualname__}"
+    config: dict[str, Any] = {"name": name}
     for item in dataclasses.fields(sampler):
         value = getattr(sampler, item.name)
         nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
@@ -265,7 +281,3 @@ def kinds(kind: Any) -> dict[str, Any]:
 
 def _names(kind: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(kind) if field.init]
-
-
-def _called(kind: type) -> str:
-    return getattr(kind, "name", kind.__name__)

@@ -71,7 +71,7 @@ def check_sampler(sampler: Mover | Selector, gan: GAN | None = None) -> None:
         ContractError: If a check fails; the message says which and how.
     """
     if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
-        _fail("protocol", f"{sampler!r} has not all attributes of a Mover or of a Selector")
+        _fail("protocol", f"{sampler!r} is an instance of no subclass of Mover or Selector")
     gan = toy_gan() if gan is None else gan
     _check_config(sampler, "as given")
     with _untouched(gan):
@@ -126,7 +126,7 @@ def _check_prepared(sampler: Any, gan: GAN, whole: Samples) -> None:
     prepared, _ = prepare(gan, sampler, width=WIDTH, strict=False)
     _check_config(prepared, "prepared")
     _check_same_config(to_config(prepared), whole.manifest["sampler"], "another call of prepare")
-    twice, _ = prepare(gan, prepared, width=WIDTH, strict=False)
+    twice, _ = prepare(gan, prepared, width=OTHER, strict=False)  # at WIDTH it is remembered
     _check_same_config(to_config(twice), to_config(prepared), "preparing what is prepared")
     other = _draw(gan, sampler, 1, seed=7)
     _check_same_config(other.manifest["sampler"], whole.manifest["sampler"], "another seed")
@@ -141,7 +141,7 @@ def _check_same_config(got: Any, wanted: Any, what: str) -> None:
 
 
 def _check_fields(sampler: Any, gan: GAN, out: Samples) -> None:
-    n, budget = len(out), getattr(sampler, "budget", 1)
+    n, budget = len(out), sampler.budget if isinstance(sampler, Selector) else 1
     if not torch.equal(out.ids, torch.arange(SAMPLES, device=out.ids.device)):
         _fail("id order", f"the ids are not 0 to {SAMPLES - 1} in order")
     with gan.frozen():

@@ -16,6 +16,7 @@ from gantandem import (
     OBRS,
     Direct,
     Metropolis,
+    Mover,
     Normal,
     Refine,
     Rejection,
@@ -27,7 +28,6 @@ from gantandem import (
 )
 from gantandem.engine.kept import MOST
 from gantandem.samples import FIELDS
-from gantandem.settings import Settings
 
 
 class Counts(nn.Module):
@@ -183,7 +183,7 @@ def test_samplers_that_may_depend_on_anything_are_prepared_each_time():
         assert not out.manifest["setup_cached"]
 
     @dataclass(kw_only=True)
-    class Loose(Settings):
+    class Loose(Mover):
         name: ClassVar[str] = "loose"
         uses_guide: ClassVar[bool] = False
         cost = Direct.cost

@@ -27,6 +27,7 @@ from gantandem import (
     LatentOpt,
     LatentReweight,
     Metropolis,
+    Mover,
     Normal,
     Refine,
     Rejection,
@@ -34,9 +35,10 @@ from gantandem import (
     WangLandau,
     collaborative,
     from_config,
+    sample,
     to_config,
 )
-from gantandem.errors import GANtandemError
+from gantandem.errors import ConfigError, GANtandemError, InputError
 from gantandem.testing import ContractError, check_sampler, toy_gan
 from targets import waves
 
@@ -268,12 +270,19 @@ class ReadsTheOrder(Metropolis):
 
 
 @dataclass
-class Thawed:
+class Thawed(Mover):
     """Not frozen."""
 
     name: ClassVar[str] = "thawed"
     uses_guide: ClassVar[bool] = False
     scale: float = 1.0
+    cost, init, step = Direct.cost, Direct.init, Direct.step
+
+
+class LooksLikeOne:
+    """Has all that a mover has, and is none."""
+
+    name, uses_guide = "looks", False
     prepare, cost, init, step = Direct.prepare, Direct.cost, Direct.init, Direct.step
 
 
@@ -313,13 +322,64 @@ class Cheap(Direct):
         (Cheap(), "passes"),
         (Metropolis, "protocol"),
         (lambda z: z, "protocol"),
+        (LooksLikeOne(), "no subclass of Mover or Selector"),
     ],
-    ids=["budget", "row order", "thawed", "tensor", "forgets", "cost", "class", "function"],
+    ids=[
+        "budget",
+        "row order",
+        "thawed",
+        "tensor",
+        "forgets",
+        "cost",
+        "class",
+        "function",
+        "look-alike",
+    ],
 )
 def test_broken_samplers_are_caught(sampler, words):
     with pytest.raises(ContractError, match=words) as caught:
         check_sampler(sampler)
     assert isinstance(caught.value, (AssertionError, GANtandemError))
+
+
+def test_a_sampler_that_is_no_subclass_is_refused_in_one_message():
+    with pytest.raises(InputError, match="subclasses gantandem.Mover or gantandem.Selector"):
+        sample(toy_gan(), LooksLikeOne(), 4)
+
+
+def test_a_mover_needs_three_methods_and_a_decorator():
+    class Undecorated(Mover):
+        cost, init, step = Direct.cost, Direct.init, Direct.step
+
+    @dataclass(frozen=True, kw_only=True)
+    class Least(Undecorated):
+        truncation: float | None = None
+
+    assert Least().name == "Undecorated" and Least().uses_guide  # its law counts the guide
+    assert len(sample(toy_gan(), Least(), 5)) == 5
+    with pytest.raises(ConfigError, match="Undecorated: .*@dataclass"):
+        Undecorated()
+
+    @dataclass(frozen=True, kw_only=True)
+    class Unfinished(Mover):
+        cost, init = Direct.cost, Direct.init
+
+    with pytest.raises(TypeError, match="abstract method.*step"):
+        Unfinished()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tells(OBRS):
+    """A user's selector with a counter of its own."""
+
+    def count(self, chain, new):
+        return {"even": new.id % 2 == 0}
+
+
+def test_a_selectors_own_counters_are_events():
+    out = sample(toy_gan(), Tells(expected=2), 50, strict=False, progress=False)
+    assert set(out.manifest["events"]) == {"nonfinite", "exhausted", "even"}
+    assert out.manifest["events"]["even"] == int(out.attempts[::2].sum())
 
 
 def test_classes_must_be_importable():

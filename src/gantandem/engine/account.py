@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from gantandem.engine.pool import Finished
-from gantandem.errors import BudgetError, InputError, NonFiniteError
+from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Mover, Proposal, Selector
+from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +27,10 @@ PLAIN, LIKELY = 1e-6, 1e-2
 """Levels of significance: to stop early, and to judge a whole run."""
 FLAT = 1e-3
 """Log ratios that differ by less are the same: acceptance by them changes nothing."""
-MOVES = 100
-"""Of fewer moves none need be accepted."""
 FEW = 64
 """Of fewer proposals that is not said."""
 LATENTS = 8
 """Latents that a generator is tried on."""
-CHAIN_EVENTS = ("moves", "moves_accepted", "divergent")
-"""What a mover with an accept test of its own adds to the events."""
 
 
 class Account:
@@ -52,7 +48,7 @@ class Account:
         self, gan: GAN, mover: Mover, selector: Selector | None, name: str, scored: int | None
     ) -> None:
         self.gan, self.mover, self.selector, self.name = gan, mover, selector, name
-        self.events = {"nonfinite": 0, "excess": 0, "exhausted": 0, "stuck": 0}
+        self.events = {"nonfinite": 0, "exhausted": 0}
         self.passes = self.proposals = 0
         self._cost, self._scored, self._rated = mover.cost(), scored or 0, scored is not None
         # Ids of a selector that ended, and that ended with a ratio of 0.
@@ -79,9 +75,7 @@ class Account:
         self.passes += int(turn.age.sum()) * self._cost.step
         self.events["nonfinite"] += broken
         if turn.tally is not None:
-            moved = (int(turn.steps.sum()), *turn.tally.sum(0).tolist())
-            for event, number in zip(CHAIN_EVENTS, moved, strict=True):
-                self.events[event] = self.events.get(event, 0) + number
+            self._count(dict(zip(self.mover.events, turn.tally.sum(0).tolist(), strict=True)))
         budget = 1
         if self.selector is not None:
             budget = self.selector.budget
@@ -96,15 +90,17 @@ class Account:
             raise self._not_finite()
         self._check(self._ended, PLAIN)
 
+    def _count(self, found: Mapping[str, int]) -> None:
+        for event, number in found.items():
+            self.events[event] = self.events.get(event, 0) + number
+
     def _judged(self, selector: Selector, chain: Chain, new: Proposal) -> None:
-        excess = getattr(selector, "excess", None)
-        if excess is not None:
-            self.events["excess"] += int(excess(new)[: len(chain.done)].sum())
+        new = tree_map(lambda column: column[: len(chain.done)], new)
+        found = selector.count(chain, new)
+        self._count({event: int(where.sum()) for event, where in found.items()})
         spent = chain.done & ~chain.accepted
         self.events["exhausted"] += int(spent.sum())
         self._zero += int((spent & (chain.log_ratio == -torch.inf)).sum())
-        if selector.name == "metropolis":
-            self.events["stuck"] += int((chain.done & (chain.moves == 0)).sum())
         self._ended += int(chain.done.sum())
 
     def conclude(self, n: int) -> None:
@@ -113,18 +109,10 @@ class Account:
         Raises:
             NonFiniteError: If significantly more than 10% of the proposals were not finite.
             BudgetError: If significantly more than 0.1% of the ids ended without an acceptance.
-            InputError: If no chain accepted any of its moves: they are the plain draws they began
-                as.
+            InputError: If the mover says that its samples are not what was asked for.
         """
         self._check(n, LIKELY)
-        moves, accepted, divergent = (self.events.get(event, 0) for event in CHAIN_EVENTS)
-        if moves >= MOVES and not accepted:
-            step: Any = getattr(self.mover, "step_size", None)
-            raise InputError(
-                f"{self.mover.name} step_size: with {step} no chain accepted any of {moves:,} "
-                f"moves ({divergent:,} led to what is not finite): they are plain draws. Take a "
-                "smaller one, and check that the prior is continuous and the ratio finite"
-            )
+        self.mover.conclude(self.events)
         spent = self.events["exhausted"]
         if spent:
             logger.warning(
@@ -164,8 +152,7 @@ class Account:
         )
 
     def _not_finite(self) -> NonFiniteError:
-        step: Any = getattr(self.mover, "step_size", None)
-        remedy = ""
+        step, remedy = self.mover.step_size, ""
         if isinstance(step, (int, float)):
             remedy = f"take a smaller step_size (it is {step:g}) or fewer steps, or "
         return NonFiniteError(

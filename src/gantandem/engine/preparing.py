@@ -18,9 +18,8 @@ from gantandem.errors import BudgetError
 from gantandem.gan import GAN
 from gantandem.networks.saturated import warn_above_one
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Proposal, Sampler, Selector
+from gantandem.samplers.base import Accepts, Mover, Proposal, Sampler, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
-from gantandem.samplers.rejection import Accepts
 from gantandem.settings import check
 
 logger = logging.getLogger(__name__)
@@ -116,7 +115,7 @@ def make_ready(
 
 def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
     mover = sampler.proposal if isinstance(sampler, Selector) else sampler
-    spent = int(getattr(mover, "pilot_passes", 0))
+    spent = mover.pilot_passes
     with gan.frozen():
         mover = mover.prepare(gan, Key(0).fold("prepare"))
     constant = one_for_all(gan)

@@ -14,9 +14,9 @@ from gantandem.errors import InputError, need
 from gantandem.gan import GAN
 from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector
-from gantandem.samplers.latent_chain import Point
-from gantandem.settings import at_least, check
+from gantandem.samplers.base import Mover
+from gantandem.samplers.latent_chain import ChainState, LatentChain
+from gantandem.settings import at_least, check, show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class ChainReport:
         chains: Number of chains.
         draws: Draws of each after the burn-in, one a step of the mover (for ``ex2mcmc`` a round).
         burn_in: Draws of each left out before.
-        step_size: The step size they moved with; None if the mover has none of its own.
+        step_size: The step size they moved with; None if the mover has none.
         acceptance: Accepted share of the moves after the burn-in.
         divergences: Moves to a point that is not finite, burn-in included.
         ess_min: Smallest bulk effective sample size over the latent's coordinates, of
@@ -107,8 +107,11 @@ def chain_report(
         )
     )
     need("arviz_stats", "chains")
-    if isinstance(mover, Selector):
-        raise _no_chain(mover)
+    if not isinstance(mover, LatentChain):
+        raise InputError(
+            f"chain_report mover: got {show(mover)}, which makes no chain in the latent; allowed "
+            "are ULA, MALA, Ex2MCMC and WangLandau"
+        )
     ids = torch.arange(chains, device=gan.device)
     cond = gan.conditions(ids)
     if cond is not None and bool((cond != cond[:1]).any()):
@@ -116,35 +119,32 @@ def chain_report(
             "chain_report: the chains would have several conditions, and so several laws. Ask for "
             "one, for example gan.with_condition(torch.tensor([3])), and report each by itself"
         )
-    mover, setup = prepare(gan, mover)
-    cost, key = mover.cost(), Key(seed).fold("chains")
-    places, levels, trace = [], [], []
-    with gan.frozen(), track(burn_in + draws, mover.name, progress) as update:
-        state = mover.init(gan, key, ids, torch.zeros_like(ids))
-        if not isinstance(getattr(state, "here", None), Point):
-            raise _no_chain(mover)
+    ready, setup = prepare(gan, mover)
+    cost, key = ready.cost(), Key(seed).fold("chains")
+    places, levels, before = [], [], (0, 0, 0)
+    with gan.frozen(), track(burn_in + draws, ready.name, progress) as update:
+        state = ready.init(gan, key, ids, torch.zeros_like(ids))
         for turn in range(burn_in + draws):
             if turn == burn_in:
-                trace.append((int(state.tally[:, 0].sum()), int(state.step.sum())))
-            state, _ = mover.step(gan, key, state)
+                before = _counted(ready.chain(state))
+            state, _ = ready.step(gan, key, state)
             if turn >= burn_in:
-                places.append(state.here.z.flatten(1).cpu().numpy())
-                levels.append(state.here.log_density.cpu().numpy())
+                here = ready.chain(state).here
+                places.append(here.z.flatten(1).cpu().numpy())
+                levels.append(here.log_density.cpu().numpy())
             update(1)
-        trace.append((int(state.tally[:, 0].sum()), int(state.step.sum())))
-    (accepted, moves), (all_accepted, all_moves) = trace
+    moves, accepted, divergent = _counted(ready.chain(state))
     z, level = np.stack(places, 1).astype(np.float64), np.stack(levels, 1)
     ess, rhat = diagnose_draws(z)
     level_ess, level_rhat = diagnose_draws(level[..., None])
-    step_size = getattr(mover, "step_size", None)
     return ChainReport(
-        sampler=mover.name,
+        sampler=ready.name,
         chains=chains,
         draws=draws,
         burn_in=burn_in,
-        step_size=None if step_size is None else float(step_size),
-        acceptance=(all_accepted - accepted) / (all_moves - moves),
-        divergences=int(state.tally[:, 1].sum()),
+        step_size=None if ready.step_size is None else float(ready.step_size),
+        acceptance=(accepted - before[1]) / (moves - before[0]),
+        divergences=divergent,
         ess_min=float(ess.min()),
         ess_median=float(np.median(ess)),
         ess_log_density=float(level_ess[0]),
@@ -174,8 +174,7 @@ def diagnose_draws(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(ess), np.asarray(rhat)
 
 
-def _no_chain(sampler: Mover | Selector) -> InputError:
-    return InputError(
-        f"chain_report: {sampler.name} makes no chain in the latent; allowed are ula, mala, "
-        "ex2mcmc and wlgan"
-    )
+def _counted(chain: ChainState) -> tuple[int, int, int]:
+    """Moves, accepted moves and divergent ones of all chains."""
+    accepted, divergent = chain.tally.sum(0).tolist()
+    return int(chain.step.sum()), accepted, divergent

@@ -155,8 +155,9 @@ def _turn(sampler: Any, where: str, path: Sequence[str], value: Any) -> Any:
     kind = type(sampler)
     names = [field.name for field in dataclasses.fields(sampler) if field.init]
     if part not in names:
-        name = getattr(kind, "name", kind.__name__)
-        raise ConfigError(f"sweep {where}: {name} has no knob {part!r}; {near(part, names)}")
+        raise ConfigError(
+            f"sweep {where}: {sampler.name} has no knob {part!r}; {near(part, names)}"
+        )
     inner: Any = getattr(sampler, part)
     nested = dataclasses.is_dataclass(inner)
     if rest and not nested:

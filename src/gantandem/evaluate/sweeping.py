@@ -158,7 +158,7 @@ def _provide(
     selects = isinstance(sampler, Selector)
     mover = sampler.proposal if selects else sampler
     laws: list[str] = []
-    if getattr(mover, "uses_ratio", False):  # a chain in latent space walks on the ratio of p_G
+    if mover.uses_ratio:  # a chain in latent space walks on the ratio of p_G
         _, gan, law, _ = _fitted(gan, Direct(), fit, spent)
         laws.append(law)
     if selects:

@@ -23,8 +23,8 @@ def law_of(gan: GAN, mover: Mover) -> Law:
     """Name the law of a prepared mover, as it is known among the GAN's ratios if it is there."""
     guide = gan.guide if mover.uses_guide else None
     # Chains in latent space: their law depends on the ratio they walk on.
-    pulled = gan.need_pulled_ratio(mover.name) if getattr(mover, "uses_ratio", False) else None
-    return _known(gan, to_config(mover), getattr(mover, "unused", ()), guide, pulled)
+    pulled = gan.need_pulled_ratio(mover.name) if mover.uses_ratio else None
+    return _known(gan, to_config(mover), mover.unused, guide, pulled)
 
 
 def _known(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantandem.errors import ConfigError, near
-from gantandem.samplers.base import Chain, Cost, Moved, Mover, Proposal, Selector
+from gantandem.samplers.base import Accepts, Chain, Cost, Moved, Mover, Proposal, Selector
 from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.dgflow import DGFlow
 from gantandem.samplers.direct import Direct
@@ -53,6 +53,7 @@ __all__ = [
     "SAMPLERS",
     "SIR",
     "ULA",
+    "Accepts",
     "Chain",
     "Cost",
     "DGFlow",

@@ -1,27 +1,21 @@
 """What a sampler is: movers make proposals, selectors judge them.
 
 Both are frozen dataclasses of hyperparameters, which are also their JSON configuration. A user's
-own sampler is a dataclass with the same methods; ``gantandem.testing.check_sampler`` checks it.
+own sampler subclasses :class:`Mover` or :class:`Selector`; ``gantandem.testing.check_sampler``
+checks it.
 """
 
 from __future__ import annotations
 
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    NamedTuple,
-    Protocol,
-    TypeVar,
-    runtime_checkable,
-)
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from gantandem.rng import Key
-from gantandem.settings import Rule
+from gantandem.settings import Rule, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +27,8 @@ class Moved(NamedTuple):
     """What one step of a mover says of every lane.
 
     ``x`` (W, *x_shape) and ``logit`` (W,) are the sample as it stands, ``steps`` (W,) the moves
-    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal. A mover with
-    an accept test of its own adds ``tally`` (W, 2) int64: moves accepted so far, and divergent
-    ones (a move to a point that is not finite, which is rejected).
+    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal. A mover that
+    names ``events`` adds ``tally`` (W, E) int64, how often each of them happened to the lane.
     """
 
     x: Tensor
@@ -133,73 +126,124 @@ class Chain(NamedTuple):
         return self._replace(done=done)
 
 
-@runtime_checkable
-class Mover(Protocol):
+class Mover(Settings, ABC):
     """Makes proposals: ``init`` the states of some (id, attempt) pairs, ``step`` them until done.
 
-    A state is a NamedTuple of tensors with W rows (nested tuples and None are allowed). The pool
-    knows the id and the attempt of every lane; a mover whose steps draw random numbers keeps them
-    in its state too. Settings that change nothing as the others stand may be named in an attribute
-    ``unused``: they do not enter the law's name.
+    Subclass it for a mover of your own, a frozen dataclass of settings, and define ``cost``,
+    ``init`` and ``step``; everything else has a default. A state is a NamedTuple of tensors with W
+    rows (nested tuples and None are allowed). The pool knows the id and the attempt of every lane;
+    a mover whose steps draw random numbers keeps them in its state too.
     """
 
-    name: ClassVar[str]
-    uses_guide: ClassVar[bool]
+    name: ClassVar[str] = ""
+    """What messages call it; by default the name of the class."""
+    uses_guide: ClassVar[bool] = True
+    """Its proposals depend on the guide, which is then part of their law."""
+    uses_ratio: ClassVar[bool] = False
+    """Its proposals depend on the ratio of p_G, which is then part of their law."""
+    compiles: ClassVar[bool] = False
+    """``step`` may be compiled as a whole, for a GAN with ``compile=True``."""
+    events: ClassVar[tuple[str, ...]] = ()
+    """What the columns of ``Moved.tally`` count; their sums are events of the run."""
+    layer: Any = None
+    """A setting: the layer at which ``step`` asks for guidance."""
+    step_size: Any = None
+    """A setting: messages name it where moves come to nothing."""
+
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing as the others stand: the law's name leaves them out."""
+        return []
+
+    @property
+    def pilot_passes(self) -> int:
+        """Passes that ``prepare`` will spend; 0 once it is prepared."""
+        return 0
 
     def prepare(self, gan: GAN, key: Key) -> Mover:
         """Resolve every ``auto``; nothing adapts afterwards."""
-        ...
+        return self
 
+    @abstractmethod
     def cost(self) -> Cost:
         """Passes of a lane."""
-        ...
 
+    @abstractmethod
     def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> Any:
         """Make the states of W (id, attempt) pairs, (W,) int64 each."""
-        ...
 
+    @abstractmethod
     def step(self, gan: GAN, key: Key, state: Any) -> tuple[Any, Moved]:
         """Move every lane once. May overwrite ``state``."""
-        ...
+
+    def conclude(self, events: Mapping[str, int]) -> None:  # noqa: B027 - most have nothing to say
+        """Look at what was counted in a whole run.
+
+        Raises:
+            InputError: If that says that its samples are not what was asked for.
+        """
 
 
 Proposing = Annotated[Mover, Rule("a mover such as Direct() or Refine()", lambda mover: True)]
 """The mover of a selector; selectors do not nest."""
 
 
-@runtime_checkable
-class Selector(Protocol):
-    """Judges finished proposals; never touches a network."""
+class Selector(Settings, ABC):
+    """Judges finished proposals; never touches a network.
 
-    name: ClassVar[str]
+    Subclass it for a selector of your own, a frozen dataclass of settings with a ``proposal``, and
+    define ``judge`` and ``budget``; everything else has a default.
+    """
 
-    @property
-    def proposal(self) -> Mover:
-        """Where the proposals come from."""
-        ...
+    name: ClassVar[str] = ""
+    """What messages call it; by default the name of the class."""
+    proposal: Mover
+    """A setting: where the proposals come from."""
+    budget: Any
+    """A setting or a property: most attempts of an id, an integer."""
 
     def prepare(self, pilot: Callable[[int], Proposal]) -> Selector:
         """Fix every constant from ``pilot(n)``: n pilot proposals with their log ratios.
 
         Where conditions repeat, the pilot has as many of each, so there may be some more.
         """
-        ...
+        return self
 
+    @abstractmethod
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
         """Judge one finished proposal a row."""
-        ...
 
-    @property
-    def budget(self) -> int:
-        """Most attempts of an id."""
-        ...
+    def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
+        """Say what to count of what was judged: by the name of an event, (N,) bool each.
+
+        Args:
+            chain: What ``judge`` made of the rows.
+            new: The proposals that it judged.
+        """
+        return {}
+
+
+class Accepts(Selector, ABC):
+    """A selector that accepts each proposal by a coin of its own, whatever came before.
+
+    What a sample will cost is then known from the pilot alone. Define ``log_accept``.
+    """
+
+    @abstractmethod
+    def log_accept(self, new: Proposal) -> Tensor:
+        """(N,) log probability of accepting each proposal; above 0 it is certain."""
+
+    def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
+        """Accept when log u < log of the probability; a NaN is a rejection."""
+        accept = key.log_uniform(new.id, new.attempt) < self.log_accept(new)
+        return chain.accept_if(accept, new, self.budget)
 
 
 Sampler = Annotated[
     Mover | Selector,
     Rule(
-        "a mover such as Direct() or a selector such as OBRS(); from_config(name) makes one of "
-        "its name",
+        "a mover such as Direct() or a selector such as OBRS(), which from_config(name) makes of "
+        "its name; a class of your own subclasses gantandem.Mover or gantandem.Selector",
         lambda sampler: True,
     ),
 ]

@@ -18,10 +18,10 @@ from gantandem.gan import GAN
 from gantandem.latent import need_continuous
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import rows, wide
-from gantandem.settings import Count, Layer, NotNegative, Positive, Settings
+from gantandem.settings import Count, Layer, NotNegative, Positive
 
 Divergence = Literal["kl", "js", "logd"]
 
@@ -39,7 +39,7 @@ class FlowState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DGFlow(Settings):
+class DGFlow(Mover):
     """Follow the gradient flow of an entropy-regularised f-divergence from p_G towards p_data.
 
     The law is biased. The flow of the density rho needs log p_data / rho as rho moves, and uses

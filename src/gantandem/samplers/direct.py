@@ -15,8 +15,8 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Distribution, Latent, Normal, Uniform
 from gantandem.rng import Key, stable
-from gantandem.samplers.base import Cost, Moved
-from gantandem.settings import Positive, Settings
+from gantandem.samplers.base import Cost, Moved, Mover
+from gantandem.settings import Positive
 
 How = Literal["resample", "shrink"]
 
@@ -31,7 +31,7 @@ class DirectState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Direct(Settings):
+class Direct(Mover):
     """x = G(z): the law is p_G (Goodfellow et al. 2014). No discriminator runs.
 
     With ``truncation`` the law is another one, of less diversity and mostly better single samples

@@ -19,10 +19,10 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Normal, need_continuous
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
-from gantandem.settings import Count, Decays, Interval, Positive, Settings
+from gantandem.settings import Count, Decays, Interval, Positive
 
 Space = Literal["latent", "data"]
 Update = Literal["sgd", "adam"]
@@ -43,7 +43,7 @@ class DOTState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DOT(Settings):
+class DOT(Mover):
     """Gradient descent on the distance moved less the scaled score of the guide.
 
     The law is biased: the transport is optimal only for an optimal D with its true constant, the

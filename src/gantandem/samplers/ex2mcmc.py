@@ -15,6 +15,7 @@ from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
+    LatentChain,
     look,
     mala_move,
     proceed,
@@ -23,11 +24,11 @@ from gantandem.samplers.latent_chain import (
     tune_step,
 )
 from gantandem.samplers.optimisers import rows
-from gantandem.settings import Between, Count, Positive, Settings, at_least
+from gantandem.settings import Between, Count, Positive, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ex2MCMC(Settings):
+class Ex2MCMC(LatentChain):
     """Explore-exploit MCMC on p0(z) r(G(z)): one i-SIR move, then m MALA moves, repeated.
 
     The i-SIR move chooses among the current point and N - 1 fresh draws from the prior with
@@ -64,8 +65,6 @@ class Ex2MCMC(Settings):
     """
 
     name: ClassVar[str] = "ex2mcmc"
-    uses_guide: ClassVar[bool] = False
-    uses_ratio: ClassVar[bool] = True
 
     rounds: Count = 10
     points: Annotated[int, at_least(2)] = 10

@@ -21,6 +21,7 @@ from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
+    LatentChain,
     look_by_guide,
     mala_move,
     normal_noise,
@@ -30,11 +31,11 @@ from gantandem.samplers.latent_chain import (
     start,
     tune_step,
 )
-from gantandem.settings import Between, Count, Positive, Settings
+from gantandem.settings import Between, Count, Positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class ULA(Settings):
+class ULA(LatentChain):
     """Unadjusted Langevin (DDLS): z <- z + (eps/2) grad L(z) + sqrt(eps) xi.
 
     L(z) = log p0(z) + d(G(z)), d the guide's logit or critic. Biased: for small eps and many
@@ -61,6 +62,7 @@ class ULA(Settings):
 
     name: ClassVar[str] = "ula"
     uses_guide: ClassVar[bool] = True
+    uses_ratio: ClassVar[bool] = False
 
     steps: Count = 100
     step_size: Positive = 0.0005
@@ -88,7 +90,7 @@ class ULA(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MALA(Settings):
+class MALA(LatentChain):
     """Metropolis-adjusted Langevin (REP-GAN) on p0(z) r(G(z)), r the ratio of p_G.
 
     z' = z + (tau/2) grad L(z) + eta xi, accepted with min(1, pi(z') q(z | z') / (pi(z) q(z' | z))).
@@ -123,8 +125,6 @@ class MALA(Settings):
     """
 
     name: ClassVar[str] = "mala"
-    uses_guide: ClassVar[bool] = False
-    uses_ratio: ClassVar[bool] = True
 
     steps: Count = 100
     step_size: Positive | Literal["auto"] = "auto"

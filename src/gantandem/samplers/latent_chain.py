@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from abc import ABC
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.latent import Latent, Normal
 from gantandem.rng import Key
-from gantandem.samplers.base import Moved, tree_map
+from gantandem.samplers.base import Moved, Mover, tree_map
 from gantandem.samplers.optimisers import rows
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ PILOTS, PILOT_MOVES = 64, 120
 """``step_size="auto"`` is tuned by this many pilot chains in this many moves."""
 PILOT_PASSES = 3 * PILOTS * (1 + PILOT_MOVES)
 FIRST_STEP = 0.1
+MOVES = 100
+"""Of fewer moves none need be accepted."""
 
 
 class Point(NamedTuple):
@@ -72,7 +75,34 @@ class ChainState(NamedTuple):
     def report(self, done: Tensor) -> Moved:
         """What the engine is told of the chain as it stands."""
         here = self.here
-        return Moved(here.x, here.z, here.log_ratio, self.step, done, self.tally)
+        tally = torch.cat([self.step[:, None], self.tally], 1)
+        return Moved(here.x, here.z, here.log_ratio, self.step, done, tally)
+
+
+class LatentChain(Mover, ABC):
+    """Base of movers that are chains in the latent: a step is one move, or a round of moves."""
+
+    uses_guide: ClassVar[bool] = False
+    uses_ratio: ClassVar[bool] = True
+    events: ClassVar[tuple[str, ...]] = ("moves", "moves_accepted", "divergent")
+
+    def chain(self, state: Any) -> ChainState:
+        """The chain inside a state."""
+        return state
+
+    def conclude(self, events: Mapping[str, int]) -> None:
+        """Refuse chains that accepted none of their moves: they are the plain draws they began as.
+
+        Raises:
+            InputError: Then.
+        """
+        moves, accepted, divergent = (events[event] for event in self.events)
+        if moves >= MOVES and not accepted:
+            raise InputError(
+                f"{self.name} step_size: with {self.step_size} no chain accepted any of {moves:,} "
+                f"moves ({divergent:,} led to what is not finite): they are plain draws. Take a "
+                "smaller one, and check that the prior is continuous and the ratio finite"
+            )
 
 
 def log_prior(latent: Latent, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,10 +15,10 @@ from torch import Tensor
 from gantandem.gan import GAN
 from gantandem.latent import need_continuous
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import rows, wide
-from gantandem.settings import Count, Positive, Settings
+from gantandem.settings import Count, Positive
 
 
 class LatentOptState(NamedTuple):
@@ -33,7 +33,7 @@ class LatentOptState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentOpt(Settings):
+class LatentOpt(Mover):
     """Natural-gradient steps of the latent up the guide.
 
     The law is biased: an ascent with neither a prior term nor noise, which draws the latents of a

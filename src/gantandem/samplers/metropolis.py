@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Proposal, Proposing
+from gantandem.samplers.base import Chain, Proposal, Proposing, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, Settings
+from gantandem.settings import Count
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metropolis(Settings):
+class Metropolis(Selector):
     """Independence chain: y ~ proposal, accepted with min(1, r(y) / r(x)); its last state is kept.
 
     The law tends to p_data as the number of proposals grows, if the ratio is exact. Turner et
@@ -34,10 +35,6 @@ class Metropolis(Settings):
     proposal: Proposing = Direct()
     proposals: Count = 20
 
-    def prepare(self, pilot: Callable[[int], Proposal]) -> Metropolis:
-        """Nothing to fix."""
-        return self
-
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
         """Accept when log u < log r(y) - log r(x); a NaN is a rejection."""
         accept = key.log_uniform(new.id, new.attempt) < new.log_ratio - chain.log_ratio
@@ -47,3 +44,7 @@ class Metropolis(Settings):
     def budget(self) -> int:
         """Attempts of an id: all of them are needed."""
         return self.proposals
+
+    def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
+        """Count chains that never left their first proposal."""
+        return {"stuck": chain.done & (chain.moves == 0)}

@@ -18,10 +18,10 @@ from gantandem.gan import GAN
 from gantandem.latent import need_continuous
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
-from gantandem.settings import Count, Decays, Interval, Layer, Positive, Settings, Share
+from gantandem.settings import Count, Decays, Interval, Layer, Positive, Share
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class RefineState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refine(Settings):
+class Refine(Mover):
     """Gradient steps of the guide on an activation of the generator.
 
     The law is biased: it is neither p_G nor p_data. With ``stop="random"`` its support covers

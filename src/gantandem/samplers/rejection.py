@@ -6,17 +6,16 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Proposal, Proposing
+from gantandem.samplers.base import Accepts, Chain, Proposal, Proposing
 from gantandem.samplers.constants import Constant, at, by_condition, look_up, pack, worst
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, Positive, Rule, Settings
+from gantandem.settings import Count, Positive, Rule
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +24,8 @@ HEAVY_TAIL = 0.02
 """Below this effective share of its pilot, OBRS says that the tail of the ratios is heavy."""
 
 
-class Accepts:
-    """A selector that accepts each proposal by a coin of its own, whatever came before."""
-
-    def log_accept(self, new: Proposal) -> Tensor:
-        """(N,) log probability of accepting each proposal; above 0 it is certain."""
-        raise NotImplementedError
-
-    def judge(self: Any, key: Key, chain: Chain, new: Proposal) -> Chain:
-        """Accept when log u < log of the probability; a NaN is a rejection."""
-        accept = key.log_uniform(new.id, new.attempt) < self.log_accept(new)
-        return chain.accept_if(accept, new, self.budget)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Rejection(Accepts, Settings):
+class Rejection(Accepts):
     """Accept with min(r / M, 1), M = max r on pilot proposals, then frozen.
 
     Exact if M bounds r; proposals above M are counted as ``excess``. Azadi et al., Discriminator
@@ -83,9 +69,9 @@ class Rejection(Accepts, Settings):
         """Log r - log M."""
         return new.log_ratio - look_up(self.log_max, new)
 
-    def excess(self, new: Proposal) -> Tensor:
-        """Where the frozen bound was exceeded."""
-        return new.log_ratio > look_up(self.log_max, new)
+    def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
+        """Count where the frozen bound was exceeded."""
+        return {"excess": new.log_ratio > look_up(self.log_max, new)}
 
 
 def _last_step(log_ratio: Tensor) -> float:
@@ -95,7 +81,7 @@ def _last_step(log_ratio: Tensor) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DRS(Accepts, Settings):
+class DRS(Accepts):
     """Discriminator rejection sampling as published: accept with sigmoid(F).
 
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
@@ -159,13 +145,13 @@ class DRS(Accepts, Settings):
         logit = self._logit(new.log_ratio, look_up(self.log_max, new))
         return F.logsigmoid(logit - look_up(self.gamma, new))
 
-    def excess(self, new: Proposal) -> Tensor:
-        """Where the frozen maximum was exceeded."""
-        return new.log_ratio > look_up(self.log_max, new)
+    def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
+        """Count where the frozen maximum was exceeded."""
+        return {"excess": new.log_ratio > look_up(self.log_max, new)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OBRS(Accepts, Settings):
+class OBRS(Accepts):
     """Optimal budgeted rejection: accept with min(c r, 1), for at most K proposals a sample.
 
     On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap

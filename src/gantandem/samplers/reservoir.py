@@ -6,20 +6,19 @@ probability r_k / sum r, so the choice is made while they arrive and no one ever
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
 
 from gantandem.rng import Key
-from gantandem.samplers.base import Chain, Proposal, Proposing
+from gantandem.samplers.base import Chain, Proposal, Proposing, Selector
 from gantandem.samplers.direct import Direct
-from gantandem.settings import Count, Settings, at_least
+from gantandem.settings import Count, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
-class SIR(Settings):
+class SIR(Selector):
     """Sampling importance resampling: one of M proposals, with probability proportional to r.
 
     Biased for a finite M, with p_data as its limit as M grows if the ratio is exact. Ding, Wang
@@ -41,10 +40,6 @@ class SIR(Settings):
     proposal: Proposing = Direct()
     proposals: Count = 10
 
-    def prepare(self, pilot: Callable[[int], Proposal]) -> SIR:
-        """Nothing to fix."""
-        return self
-
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
         """Keep when u < r_k / (r_1 + ... + r_k)."""
         return _choose(key, chain, new).done_if(new.attempt + 1 >= self.proposals)
@@ -56,7 +51,7 @@ class SIR(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ISIR(Settings):
+class ISIR(Selector):
     """Iterated SIR: among the current point and N - 1 fresh ones choose one with weights r; repeat.
 
     A chain that leaves p_data invariant for any N >= 2 if the ratio is exact; its law tends to
@@ -79,10 +74,6 @@ class ISIR(Settings):
     proposal: Proposing = Direct()
     points: Annotated[int, at_least(2)] = 10
     rounds: Count = 10
-
-    def prepare(self, pilot: Callable[[int], Proposal]) -> ISIR:
-        """Nothing to fix."""
-        return self
 
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
         """Keep when u < r / total, the total of a round beginning with the current point's r."""

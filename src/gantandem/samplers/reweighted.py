@@ -11,15 +11,14 @@ from gantandem.errors import InputError, LawMismatchError
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.rng import Key
-from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.direct import Direct, DirectState
-from gantandem.settings import Settings
 
 _DIRECT = Direct()
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentReweight(Settings):
+class LatentReweight(Mover):
     """x = G(z) with z rejected on a fitted w(z) before G or D ever runs.
 
     The law is biased: p_G reweighted by w, which is as near p_data as its fit and its cap allow.

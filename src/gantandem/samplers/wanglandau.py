@@ -24,6 +24,7 @@ from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.latent_chain import (
     PILOT_PASSES,
     ChainState,
+    LatentChain,
     Point,
     log_accept,
     look,
@@ -42,7 +43,6 @@ from gantandem.settings import (
     Interval,
     NotNegativeInt,
     Positive,
-    Settings,
     Share,
     Width,
     at_least,
@@ -96,7 +96,7 @@ class WangLandauState(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WangLandau(Settings):
+class WangLandau(LatentChain):
     """MALA on L(z) - theta[bin(E(z))], its energy histogram flat (WL-GAN).
 
     Three laws, by setting:
@@ -156,8 +156,6 @@ class WangLandau(Settings):
     """
 
     name: ClassVar[str] = "wlgan"
-    uses_guide: ClassVar[bool] = False
-    uses_ratio: ClassVar[bool] = True
 
     steps: Count = 640
     burn_in: NotNegativeInt | None = None
@@ -317,6 +315,10 @@ class WangLandau(Settings):
             log_alpha = log_alpha + _at(theta, self.bin(chain.here)) - _at(theta, self.bin(there))
         log_u = key.fold("accept").log_uniform(chain.id, chain.attempt, chain.step)
         return proceed(chain, there, log_u < log_alpha)
+
+    def chain(self, state: WangLandauState) -> ChainState:
+        """The chain inside a state."""
+        return state.chain
 
     def cost(self) -> Cost:
         """The ratio of p_G and its gradient at the start and after each move."""
