@@ -124,16 +124,14 @@ def spread(rows: Mapping[str, Any], n: int) -> dict[str, float]:
 
 
 def _order(rows: Mapping[str, Any]) -> list[str]:
-    """Exact samplers first; of an interrupted call, those that finished."""
-    exact = [name for name in EXACT if name in rows]
-    return [*exact, *(name for name in rows if name not in EXACT)]
+    """Exact samplers first."""
+    return [*EXACT, *(name for name in rows if name not in EXACT)]
 
 
 def page(result: dict[str, Any]) -> list[str]:
     """Exact samplers, then the others."""
     rows, apart = result["samplers"], result["spread"]
-    floor, count = result["floor"], len(set(EXACT) & set(rows))
-    missing = [name for name in EXACT if name not in rows]
+    floor, count = result["floor"], len(EXACT)
     shown = [["*real data*", *cells(floor, KEYS), "1.0", ""]]
     for name in _order(rows):
         values = numbers(rows[name]) | {SPREAD: number(rows[name]["metrics"][SPREAD])}
@@ -153,7 +151,6 @@ def page(result: dict[str, Any]) -> list[str]:
         f"pairs), and JS by {apart['js_range']:.4f} (independent samples of the ratio's law have a",
         f"standard deviation of {result['js_deviation']:.4f}).",
         "",
-        *([f"Not finished in this run: {', '.join(missing)}.", ""] if missing else []),
         *table(["sampler", *TITLES, "W1 over floor", "law"], shown),
     ]
 
@@ -162,12 +159,11 @@ def picture(result: dict[str, Any]) -> Figure:
     """Good and JS of every sampler, exact ones in colour, with twice the standard error."""
     rows, n = result["samplers"], result["n"]
     every = _order(rows)
-    exact = [name for name in EXACT if name in rows]
     figure = Figure(figsize=(10.5, 6.6), layout="constrained")
     panels = figure.subplots(2, 2)
     for (above, below), key in zip(panels.T, ("good", "js"), strict=True):
         title = "good (higher)" if key == "good" else "JS, nats (lower)"
-        for axes, names in ((above, every), (below, exact)):
+        for axes, names in ((above, every), (below, EXACT)):
             for place, name in enumerate(names):
                 value = rows[name]["metrics"][key]
                 error = 2 * math.sqrt(value * (1 - value) / n) if key == "good" else None
