@@ -21,7 +21,7 @@ from gantandem.evaluate.comparing import compare
 from gantandem.nets.hashing import weights_hash
 from gantandem.rng import Key
 from gantandem.runs import fit_run, pretrained_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.samplers import (
     DOT,
     ISIR,

@@ -14,7 +14,7 @@ from experiments.stages import shape_and_fit
 from experiments.study import Given, Study
 from experiments.tables import COLOURS, TITLES, budgets, cells, median, numbers, over, table
 from gantandem.runs import compare_run, train_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 
 SHORT = (
     "shape.refine.steps=12",

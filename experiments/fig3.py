@@ -25,7 +25,7 @@ from experiments.tables import (
 from gantandem.evaluate.comparing import compare
 from gantandem.reporting import write_report
 from gantandem.runs import compare_run, task_of, train_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.samplers import collaborative
 
 PUBLISHED = IMBALANCED_8[1_000]

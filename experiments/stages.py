@@ -17,7 +17,7 @@ from gantandem.nets import build
 from gantandem.progress import track
 from gantandem.rng import Key
 from gantandem.runs import Workspace, fit_run, shape_run, train_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.training.gan import CHECKPOINT
 from gantandem.training.losses import discriminator_loss
 

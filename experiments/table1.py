@@ -27,7 +27,7 @@ from gantandem.gan import GAN
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs import Workspace, train_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.samplers import DRS, Direct, Metropolis
 from gantandem.tasks import MixtureTask
 

@@ -25,7 +25,7 @@ from gantandem.evaluate.comparing import compare
 from gantandem.evaluate.metrics.mixture import mode_counts
 from gantandem.gan import GAN
 from gantandem.runs import pretrained_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.samplers import MALA, Direct, WangLandau
 from gantandem.samples import Samples
 from gantandem.tasks import MixtureTask

@@ -19,9 +19,9 @@ from gantandem import (
     diagnose,
     sample,
 )
-from gantandem.discriminator.calibration import fit_isotonic, fit_platt, make_calibrator
 from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.errors import ConfigError, InputError, LawMismatchError
+from gantandem.ratios.calibrators import fit_isotonic, fit_platt, make_calibrator
 from targets import Formula, data_of, gaussian, waves
 
 # -- calibrators --------------------------------------------------------------------------------

@@ -22,12 +22,12 @@ from gantandem import (
     shape,
 )
 from gantandem.discriminator import candidates
-from gantandem.discriminator.calibration import PerClass, Platt, make_calibrator
 from gantandem.discriminator.fitting import fit_network
 from gantandem.discriminator.parts import split_real
 from gantandem.errors import ConfigError, InputError
 from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
+from gantandem.ratios.calibrators import PerClass, Platt, make_calibrator
 
 # -- fits ---------------------------------------------------------------------------------------
 

@@ -239,7 +239,7 @@ def test_the_published_recipe():
 def test_the_published_update_is_sgd_on_the_sum_of_both_losses(monkeypatch):
     real, rate = cloud(), 0.05
     made = torch.randn(128, 2, generator=torch.Generator().manual_seed(3))
-    monkeypatch.setattr(shaping._Shaper, "fresh", lambda self: Rows(made))
+    monkeypatch.setattr(shaping.Negatives, "fresh", lambda self: Rows(made))
     monkeypatch.setattr(shaping, "batches", lambda *_: iter([Rows(real.fit[:128])]))
     options = {**TINY, "recipe": "paper", "learning_rate": rate, "updates": 1, "check_every": 1}
     shaped = shape(poor(), real, **options)
@@ -258,7 +258,7 @@ def test_a_fresh_batch_is_that_of_a_run(stop, width):
     """Every id once, refined to the step where its lane would stop in the pool."""
     gan = poor().observe(cloud().fit)
     mover = Refine(steps=10, step_size=0.2, stop=stop).prepare(gan, Key(0))
-    shaper = shaping._Shaper(gan, gan.guide.network, mover, cloud(), Key(5), width, 100, 100)
+    shaper = shaping.Negatives(gan, gan.guide.network, mover, cloud(), Key(5), width, 100, 100)
     shaper.fresh()
     spent, x = shaper.passes, shaper.fresh().x
     run = Run(gan, mover, 100, shaper._fresh, start=100)
@@ -354,7 +354,7 @@ def test_a_refinement_that_leaves_the_numbers_ends_in_one_message(monkeypatch):
     options = {"refine": BLOWN_UP, "updates": 4, "batch": 32, "check_every": 2}
     with pytest.raises(NonFiniteError, match="refine: 64 of 64 proposals .* step_size"):
         shape(toy_gan(), torch.randn(400, 2), check_samples=64, **options)
-    monkeypatch.setattr(shaping._Shaper, "check", lambda *_: {"distance": 1.0})
+    monkeypatch.setattr(shaping.Negatives, "check", lambda *_: {"distance": 1.0})
     with pytest.raises(NonFiniteError, match="gave 0 finite samples.*step_size"):
         shape(toy_gan(), torch.randn(400, 2), **options)
     with pytest.raises(NonFiniteError, match="none of 32 refined samples is finite.*step_size"):

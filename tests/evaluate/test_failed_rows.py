@@ -15,7 +15,7 @@ from gantandem.errors import BudgetError, IncompleteError, NonFiniteError
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import read_evidence
 from gantandem.runs import compare_run, pretrained_run, steps
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 
 ERRORS = (
     NonFiniteError("NaN in rows 3"),

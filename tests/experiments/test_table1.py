@@ -14,7 +14,7 @@ from experiments import STUDIES, published, table1
 from experiments.stages import stages
 from gantandem import diagnose
 from gantandem.runs import train_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.samplers import Direct
 from small_runs import TINY, committed
 

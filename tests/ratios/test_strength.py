@@ -12,7 +12,8 @@ from torch import nn
 
 import gantandem as gt
 from gantandem.discriminator import judging
-from gantandem.discriminator.judging import STRENGTHS, TIE
+from gantandem.discriminator.candidates import Candidate
+from gantandem.discriminator.judging import STRENGTHS, TIE, Judged, best
 from gantandem.errors import InputError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.networks.score import Score
@@ -171,3 +172,32 @@ def test_what_chance_makes_of_distances_chooses_nothing():
     nearest, alike, beyond = judged(0.6, 0.02), judged(0.5, 0.02 + noise / 2), judged(0.4, 0.5)
     assert judging.best([nearest, alike, beyond], noise) is alike
     assert judging.best([nearest, alike, beyond]) is nearest
+
+
+# -- never farther than the proposals ------------------------------------------------------------
+
+
+def judged(name, loss, distances, noise):
+    candidate = Candidate(name, None, {})
+    return Judged(candidate, None, loss, 0.001, distances, noise)
+
+
+@pytest.mark.parametrize(
+    "distances, noise, wanted",
+    [
+        ({0.0: 0.557, 0.35: 0.568, 1.0: 0.686}, 0.05, 0.0),  # 2% farther, and chance makes .4%
+        ({0.0: 0.557, 0.15: 0.5565, 0.35: 0.568, 1.0: 0.686}, 0.05, 0.15),
+        ({0.0: 0.050, 1.0: 0.054}, 0.05, 1.0),  # all of it is chance
+        ({0.0: 0.3, 1.0: 0.1}, 0.05, 1.0),
+    ],
+)
+def test_no_strength_leads_farther_than_the_proposals_beyond_chance(distances, noise, wanted):
+    assert judged("one", 0.5, distances, noise).strength == wanted
+
+
+def test_a_candidate_that_brings_little_does_not_win_by_its_loss():
+    line = judged("linear", 0.36, {0.0: 0.557, 0.75: 0.532, 1.0: 0.75}, 0.05)
+    trees = judged("trees", 0.02, {0.0: 0.557, 0.15: 0.5536, 1.0: 0.69}, 0.05)
+    assert best([line, trees], 0.1) is line
+    near = judged("trees", 0.02, {0.0: 0.557, 0.75: 0.54, 1.0: 0.69}, 0.05)
+    assert best([line, near], 0.1) is near, "alike: the lower loss decides"

@@ -18,7 +18,7 @@ from gantandem.display import plane
 from gantandem.reporting import write_report
 from gantandem.runs import pretrained_run, steps
 from gantandem.runs.keep import _write_pairs
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from synthetic_run import image_run, planar_run
 
 

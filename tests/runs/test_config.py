@@ -10,15 +10,8 @@ import pytest
 
 from gantandem import fit_ratio, shape
 from gantandem.errors import ConfigError
-from gantandem.runs.recipe import (
-    FitSettings,
-    ShapeSettings,
-    TrainSettings,
-    apply_overrides,
-    load_recipe,
-    load_settings,
-    read_yaml,
-)
+from gantandem.runs.reading import apply_overrides, load_recipe, load_settings, read_yaml
+from gantandem.runs.recipe import FitSettings, ShapeSettings, TrainSettings
 from gantandem.training.gan import TrainConfig
 
 GOOD = """

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from gantandem import Samples
 from gantandem.errors import BudgetError, ConfigError, InputError, OutputError
 from gantandem.runs import drawing, pretrained_run, sample_run
-from gantandem.runs.recipe import load_recipe
+from gantandem.runs.reading import load_recipe
 from gantandem.runs.writers import SHARD, Writer, make_writer
 
 

@@ -33,10 +33,10 @@ from gantandem import (
     save_run,
     shape,
 )
-from gantandem.discriminator.calibration import PerClass, Platt
 from gantandem.discriminator.parts import split_real
 from gantandem.errors import DataError, InputError
 from gantandem.networks.score import Score
+from gantandem.ratios.calibrators import PerClass, Platt
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs.writers import make_writer
 from gantandem.samplers.base import Selector

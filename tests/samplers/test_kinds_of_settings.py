@@ -20,7 +20,7 @@ from gantandem import DOT, DRS, MALA, OBRS, SAMPLERS, Direct, Key, Metropolis, R
 from gantandem.engine.pool import check_width
 from gantandem.errors import ConfigError, InputError
 from gantandem.latent import Normal, Uniform
-from gantandem.runs.recipe import apply_overrides, parse
+from gantandem.runs.reading import apply_overrides, parse
 from gantandem.samplers import from_config, to_config
 from gantandem.settings import Count, Positive, Rule, Settings, check
 from gantandem.testing import toy_gan

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import nn
 
 from gantandem import GAN, MALA, ULA, Ex2MCMC, Normal, Uniform, sample
-from gantandem.discriminator.calibration import Platt
+from gantandem.ratios.calibrators import Platt
 from gantandem.samplers import latent_chain
 from langevin_toys import MEAN, PRECISION, RARE, N, accepted_share, identity, narrow
 from targets import DATA, PROPOSAL, TARGETS, Formula, chi_square, discrete, gaussian, waves

@@ -12,8 +12,8 @@ from test_reference import Cast
 from torch import nn
 
 from gantandem import GAN, MALA, OBRS, ULA, Direct, Ex2MCMC, Key, Normal, Uniform, prepare, sample
-from gantandem.discriminator.calibration import Platt
 from gantandem.errors import InputError, LawMismatchError, NonFiniteError, NotARatioError
+from gantandem.ratios.calibrators import Platt
 from langevin_reference import SlowChain, box_log_prior, normal_log_prior
 from langevin_toys import RARE, N, accepted_share, narrow
 from targets import TARGETS, Formula, skewed

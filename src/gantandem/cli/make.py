@@ -56,7 +56,7 @@ def train(
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
     from gantandem import runs as pipeline
-    from gantandem.runs.recipe import load_recipe
+    from gantandem.runs.reading import load_recipe
 
     settings = load_recipe(recipe, overrides or ())
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"

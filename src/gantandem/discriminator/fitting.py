@@ -1,22 +1,19 @@
-"""One fitting loop for ratio networks: real against proposals, the best held-out weights kept."""
+"""Fits of ratio networks: real against proposals, the best held-out weights kept."""
 
 from __future__ import annotations
 
-import copy
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from gantandem.data.real import Rows
+from gantandem.discriminator.loop import Best, descend
 from gantandem.discriminator.parts import batches, contrast, frozen_copy, logits, seeded
 from gantandem.errors import InputError
-from gantandem.progress import track
 from gantandem.rng import Key
 
 logger = logging.getLogger(__name__)
@@ -25,7 +22,6 @@ FIRST_LOOK, GROWTH = 5, 1.25
 """The held-out loss is looked at after 5 updates, and then ever more rarely by this factor."""
 LOOK_EVERY = 100
 """Though at least so often."""
-HALF = (torch.bfloat16, torch.float16)
 
 
 class Evidence(NamedTuple):
@@ -73,59 +69,35 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
     device = shown.made.x.device
     real = batches(shown.real, options.batch, key.fold("real").generator())
     made = batches(shown.made, options.batch, key.fold("made").generator())
-    free = [weight for weight in own.parameters() if weight.requires_grad]
     rates = [rate for updates, rate in options.schedule for _ in range(updates)]
-    best = math.inf, copy.deepcopy(own.state_dict()), 0
-    broken, look = -1, looks(len(rates))
-    # Of half precision the optimiser has copies in full: its small numbers would be 0 there.
-    full = [w if w.dtype not in HALF else w.detach().float().requires_grad_() for w in free]
-    optimizer = torch.optim.AdamW(full, lr=rates[0], weight_decay=options.weight_decay)
-    with seeded(key, device), track(len(rates), what, options.progress) as update:
-        for step in range(len(rates) + 1):
-            if step in look:
-                loss = held_out_loss(own, shown)
-                if not math.isfinite(loss):
-                    broken = step
-                    break
-                if loss < best[0]:
-                    best = loss, copy.deepcopy(own.state_dict()), step
-            if step == len(rates):
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = rates[step]
-            loss = contrast(own, next(real).to(device), next(made))
-            own.zero_grad(set_to_none=True)
-            loss.backward()
-            halves = [(w, copied) for w, copied in zip(free, full, strict=True) if w is not copied]
-            for weight, copied in halves:
-                copied.grad = None if weight.grad is None else weight.grad.float()
-            try:
-                optimizer.step()
-            except RuntimeError as error:
-                if "overflow" not in str(error):
-                    raise
-                broken = step + 1
-                break
-            with torch.no_grad():
-                for weight, copied in halves:
-                    weight.copy_(copied)
-            update(1)
-    if broken >= 0 and best[2] == 0:
+    best = Best(own)
+    with seeded(key, device):
+        broken = descend(
+            own,
+            rates,
+            lambda: contrast(own, next(real).to(device), next(made)),
+            lambda step: best.offer(held_out_loss(own, shown), step),
+            looks(len(rates)),
+            what=what,
+            progress=options.progress,
+            weight_decay=options.weight_decay,
+        )
+    if broken is not None and best.step == 0:
         raise InputError(
             f"{what}: the fit left the finite numbers after {broken} updates, and no update "
             f"before had helped. Take a lower learning rate than {max(rates):g} in "
             "schedule=[(updates, rate), ...], or check the scale of the data"
         )
-    if broken >= 0:
+    if broken is not None:
         logger.warning(
             "%s: the fit left the finite numbers after %d updates; the weights of update %d "
             "are kept. A lower learning rate in schedule=[(updates, rate), ...] goes on longer",
             what,
             broken,
-            best[2],
+            best.step,
         )
-    own.load_state_dict(best[1])
-    logger.info("%s: held-out loss %.4f at update %d (log 2 is .6931)", what, best[0], best[2])
+    best.restore()
+    logger.info("%s: held-out loss %.4f at update %d (log 2 is .6931)", what, best.loss, best.step)
     return frozen_copy(own)
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from gantandem.data.real import Rows
-from gantandem.discriminator.calibration import fit_platt
 from gantandem.discriminator.candidates import Candidate
 from gantandem.discriminator.fitting import Evidence
 from gantandem.evaluate.metrics.finite import need_number
+from gantandem.ratios.calibrators import fit_platt
 from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 
@@ -39,13 +39,23 @@ LEAST = 20
 
 
 class Judged(NamedTuple):
-    """A candidate, calibrated and weighed on held-out samples."""
+    """A candidate, calibrated and weighed on held-out samples.
+
+    Args:
+        candidate: A score.
+        ratio: It, calibrated.
+        loss: Logistic, in nats.
+        error: Standard error of the loss.
+        distances: Of what it accepts to real data, by strength.
+        noise: Distance that chance alone makes; it adds to a distance as squares do.
+    """
 
     candidate: Candidate
     ratio: Ratio
     loss: float
     error: float
     distances: dict[float, float]
+    noise: float = 0.0
 
     @property
     def distance(self) -> float:
@@ -54,12 +64,27 @@ class Judged(NamedTuple):
 
     @property
     def strength(self) -> float:
-        """1 where r brings samples nearer; else the largest that is as good as the best one."""
+        """1 where r brings samples nearer; else the largest that is as good as the best one.
+
+        None that leads farther away than the proposals as they are, by more than chance.
+        """
         if self.distances[1.0] < self.distances[0.0] - TIE * abs(self.distances[0.0]):
             return 1.0
         nearest = min(self.distances.values())
-        limit = nearest + TIE * abs(nearest)
+        limit = min(nearest + TIE * abs(nearest), self.distances[0.0] + self.slack)
         return max(s for s, distance in self.distances.items() if distance <= limit)
+
+    @property
+    def slack(self) -> float:
+        """What chance may add to the distance of the proposals as they are."""
+        plain = abs(self.distances[0.0])
+        return math.hypot(plain, self.noise) - plain if math.isfinite(plain) else 0.0
+
+    @property
+    def gain(self) -> float:
+        """How much nearer it brings samples; 0 within what chance may do."""
+        gain = self.distances[0.0] - self.distance
+        return gain if gain > self.slack else 0.0
 
     @property
     def tells(self) -> bool:
@@ -79,7 +104,11 @@ class Judged(NamedTuple):
 
 
 def judge(
-    candidate: Candidate, shown: Evidence, distance: Distance, strengths: Sequence[float]
+    candidate: Candidate,
+    shown: Evidence,
+    distance: Distance,
+    strengths: Sequence[float],
+    noise: float = 0.0,
 ) -> Judged | None:
     """Calibrate a candidate and compare what it accepts with held-out real data.
 
@@ -88,6 +117,7 @@ def judge(
         shown: Its held-out samples are used.
         distance: From (N, *x_shape) samples and real ones to a number.
         strengths: Powers t: acceptance by r^t. 0 is always among them.
+        noise: Distance that chance makes, see :func:`chance`.
 
     Returns:
         None if a score is not finite.
@@ -114,7 +144,7 @@ def judge(
         return max(need_number(one, "fit_ratio distance") for one in found)
 
     found = {strength: farther(strength * log_made) for strength in {*strengths, 0.0}}
-    return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found)
+    return Judged(candidate, ratio, float(on_real.mean() + on_made.mean()) / 2, error, found, noise)
 
 
 def chance(real: Tensor, distance: Distance) -> float:
@@ -126,13 +156,17 @@ def chance(real: Tensor, distance: Distance) -> float:
 def best(judged: Sequence[Judged], noise: float = 0.0) -> Judged:
     """The lowest loss among those whose accepted samples are as near as the nearest ones.
 
+    Those that bring samples nearer by less than half of what another one does are left out.
+
     Args:
         judged: One or more.
         noise: Distances that differ by less are alike, see :func:`chance`.
     """
     nearest = min(one.distance for one in judged)
     limit = nearest + max(TIE * abs(nearest), noise)
-    return min((one for one in judged if one.distance <= limit), key=lambda one: one.loss)
+    alike = [one for one in judged if one.distance <= limit]
+    most = max(one.gain for one in alike)
+    return min((one for one in alike if one.gain >= most / 2), key=lambda one: one.loss)
 
 
 def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:

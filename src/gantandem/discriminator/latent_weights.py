@@ -7,7 +7,6 @@ rejection sampling on them (latentRS).
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantandem.discriminator.loop import Best, descend
 from gantandem.discriminator.parts import draw, frozen_copy, seeded
 from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError
@@ -26,7 +26,6 @@ from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.nets import build
 from gantandem.nets.hashing import weights_hash
-from gantandem.progress import track
 from gantandem.rng import Key
 from gantandem.samplers.base import Proposal
 from gantandem.samplers.direct import Direct
@@ -249,27 +248,26 @@ def _fit(
     out, rest = rows[:held], rows[held:]
     order = key.fold("order").generator()
     rates = [rate for updates, rate in schedule for _ in range(updates)]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rates[0], weight_decay=weight_decay)
-    best: tuple[float, dict[str, Tensor]] = (float("inf"), {})
-    with torch.enable_grad(), track(len(rates), "fit latent reweight", progress) as update:
-        for step in range(len(rates) + 1):
-            if step % CHECK_EVERY == 0 or step == len(rates):
-                loss = float(_cross_entropy(network, out).detach())
-                if loss < best[0]:
-                    best = loss, copy.deepcopy(network.state_dict())
-            if step == len(rates):
-                break
-            optimizer.param_groups[0]["lr"] = rates[step]
-            index = torch.randint(len(rest), (batch,), generator=order).to(rest.device)
-            optimizer.zero_grad(set_to_none=True)
-            _cross_entropy(network, rest[index]).backward()
-            optimizer.step()
-            update(1)
-    network.load_state_dict(best[1])
+    best = Best(network)
+
+    def loss() -> Tensor:
+        index = torch.randint(len(rest), (batch,), generator=order).to(rest.device)
+        return _cross_entropy(network, rest[index])
+
+    def look(step: int) -> bool:
+        best.offer(float(_cross_entropy(network, out).detach()), step)
+        return True
+
+    looks = {*range(0, len(rates), CHECK_EVERY), len(rates)}
+    descend(
+        network, rates, loss, look, looks,
+        what="fit latent reweight", progress=progress, weight_decay=weight_decay,
+    )  # fmt: skip
+    best.restore()
     blind = torch.logit(out[:, -1].mean(), eps=1e-6).expand(held)
     logger.info(
         "fit_latent_reweight: held-out loss %.4f (a constant's is %.4f)",
-        best[0],
+        best.loss,
         float(F.binary_cross_entropy_with_logits(blind, out[:, -1])),
     )
 

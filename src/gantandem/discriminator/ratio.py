@@ -161,8 +161,9 @@ def fit_ratio(
     else:
         offered = [_given(network, spec or {}, shown, options)]
     strengths = STRENGTHS if strength is None else (strength, 1.0)
+    noise = chance(shown.out_real.x, distance)
     with gan.frozen():
-        found = [judge(one, shown, distance, strengths) for one in offered]
+        found = [judge(one, shown, distance, strengths, noise) for one in offered]
     judged = [one for one in found if one is not None]
     if not judged:
         raise NonFiniteError(
@@ -170,7 +171,7 @@ def fit_ratio(
             "the data, and the weights of the discriminator"
         )
     # A difference of two distances, each of which is off by chance.
-    chosen = best(judged, 2 * chance(shown.out_real.x, distance))
+    chosen = best(judged, 2 * noise)
     used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
     say(chosen, judged, used)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}

@@ -8,42 +8,35 @@ step instead of K.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gantandem.data.real import Real, RealData, Rows
+from gantandem.data.real import RealData
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.judging import DISTANCE, Distance
+from gantandem.discriminator.loop import descend
+from gantandem.discriminator.negatives import Negatives
 from gantandem.discriminator.parts import (
-    asked_alike,
     batches,
     contrast,
-    draw_all,
     frozen_copy,
-    logits,
     parts_for,
     seeded,
-    take,
     trainable,
 )
 from gantandem.discriminator.step_size import choose_step
-from gantandem.engine.pool import LanePool, Tickets, lanes
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
-from gantandem.evaluate.metrics.finite import need_number
 from gantandem.gan import GAN
 from gantandem.networks.score import Score
-from gantandem.progress import track
 from gantandem.rng import Key
-from gantandem.samplers.base import tree_map
 from gantandem.samplers.refine import Refine
 from gantandem.settings import Count, NotNegative, Positive, check, check_function
 
@@ -142,197 +135,62 @@ def shape(
     own = trainable(guide.network)
     score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)
-    shaper = _Shaper(working, scored, mover, parts, key, width, batch, replay)
-    best, history, kept = (float("inf"), guide.network), [], 0
-    begin = time.perf_counter()
+    negatives = Negatives(working, scored, mover, parts, key, width, batch, replay)
     every = batches(parts.rows("fit"), batch, key.fold("real").generator())
-    if recipe == "paper":
-        optimizer: torch.optim.Optimizer = torch.optim.SGD(own.parameters(), lr=learning_rate)
-    else:
-        optimizer = torch.optim.Adam(own.parameters(), lr=learning_rate)
+    history: list[dict[str, Any]] = []
+    nearest, kept, chosen = math.inf, 0, guide.network
+    begin = time.perf_counter()
+
+    def look(step: int) -> bool:
+        nonlocal nearest, kept, chosen
+        try:
+            entry = negatives.compare(distance, check_samples, step)
+        except NonFiniteError as error:
+            if not history:
+                raise
+            logger.warning("shape stops after %d updates: %s", step, error)
+            return False
+        entry["seconds"] = round(time.perf_counter() - begin, 3)
+        history.append(entry)
+        slack = tie * abs(nearest) if tie else 0.0  # none of infinity is no number
+        limit = min(nearest + slack, history[0]["distance"])
+        if entry["distance"] <= limit or recipe == "paper":
+            nearest = min(nearest, entry["distance"])
+            kept, chosen = len(history) - 1, frozen_copy(own)
+        logger.info("shape %d: %s", step, entry)
+        return True
+
+    def loss() -> Tensor:
+        made = negatives.fresh() if recipe == "paper" else negatives.pooled()
+        value = contrast(scored, next(every).to(made.x.device), made)
+        return 2 * value if recipe == "paper" else value  # the sum of what contrast averages
+
+    rates = [
+        learning_rate * (0.1 if recipe == "pool" and step >= 0.75 * updates else 1.0)
+        for step in range(updates)
+    ]
     # Held once for all updates, and not at each: that took as long as a step of the pool.
-    held = shaper.gan.frozen(free=own)
-    with seeded(key, gan.device), track(updates, "shape", progress) as update, held:
-        for step in range(updates + 1):
-            if step % check_every == 0 or step == updates:
-                try:
-                    entry = shaper.check(distance, check_samples, step)
-                except NonFiniteError as error:
-                    if not history:
-                        raise
-                    logger.warning("shape stops after %d updates: %s", step, error)
-                    break
-                entry["seconds"] = round(time.perf_counter() - begin, 3)
-                history.append(entry)
-                slack = tie * abs(best[0]) if tie else 0.0  # none of infinity is no number
-                nearest = min(best[0] + slack, history[0]["distance"])
-                if entry["distance"] <= nearest or recipe == "paper":
-                    best = min(best[0], entry["distance"]), frozen_copy(own)
-                    kept = len(history) - 1
-                logger.info("shape %d: %s", step, entry)
-            if step == updates:
-                break
-            if recipe == "pool":
-                rate = learning_rate * (0.1 if step >= 0.75 * updates else 1.0)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-            made = shaper.fresh() if recipe == "paper" else shaper.pooled()
-            with torch.enable_grad():
-                loss = contrast(scored, next(every).to(made.x.device), made)
-                if recipe == "paper":
-                    loss = 2 * loss  # the sum of what contrast takes the mean of
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            update(1)
+    with seeded(key, gan.device), negatives.gan.frozen(free=own):
+        descend(
+            own, rates, loss, look, {*range(0, updates, check_every), updates},
+            what="shape", progress=progress,
+            optimizer=torch.optim.SGD if recipe == "paper" else torch.optim.Adam,
+        )  # fmt: skip
     history[kept]["kept"] = True
     if history[0]["distance"] <= min(entry["distance"] for entry in history):
         logger.warning(
             "shape: no guide brought refined samples nearer to held-out data than the one it "
             "started from; try a smaller step_size, another layer or more updates"
         )
-    guide = remember(Score(best[1], score.output), "shape", parts.fit, parts.select)
+    guide = remember(Score(chosen, score.output), "shape", parts.fit, parts.select)
     shaped = gan.replace(guide=guide, history=tuple(history))
     shaped = shaped.observe(*parts.rows("fit"))
-    shaped.setup_passes += shaper.passes
+    shaped.setup_passes += negatives.passes
     # What is read off the guide's scores of real data belongs to the guide that is kept.
     mover = replace(mover, threshold=asked.threshold, reference=asked.reference)
-    chosen = choose_step(
-        shaped, mover.prepare(shaped, pilot), shaper.held_out, distance,
-        auto=asked.step_size == "auto", count=check_samples, tie=tie, width=shaper.width,
+    found = choose_step(
+        shaped, mover.prepare(shaped, pilot), negatives.held_out, distance,
+        auto=asked.step_size == "auto", count=check_samples, tie=tie, width=negatives.width,
     )  # fmt: skip
-    shaped.setup_passes += chosen.passes
-    return shaped.replace(proposal=chosen.mover)
-
-
-class _Shaper:
-    """Draws negatives for one guide that is being changed."""
-
-    def __init__(
-        self,
-        gan: GAN,
-        own: nn.Module,
-        mover: Refine,
-        parts: Real,
-        key: Key,
-        width: int | None,
-        batch: int,
-        replay: int,
-    ) -> None:
-        self.own, self.mover, self.key = own, mover, key
-        self.gan = asked_alike(gan, parts.rows("fit"), "shape")
-        self.held_out = parts.rows("select")
-        self.batch, self.replay = batch, max(replay, batch)
-        self.width = lanes(width or (batch + 15) // 16 * 16, gan.device)
-        self.drawn = 0
-        self.passes = 0
-        self._buffer: Rows | None = None
-        self._filled = self._at = 0
-        self._pick = key.fold("negatives").generator()
-        self._fresh = key.fold("fresh")
-        self._pool = LanePool(
-            self.gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
-        )
-
-    def _tickets(self, count: int) -> Tickets:
-        ids = torch.arange(self.drawn, self.drawn + count, device=self.gan.device)
-        self.drawn += count
-        return Tickets(ids, torch.zeros_like(ids))
-
-    def pooled(self) -> Rows:
-        """Move the pool by one step; a batch of recently finished proposals."""
-        self._advance()
-        # A lane is done within steps + 1 moves; four times what a batch of them takes is patience.
-        patience = 4 * (self.mover.steps + 1) * -(-self.batch // self.width)
-        for _ in range(patience):
-            if self._filled >= self.batch:
-                break
-            self._advance()
-        if self._buffer is None or self._filled < self.batch:
-            raise NonFiniteError(
-                f"shape: {patience} steps of the pool gave {self._filled} finite samples, fewer "
-                f"than a batch of {self.batch}. Take a smaller step_size, or clamp"
-            )
-        index = torch.randint(self._filled, (self.batch,), generator=self._pick)
-        return take(self._buffer, index)
-
-    @contextlib.contextmanager
-    def _sampling(self) -> Iterator[None]:
-        """Have the guide in eval mode; the other networks are held for all of shaping."""
-        training = [module for module in self.own.modules() if module.training]
-        for module in training:
-            module.training = False
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            for module in training:
-                module.training = True
-
-    def _advance(self) -> None:
-        with self._sampling():
-            self._pool.fill()
-            done = self._pool.advance()
-        self.passes += self.mover.cost().step * self.width
-        if done is None:
-            return
-        sound = done.x.flatten(1).isfinite().all(1).nonzero().squeeze(1)[: self.replay]
-        made = take(Rows(done.x, self.gan.conditions(done.id)), sound)
-        if self._buffer is None:
-            self._buffer = made.map(lambda value: value.new_zeros(self.replay, *value.shape[1:]))
-        count = len(sound)
-        places = (torch.arange(count, device=sound.device) + self._at) % self.replay
-        for kept, new in zip(self._buffer, made, strict=True):
-            if kept is not None and new is not None:
-                kept[places] = new
-        self._at = (self._at + count) % self.replay
-        self._filled = min(self._filled + count, self.replay)
-
-    def fresh(self) -> Rows:
-        """A fresh batch, every sample refined to its own end: what the published loop does.
-
-        No lane is filled anew, so there is no pool: those that are done are left out.
-        """
-        start, self.drawn = self.drawn, self.drawn + self.batch
-        done: list[tuple[Tensor, Tensor]] = []
-        with self._sampling():
-            for ids in torch.arange(start, self.drawn, device=self.gan.device).split(self.width):
-                done += self._refined(ids)
-        x, ids = (torch.cat(column) for column in zip(*done, strict=True))
-        sound = x.flatten(1).isfinite().all(1)
-        if not bool(sound.any()):
-            raise NonFiniteError(
-                f"shape: none of {self.batch:,} refined samples is finite. Take a smaller "
-                "step_size, or clamp"
-            )
-        return Rows(x[sound], self.gan.conditions(ids[sound]))
-
-    def _refined(self, ids: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Samples, and whose they are, as they are done."""
-        cost = self.mover.cost()
-        state: Any = self.mover.init(self.gan, self._fresh, ids, torch.zeros_like(ids))
-        self.passes += cost.start * len(ids)
-        while len(ids):
-            state, moved = self.mover.step(self.gan, self._fresh, state)
-            self.passes += cost.step * len(ids)
-            yield moved.x[moved.done], ids[moved.done]
-            going = (~moved.done).nonzero().squeeze(1)
-            ids = ids[going]
-            state = tree_map(lambda value, going=going: value[going], state)
-
-    def check(self, distance: Distance, count: int, step: int) -> dict[str, Any]:
-        """Compare samples refined by the guide as it stands with held-out real data."""
-        mover = replace(self.mover, defensive=0.0)
-        gan = asked_alike(self.gan, self.held_out, "shape check")
-        drawn = draw_all(gan, mover, count, "shape check", width=self.width)
-        self.passes += drawn.passes
-        real = next(self.held_out.split(count)).to(drawn.x.device)
-        on_real, on_made = logits(self.own, real), logits(self.own, drawn.rows)
-        brier = 0.5 * (on_real.sigmoid().sub(1).square().mean() + on_made.sigmoid().square().mean())
-        return {
-            "update": step,
-            "distance": need_number(distance(drawn.x, real.x), f"shape distance, update {step}"),
-            "brier": float(brier),
-            "logit_real": float(on_real.mean()),
-            "logit_refined": float(on_made.mean()),
-        }
+    shaped.setup_passes += found.passes
+    return shaped.replace(proposal=found.mover)

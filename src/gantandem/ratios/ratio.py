@@ -12,8 +12,8 @@ from gantandem.nets.hashing import weights_hash
 from gantandem.networks.score import Score
 
 if TYPE_CHECKING:
-    from gantandem.discriminator.calibration import Calibrator
     from gantandem.discriminator.diagnostics import Diagnosis
+    from gantandem.ratios.calibrators import Calibrator
 
 
 @dataclass(frozen=True)

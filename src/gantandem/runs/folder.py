@@ -15,7 +15,6 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from gantandem.discriminator.calibration import make_calibrator
 from gantandem.discriminator.diagnostics import Diagnosis
 from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, InputError, WeightsError
@@ -25,6 +24,7 @@ from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.networks.score import Score
+from gantandem.ratios.calibrators import make_calibrator
 from gantandem.ratios.law import Law
 from gantandem.ratios.ratio import Ratio
 from gantandem.samplers import from_config

@@ -13,7 +13,8 @@ from typing import Any
 from gantandem.errors import IncompleteError, WeightsError
 from gantandem.nets import build, load_weights
 from gantandem.reporting import write_report
-from gantandem.runs.recipe import Recipe, load_recipe
+from gantandem.runs.reading import load_recipe
+from gantandem.runs.recipe import Recipe
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,
     compare_run,

@@ -13,7 +13,8 @@ from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.gan import GAN
 from gantandem.runs.folder import load_run, save_run
-from gantandem.runs.recipe import Recipe, apply_overrides, load_settings
+from gantandem.runs.reading import apply_overrides, load_settings
+from gantandem.runs.recipe import Recipe
 from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -17,8 +16,11 @@ from torch import Tensor, nn
 from gantandem.errors import ConfigError, DataError, NonFiniteError
 from gantandem.files import write_bytes
 from gantandem.nets import build
-from gantandem.nets.weights import assign, read_tensors, save_weights, write_tensors
+from gantandem.nets.weights import save_weights
 from gantandem.progress import keeping, uninterrupted
+from gantandem.training.checkpoint import TrainState, identity_of, restore, write_checkpoint
+from gantandem.training.config import Trainable as Trainable
+from gantandem.training.config import TrainConfig as TrainConfig
 from gantandem.training.losses import discriminator_loss, generator_loss
 
 logger = logging.getLogger(__name__)
@@ -26,79 +28,6 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.safetensors"
 LOST = 0.01
 """Nats: a discriminator below this loss has nothing more to teach."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Settings of one GAN training run.
-
-    Args:
-        iterations: Updates, each one step of the discriminator and one of the generator.
-        batch_size: Real and generated samples in an update.
-        optimiser: ``"sgd"`` (no momentum) or ``"adam"``.
-        generator_rate: Learning rate of the generator.
-        discriminator_rate: Learning rate of the discriminator.
-        beta1: First decay of Adam; without meaning for SGD. Default .5.
-        checkpoint_every: Iterations between checkpoints. Default 500.
-
-    Raises:
-        ConfigError: If a value is out of range.
-    """
-
-    iterations: int
-    batch_size: int
-    optimiser: Literal["sgd", "adam"]
-    generator_rate: float
-    discriminator_rate: float
-    beta1: float = 0.5
-    checkpoint_every: int = 500
-
-    def __post_init__(self) -> None:
-        for name in ("iterations", "checkpoint_every", "generator_rate", "discriminator_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")
-        if self.batch_size < 2:
-            raise ConfigError(f"batch_size is {self.batch_size}: BatchNorm needs 2 or more")
-        if self.optimiser not in ("sgd", "adam"):
-            raise ConfigError(f"optimiser is {self.optimiser!r}: allowed are 'sgd' and 'adam'")
-        if not 0 <= self.beta1 < 1:
-            raise ConfigError(f"beta1 is {self.beta1}: it must be in [0, 1)")
-
-
-class Trainable(Protocol):
-    """What the trainer needs to know of a task."""
-
-    @property
-    def name(self) -> str:
-        """Name of the task."""
-        ...
-
-    @property
-    def networks(self) -> Mapping[str, Mapping[str, Any]]:
-        """Descriptions of ``"generator"`` and ``"discriminator"`` for ``gantandem.nets.build``."""
-        ...
-
-    @property
-    def latent(self) -> Mapping[str, Any]:
-        """``{"kind": "normal" | "uniform", "dim": d, "low": .., "high": ..}``."""
-        ...
-
-    @property
-    def train(self) -> TrainConfig:
-        """Default training settings."""
-        ...
-
-
-@dataclass(kw_only=True)
-class TrainState:
-    """The networks (in train mode), their optimisers and the noise stream at one iteration."""
-
-    generator: nn.Module
-    discriminator: nn.Module
-    generator_optimiser: torch.optim.Optimizer
-    discriminator_optimiser: torch.optim.Optimizer
-    noise: torch.Generator
-    iteration: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,12 +84,12 @@ def train_gan(
     if len(data) < train.batch_size:
         raise DataError(f"{len(data)} samples are fewer than the batch_size of {train.batch_size}")
     folder = Path(out_dir) if out_dir is not None else None
-    identity = _identity(task, train, seed, data)
+    identity = identity_of(task, train, seed, data)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
         state = _fresh(task, train, seed)
         if folder is not None and resume and (folder / CHECKPOINT).exists():
-            _restore(state, folder / CHECKPOINT, identity)
+            restore(state, folder / CHECKPOINT, identity)
             if state.iteration > train.iterations:
                 raise ConfigError(
                     f"{folder / CHECKPOINT} is at iteration {state.iteration}, past the "
@@ -225,7 +154,7 @@ def _loop(
             if state.iteration % train.checkpoint_every == 0 or state.iteration == train.iterations:
                 _report(state, info)
                 if folder is not None:
-                    _checkpoint(state, folder / CHECKPOINT, identity)
+                    write_checkpoint(state, folder / CHECKPOINT, identity)
 
 
 def _update(state: TrainState, real: Tensor, z: Tensor) -> TrainInfo:
@@ -281,65 +210,6 @@ def _optimiser(network: nn.Module, train: TrainConfig, rate: float) -> torch.opt
     if train.optimiser == "sgd":
         return torch.optim.SGD(network.parameters(), rate)
     return torch.optim.Adam(network.parameters(), rate, (train.beta1, 0.999), fused=True)
-
-
-def _identity(task: Trainable, train: TrainConfig, seed: int, data: Tensor) -> dict[str, str]:
-    """Return all that decides the weights at an iteration, by name, each as JSON text."""
-    settings = dataclasses.asdict(train)
-    for free in ("iterations", "checkpoint_every"):
-        del settings[free]
-    parts = {
-        "task": task.name,
-        "seed": seed,
-        "networks": {role: dict(spec) for role, spec in task.networks.items()},
-        "latent": dict(task.latent),
-        "data_shape": list(data.shape),
-        **settings,
-    }
-    return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
-
-
-def _checkpoint(state: TrainState, path: Path, identity: dict[str, str]) -> None:
-    tensors = {"rng.noise": state.noise.get_state(), "rng.torch": torch.get_rng_state()}
-    for role, network, optimiser in _roles(state):
-        tensors |= {f"{role}.{name}": value for name, value in network.state_dict().items()}
-        for index, moments in optimiser.state_dict()["state"].items():
-            for name, value in moments.items():
-                if value is not None:
-                    tensors[f"optimiser.{role}.{index}.{name}"] = value
-    write_tensors(path, tensors, {**identity, "iteration": str(state.iteration)})
-
-
-def _restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
-    tensors, metadata = read_tensors(path)
-    for name, value in identity.items():
-        if metadata.get(name) != value:
-            raise ConfigError(
-                f"{path} is of another run: its {name} is {metadata.get(name)}, asked for is "
-                f"{value}. Use another folder, or resume=False to overwrite"
-            )
-    for role, network, optimiser in _roles(state):
-        assign(network, _under(tensors, f"{role}."), str(path))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(tensors, f"optimiser.{role}.").items():
-            index, _, name = key.partition(".")
-            moments.setdefault(int(index), {})[name] = value
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    state.noise.set_state(tensors["rng.noise"])
-    torch.set_rng_state(tensors["rng.torch"])
-    state.iteration = int(metadata["iteration"])
-
-
-def _roles(state: TrainState) -> list[tuple[str, nn.Module, torch.optim.Optimizer]]:
-    return [
-        ("generator", state.generator, state.generator_optimiser),
-        ("discriminator", state.discriminator, state.discriminator_optimiser),
-    ]
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _write_run(
