@@ -59,8 +59,9 @@ def check_sampler(sampler: Mover | Selector, gan: GAN | None = None) -> None:
     Checked: settings survive JSON (``to_config``, ``from_config``), before and after ``prepare``,
     which depends on no seed; samples come in id order, with sane steps, attempts and passes; they
     depend on the seed alone, bit by bit, in one call or in several with ``start``, and for any n;
-    another width changes nothing but rounding; the user's modules (training flags,
-    ``requires_grad``, gradients, weights) and the global random state are left as found.
+    lanes are done when ``lifetime`` says, if it says; another width changes nothing but rounding;
+    the user's modules (training flags, ``requires_grad``, gradients, weights) and the global random
+    state are left as found.
 
     Args:
         sampler: A mover or selector with the settings to check.
@@ -82,6 +83,7 @@ def check_sampler(sampler: Mover | Selector, gan: GAN | None = None) -> None:
             torch.manual_seed(1)
             again = _draw(gan, sampler, SAMPLES)
         _same_bits("determinism", "two calls with one seed", whole, again)
+        _check_lifetime(sampler, gan)
         _check_pieces(sampler, gan, whole)
         _check_width(sampler, gan, whole)
         other = _draw(gan, sampler, SAMPLES, seed=1)
@@ -162,6 +164,25 @@ def _check_fields(sampler: Any, gan: GAN, out: Samples) -> None:
         _fail("attempts", f"they sum up to {int(out.attempts.sum())} of {made} proposals judged")
     if out.manifest["passes"] < made:
         _fail("passes", f"{out.manifest['passes']} for {made} proposals: cost() says too little")
+
+
+def _check_lifetime(sampler: Any, gan: GAN) -> None:
+    prepared, _ = prepare(gan, sampler, width=WIDTH, strict=False)
+    mover = prepared.proposal if isinstance(prepared, Selector) else prepared
+    key, ids = Key(0), torch.arange(WIDTH, device=gan.device)
+    attempts = torch.zeros_like(ids)
+    told = mover.lifetime(key, ids.cpu(), attempts.cpu())
+    if told is None:
+        return
+    if told.shape != ids.shape or told.dtype != torch.int64 or bool((told < 1).any()):
+        _fail("lifetime", f"lifetime() must give ({WIDTH},) int64 of 1 or more, or None")
+    with gan.frozen():
+        state = mover.init(gan, key, ids, attempts)
+        for step in range(1, int(told.max()) + 1):
+            state, moved = mover.step(gan, key, state)
+            done, due = moved.done.cpu(), told == step
+            if not bool(done[due].all()) or bool(done[told > step].any()):
+                _fail("lifetime", f"lifetime() and step() disagree on what is done at step {step}")
 
 
 def _check_pieces(sampler: Any, gan: GAN, whole: Samples) -> None:

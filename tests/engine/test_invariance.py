@@ -31,7 +31,8 @@ from gantandem import (
     sample_iter,
 )
 from gantandem.engine.account import Account
-from gantandem.engine.run import LOOK_AHEAD, Run
+from gantandem.engine.run import Run
+from gantandem.engine.window import LOOK_AHEAD
 from gantandem.errors import BudgetError, DataError
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
@@ -290,10 +291,10 @@ def test_ctrl_c_inside_a_network_keeps_the_prefix(share, caplog):
     assert not rest.manifest["interrupted"]
 
 
-@pytest.mark.parametrize("method", ["_hold", "add", "_emit"])
+@pytest.mark.parametrize("method", ["_judge", "add", "_emit"])
 def test_ctrl_c_inside_the_engine_emits_nothing_unfinished(method, monkeypatch):
-    sampler = OBRS(expected=3, log_scale=-1.0)
-    whole = draw(sampler, 400)
+    gan, sampler = toy_gan(), OBRS(expected=3, log_scale=-1.0)
+    whole = draw(sampler, 400, gan)  # which also prepares the sampler
     kind = Account if method == "add" else Run
     whole_method = getattr(kind, method)
     calls = 0
@@ -306,7 +307,7 @@ def test_ctrl_c_inside_the_engine_emits_nothing_unfinished(method, monkeypatch):
         return whole_method(self, *args, **options)
 
     monkeypatch.setattr(kind, method, interrupted)
-    out = draw(sampler, 400)
+    out = draw(sampler, 400, gan)
     assert out.manifest["interrupted"] and 0 < len(out) < 400
     same(out, head(whole, len(out)))
 

@@ -23,6 +23,7 @@ from gantandem import GAN, Key, Metropolis, Refine
 from gantandem.discriminator import calibration, parts
 from gantandem.engine.pool import LanePool
 from gantandem.engine.run import Run
+from gantandem.engine.window import Window
 from gantandem.networks import held
 from gantandem.ratios import law
 from gantandem.ratios.ratio import Ratio
@@ -78,9 +79,9 @@ def forgetful_judge(self, key, chain, new):
 def keeps_the_condition_of_a_lane(patch: Patch) -> None:
     whole = LanePool._refill
 
-    def refill(self, lanes, count):
+    def refill(self, lanes, places):
         before = None if self._state is None else self._state.cond.clone()
-        whole(self, lanes, count)
+        whole(self, lanes, places)
         if before is not None:
             self._state.cond.copy_(before)
 
@@ -108,7 +109,7 @@ MUTATIONS: dict[str, Mutation] = {
         "test_networks_only_ever_see_the_full_width",
     ),
     "attempts are judged as they finish": Mutation(
-        edit(Run, "_settle", "live & (early.attempt == self._judged[slot])", "live"),
+        edit(Window, "due", "live & (rows.attempt == self.judged[slot])", "live"),
         "test_reference",
         "test_rejection",
     ),

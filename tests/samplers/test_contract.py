@@ -311,9 +311,28 @@ class Cheap(Direct):
         return super().cost()._replace(step=0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LivesLonger(Refine):
+    """Stops later than the mover that it was made of, and does not say so."""
+
+    def step(self, gan, key, state):
+        state, moved = super().step(gan, key, state)
+        return state, moved._replace(done=state.step >= 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaysTooMuch(Direct):
+    """Says of half of its lanes that they live on."""
+
+    def lifetime(self, key, ids, attempts):
+        return 1 + (ids >= 32).long()
+
+
 @pytest.mark.parametrize(
     "sampler, words",
     [
+        (LivesLonger(stop="last", steps=2), "lifetime.* and step.* disagree"),
+        (SaysTooMuch(), "lifetime.* and step.* disagree"),
         (Endless(proposals=3), "attempts"),
         (ReadsTheOrder(proposals=4), "several calls|number of samples"),
         (Thawed(), "settings.*frozen"),
@@ -325,6 +344,8 @@ class Cheap(Direct):
         (LooksLikeOne(), "no subclass of Mover or Selector"),
     ],
     ids=[
+        "lives on",
+        "lifetime",
         "budget",
         "row order",
         "thawed",

@@ -52,7 +52,7 @@ class Negatives:
         )
 
     def _tickets(self, count: int) -> Tickets:
-        ids = torch.arange(self.drawn, self.drawn + count, device=self.gan.device)
+        ids = torch.arange(self.drawn, self.drawn + count)
         self.drawn += count
         return Tickets(ids, torch.zeros_like(ids))
 
@@ -94,7 +94,7 @@ class Negatives:
         if done is None:
             return
         sound = done.x.flatten(1).isfinite().all(1).nonzero().squeeze(1)[: self.replay]
-        made = take(Rows(done.x, self.gan.conditions(done.id)), sound)
+        made = take(Rows(done.x, self.gan.conditions(done.id.to(done.x.device))), sound)
         if self._buffer is None:
             self._buffer = made.map(lambda value: value.new_zeros(self.replay, *value.shape[1:]))
         count = len(sound)

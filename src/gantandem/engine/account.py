@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gantandem.engine.pool import Finished
+from gantandem.engine.window import Scored
 from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.rng import Key
@@ -54,9 +54,9 @@ class Account:
         # Ids of a selector that ended, and that ended with a ratio of 0.
         self._ended = self._zero = 0
         # The lowest and the highest log ratio of finite proposals.
-        self._range = torch.tensor([torch.inf, -torch.inf], dtype=torch.float64, device=gan.device)
+        self._range = torch.tensor([torch.inf, -torch.inf], dtype=torch.float64)
 
-    def add(self, turn: Finished, chain: Chain, new: Proposal) -> None:
+    def add(self, turn: Scored, chain: Chain, new: Proposal) -> None:
         """Count what was judged, and stop the run as soon as it plainly comes to nothing.
 
         Args:
@@ -68,8 +68,7 @@ class Account:
             NonFiniteError: As :meth:`conclude`.
             BudgetError: As :meth:`conclude`.
         """
-        assert turn.broken is not None  # scored
-        count, broken = turn.size, int(turn.broken.sum())
+        count, broken = len(turn.id), int(turn.broken.sum())
         self.proposals += count
         self.passes += count * (self._cost.start + self._scored)
         self.passes += int(turn.age.sum()) * self._cost.step
@@ -81,8 +80,8 @@ class Account:
             budget = self.selector.budget
             self._judged(self.selector, chain, new)
         if self._rated:
-            low = torch.where(turn.broken, torch.inf, turn.logit).min()
-            high = torch.where(turn.broken, -torch.inf, turn.logit).max()
+            low = torch.where(turn.broken, torch.inf, turn.log_ratio).min()
+            high = torch.where(turn.broken, -torch.inf, turn.log_ratio).max()
             ends = torch.minimum(self._range[0], low), torch.maximum(self._range[1], high)
             self._range = torch.stack(ends)
         tried = turn.attempt + 1 >= budget + REDRAWS

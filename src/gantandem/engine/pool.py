@@ -10,21 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gantandem.engine.transfer import to_device, to_host
+from gantandem.errors import ContractError
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, leaves, tree_map
+from gantandem.samplers.base import Moved, Mover, leaves, tree_map
+from gantandem.samplers.optimisers import rows
 from gantandem.settings import Width, check
+
+LOOK_EVERY = 4
+"""Steps between two looks at a device for lanes that the data end."""
+NEVER = 2**62
+"""The step at which a lane ends that the data end."""
 
 
 class Finished(NamedTuple):
     """Proposals that left the pool, one a row.
 
-    ``lane`` is (N, 3): what their lane held, see :class:`LanePool`. ``tally`` is (N, 2): a chain's
-    accepted and divergent moves, or None. ``broken`` (N,) says, once they are scored, which are not
-    finite: x has a NaN or an infinity, or the score is NaN or +inf (-inf is a ratio of 0).
+    ``lane`` is (N, 3) on the host: the id, the attempt, and how often the lane was stepped. The
+    rest is on the device; ``tally`` is (N, E): what the mover counts, or None.
     """
 
     lane: Tensor
@@ -33,26 +41,11 @@ class Finished(NamedTuple):
     logit: Tensor
     steps: Tensor
     tally: Tensor | None = None
-    broken: Tensor | None = None
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> Finished:
-        """Apply a function to every column there is."""
-        return tree_map(function, self)
 
     @property
     def id(self) -> Tensor:
-        """(N,) ids."""
+        """(N,) ids, on the host."""
         return self.lane[:, 0]
-
-    @property
-    def attempt(self) -> Tensor:
-        """(N,) attempts."""
-        return self.lane[:, 1]
-
-    @property
-    def age(self) -> Tensor:
-        """(N,) how often the lane was stepped."""
-        return self.lane[:, 2]
 
     @property
     def size(self) -> int:
@@ -61,7 +54,7 @@ class Finished(NamedTuple):
 
 
 class Tickets(NamedTuple):
-    """(id, attempt) pairs waiting for a lane."""
+    """(id, attempt) pairs waiting for a lane, on the host."""
 
     id: Tensor
     attempt: Tensor
@@ -103,6 +96,11 @@ def default_width(gan: GAN) -> int:
 class LanePool:
     """Steps the lanes of one mover.
 
+    Which (id, attempt) a lane holds, and when it ends, the host knows: the device is never asked
+    where the mover's ``lifetime`` says how long a lane lives. Where the data decide, every step is
+    looked at on a CPU, and every ``LOOK_EVERY`` steps elsewhere; what a lane was when it ended is
+    kept until then, so that a sample is the same.
+
     Args:
         gan: The networks.
         mover: A prepared mover.
@@ -124,17 +122,19 @@ class LanePool:
         self.gan, self.mover, self.key, self.width = gan, mover, key, lanes(width, gan.device)
         self._step = gan.stepper(mover)
         self._tickets, self._available = tickets, available
+        self._device = gan.device
         self._state: Any = None
-        # New states, row by row: what the lane will hold, then the leaves of the mover's state.
+        # New states: the leaves of the mover's state, and what the host knows of them.
         self._stock: list[Tensor] = []
-        self._stock_used = self._stock_size = 0
-        self._idle = torch.arange(self.width, device=gan.device)
-        self._busy = torch.zeros(self.width, dtype=torch.bool, device=gan.device)
-        # The id, the attempt and the age (steps so far) of every lane, in one tensor: what leaves
-        # and what enters is then one row each. A step of a small network costs no more than fifty
-        # such operations.
-        self._lane = torch.zeros(self.width, 3, dtype=torch.int64, device=gan.device)
-        self._age = self._lane[:, 2]
+        self._stock_lane = np.zeros((0, 3), np.int64)
+        self._stock_used = 0
+        self._idle = np.arange(self.width)
+        # Of every lane its id, its attempt and the step that ends it (0: it idles); and its first.
+        self._lane = np.zeros((self.width, 3), np.int64)
+        self._first = np.zeros(self.width, np.int64)
+        self._now = 0
+        self._believed = False
+        self._watch = _Watch(self.width, self._device)
         self.lane_steps = 0
         self.idle_steps = 0
 
@@ -150,7 +150,7 @@ class LanePool:
             force: Make states even if fewer tickets than the width are waiting.
         """
         while len(self._idle):
-            left = self._stock_size - self._stock_used
+            left = len(self._stock_lane) - self._stock_used
             if left == 0:
                 if not force and self._available() < self.width:
                     return
@@ -159,29 +159,38 @@ class LanePool:
                     return
             count = min(left, len(self._idle))
             lanes, self._idle = self._idle[:count], self._idle[count:]
-            self._refill(lanes, count)
-            self._busy.index_fill_(0, lanes, True)
+            self._refill(lanes, to_device(torch.from_numpy(lanes), self._device))
 
-    def _refill(self, lanes: Tensor, count: int) -> None:
-        begin, self._stock_used = self._stock_used, self._stock_used + count
-        for held, new in zip([self._lane, *leaves(self._state)], self._stock, strict=True):
-            held.index_copy_(0, lanes, new[begin : begin + count])
+    def _refill(self, lanes: np.ndarray, places: Tensor) -> None:
+        begin, self._stock_used = self._stock_used, self._stock_used + len(lanes)
+        self._lane[lanes] = self._stock_lane[begin : self._stock_used]
+        self._lane[lanes, 2] += self._now
+        self._first[lanes] = self._now
+        for held, new in zip(leaves(self._state), self._stock, strict=True):
+            held.index_copy_(0, places, new[begin : self._stock_used])
+        self._watch.forget(places)
 
     def _restock(self) -> int:
         ticket = self._tickets(self.width)
-        self._stock_size, self._stock_used = len(ticket.id), 0
-        if self._stock_size == 0:
+        count, self._stock_used = len(ticket.id), 0
+        padding = self.width - count
+        self._stock_lane = self._stock_lane[:0]
+        if count == 0:
             return 0
-        padding = self.width - self._stock_size
         ids, attempts = (
             torch.cat([v, v[:1].expand(padding)]) if padding else v
             for v in (ticket.id, ticket.attempt)
         )
-        state = self.mover.init(self.gan, self.key, ids, attempts)
-        self._stock = [torch.stack([ids, attempts, torch.zeros_like(ids)], 1), *leaves(state)]
+        sent = (to_device(column, self._device) for column in (ids, attempts))
+        state = self.mover.init(self.gan, self.key, *sent)
+        self._stock = leaves(state)
         if self._state is None:
             self._state = tree_map(torch.clone, state)
-        return self._stock_size
+        ends = self.mover.lifetime(self.key, ids, attempts)
+        self._watch.needed = ends is None
+        ends = torch.full_like(ids, NEVER) if ends is None else ends
+        self._stock_lane = torch.stack([ids, attempts, ends], 1)[:count].numpy()
+        return count
 
     def advance(self) -> Finished | None:
         """Move every lane once; return what finished, if anything did."""
@@ -189,21 +198,78 @@ class LanePool:
         if idle == self.width:
             return None
         self._state, moved = self._step(self.key, self._state)
-        self._age.add_(1)
+        self._now += 1
         self.lane_steps += self.width
         self.idle_steps += idle
-        lanes = (moved.done & self._busy if idle else moved.done).nonzero().squeeze(1)
-        count = lanes.shape[0]
+        if self._watch.needed:
+            lanes, age, moved = self._watch.look(moved, self._lane[:, 2] > 0)
+        else:
+            lanes, age = np.flatnonzero(self._lane[:, 2] == self._now), None
+            if len(lanes) and not self._believed and self._device.type == "cpu":
+                self._believe(lanes, moved)
+        count = len(lanes)
         if not count:
             return None
-        rows = (self._lane, moved.x, moved.z, moved.logit, moved.steps)
-        finished = Finished(*(row.index_select(0, lanes) for row in rows))
-        if moved.tally is not None:
-            finished = finished._replace(tally=moved.tally.index_select(0, lanes))
-        if not idle and self._stock_size - self._stock_used >= count:
-            self._refill(lanes, count)  # the usual case: every lane goes on
+        places = to_device(torch.from_numpy(lanes), self._device)
+        held = self._lane[lanes]
+        lived = self._now - self._first[lanes]
+        held[:, 2] = lived if age is None else age
+        self.idle_steps += int((lived - held[:, 2]).sum())
+        columns = (moved.x, moved.z, moved.logit, moved.steps, moved.tally)
+        ended = tree_map(lambda value: value.index_select(0, places), columns)
+        finished = Finished(torch.from_numpy(held), *ended)
+        if not idle and len(self._stock_lane) - self._stock_used >= count:
+            self._refill(lanes, places)  # the usual case: every lane goes on
             return finished
-        self._busy.index_fill_(0, lanes, False)
-        self._idle = torch.cat([self._idle, lanes])
+        self._lane[lanes, 2] = 0
+        self._idle = np.concatenate([self._idle, lanes])
         self.fill()
         return finished
+
+    def _believe(self, lanes: np.ndarray, moved: Moved) -> None:
+        """Compare what the mover says of its lifetimes with what it does, once for a pool."""
+        done = np.flatnonzero(moved.done.numpy() & (self._lane[:, 2] > 0))
+        if not np.array_equal(done, lanes):
+            raise ContractError(
+                f"{self.mover.name}: lifetime() and step() disagree on which lanes are done at "
+                f"step {self._now}. Where step() was overridden, override lifetime() too; it may "
+                "return None"
+            )
+        self._believed = True
+
+
+class _Watch:
+    """Looks for lanes that the data end, now and then; keeps what they were when they ended."""
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        self.needed = False
+        self._every = 1 if device.type == "cpu" else LOOK_EVERY
+        self._turns = 0
+        self._ended: Moved | None = None
+        self._over = torch.zeros(width, dtype=torch.bool, device=device)
+        self._age = torch.zeros(width, dtype=torch.int64, device=device)
+
+    def look(self, moved: Moved, busy: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Moved]:
+        """Which lanes have ended, how often each was stepped (None: ever since), and as what."""
+        if self._every == 1:
+            return np.flatnonzero(moved.done.numpy() & busy), None, moved
+        over = self._over
+        self._ended = (
+            tree_map(torch.clone, moved)
+            if self._ended is None
+            else tree_map(lambda a, b: torch.where(rows(over, b), a, b), self._ended, moved)
+        )
+        self._age += ~over
+        over |= moved.done
+        self._turns += 1
+        if self._turns % self._every:
+            return np.zeros(0, np.int64), None, moved
+        seen, age = to_host((over, self._age))()
+        lanes = np.flatnonzero(seen.numpy() & busy)
+        return lanes, age.numpy()[lanes], self._ended
+
+    def forget(self, places: Tensor) -> None:
+        """Lanes that begin anew."""
+        if self.needed and self._every > 1:
+            self._over.index_fill_(0, places, False)
+            self._age.index_fill_(0, places, 0)

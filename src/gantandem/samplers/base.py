@@ -176,6 +176,21 @@ class Mover(Settings, ABC):
     def step(self, gan: GAN, key: Key, state: Any) -> tuple[Any, Moved]:
         """Move every lane once. May overwrite ``state``."""
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor | None:
+        """How often ``step`` moves each lane until it is done, (W,) int64, where that is known.
+
+        It is then asked for on the host, and the pool need not ask the device at every step.
+
+        Args:
+            key: As for ``init``.
+            ids: (W,) int64, on the CPU.
+            attempts: (W,) int64, on the CPU.
+
+        Returns:
+            None, the default, where the data decide when a lane is done.
+        """
+        return None
+
     def conclude(self, events: Mapping[str, int]) -> None:  # noqa: B027 - most have nothing to say
         """Look at what was counted in a whole run.
 

@@ -115,6 +115,10 @@ class DGFlow(Mover):
         h, carry = gan.split(self.layer).head(z, cond)
         return FlowState(ids, attempts, z, h, carry, cond, torch.zeros_like(ids))
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move, and the look that finds it finished."""
+        return torch.full_like(ids, self.steps + 1)
+
     def step(self, gan: GAN, key: Key, state: FlowState) -> tuple[FlowState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         s = state

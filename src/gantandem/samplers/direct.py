@@ -92,6 +92,10 @@ class Direct(Mover):
             z = mean + psi * (z - mean)
         return DirectState(ids, attempts, z, gan.conditions(ids))
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """One step."""
+        return torch.ones_like(ids)
+
     def step(self, gan: GAN, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
         """Decode; every lane is done at once."""
         x = gan.decode(state.z, state.cond)

@@ -167,6 +167,10 @@ class DOT(Mover):
         moments = Moments.zeros(h, square=True) if self.update == "adam" else None
         return DOTState(ids, attempts, z, h, h, cond, torch.zeros_like(ids), moments)
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move, and the look that finds it finished."""
+        return torch.full_like(ids, (self.steps or 0) + 1)
+
     def step(self, gan: GAN, key: Key, state: DOTState) -> tuple[DOTState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         assert self.steps is not None and self.lipschitz is not None  # resolved by prepare

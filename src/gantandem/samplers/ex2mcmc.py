@@ -101,6 +101,10 @@ class Ex2MCMC(LatentChain):
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, "ex2mcmc")
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every round."""
+        return torch.full_like(ids, self.rounds)
+
     def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """One round: explore, then exploit."""
         tau = resolved("ex2mcmc", self.step_size)

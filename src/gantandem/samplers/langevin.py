@@ -81,6 +81,10 @@ class ULA(LatentChain):
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, "ula", look_by_guide)
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move."""
+        return torch.full_like(ids, self.steps)
+
     def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """Move every chain once."""
         z = propose(state.here, self.step_size, normal_noise(key, state))
@@ -170,6 +174,10 @@ class MALA(LatentChain):
     def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> ChainState:
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, "mala")
+
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move."""
+        return torch.full_like(ids, self.steps)
 
     def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """Move every chain once."""

@@ -79,6 +79,10 @@ class LatentOpt(Mover):
         z = gan.latent.draw(key.fold("latent"), ids, attempts)
         return LatentOptState(ids, attempts, z, z, gan.conditions(ids), torch.zeros_like(ids))
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move, and the look that finds it finished."""
+        return torch.full_like(ids, self.steps + 1)
+
     def step(self, gan: GAN, key: Key, state: LatentOptState) -> tuple[LatentOptState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         s = state

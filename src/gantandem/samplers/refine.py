@@ -256,6 +256,10 @@ class Refine(Mover):
             target = torch.where(stay, 0, target)
         return target
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor | None:
+        """Every move, and the look that finds the lane at its stop; unknown with a threshold."""
+        return None if self.stop == "threshold" else self._draw_stop(key, ids, attempts) + 1
+
     def step(self, gan: GAN, key: Key, state: RefineState) -> tuple[RefineState, Moved]:
         """Evaluate every lane where it stands, then move those that are not done."""
         s = state

@@ -57,6 +57,10 @@ class LatentReweight(Mover):
         z = _fitted(gan).draw(key.fold("latent"), ids, attempts)
         return DirectState(ids, attempts, z, gan.conditions(ids))
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """One step."""
+        return _DIRECT.lifetime(key, ids, attempts)
+
     def step(self, gan: GAN, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
         """Decode; every lane is done at once."""
         return _DIRECT.step(gan, key, state)

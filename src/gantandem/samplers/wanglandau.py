@@ -336,6 +336,10 @@ class WangLandau(LatentChain):
             kept = Reservoir(here.x, here.z, here.log_ratio, nothing)
         return WangLandauState(chain, kept, own)
 
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move."""
+        return torch.full_like(ids, self.steps)
+
     def step(self, gan: GAN, key: Key, state: WangLandauState) -> tuple[WangLandauState, Moved]:
         """Move every chain once; then keep its state by its weight, or let the lane adapt."""
         chain, kept, own = state
