@@ -24,9 +24,9 @@ from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.nets.ratio import ratio_spec
 from gantandem.reporting import write_report
+from gantandem.reporting.keep import keep_result
 from gantandem.rng import Key
 from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run
-from gantandem.runs.keep import keep_result
 from gantandem.runs.reading import load_recipe
 from gantandem.runs.steps import begin_metrics
 from gantandem.runs.workspace import proposal_of
@@ -80,7 +80,7 @@ def run(given: Given) -> dict[str, Any]:
                     continue
                 gan, sampler = make()
                 one = compare(gan, {name: sampler}, work.task.metrics, given.n, seed=seed)[name]
-                keep_result(work, metrics, name, one)
+                keep_result(work.run, gan, metrics, name, one)
                 found["samplers"][name] = one.row
                 if name == "refine" and seed == given.seeds[0]:
                     _write_pictures(given.out / f"mnist-{stage}", gan, one.samples)

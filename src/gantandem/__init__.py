@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gantandem.gan import GAN
     from gantandem.latent import Latent, Normal, Uniform
     from gantandem.networks.statistics import refresh_statistics
+    from gantandem.reporting.caution import cautions
+    from gantandem.reporting.report import report
     from gantandem.rng import Key
     from gantandem.runs.folder import load_run, save_run
     from gantandem.samplers import (
@@ -73,6 +75,8 @@ _WHERE = {
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
     "latent": ("Latent", "Normal", "Uniform"),
+    "reporting.caution": ("cautions",),
+    "reporting.report": ("report",),
     "rng": ("Key",),
     "discriminator.latent_weights": ("ReweightedLatent", "fit_latent_reweight"),
     "runs.folder": ("load_run", "save_run"),
@@ -141,6 +145,7 @@ __all__ = [
     "WangLandau",
     "__version__",
     "calibrate",
+    "cautions",
     "chain_report",
     "collaborative",
     "compare",
@@ -152,6 +157,7 @@ __all__ = [
     "pareto_front",
     "prepare",
     "refresh_statistics",
+    "report",
     "sample",
     "sample_iter",
     "save_run",

@@ -43,6 +43,7 @@ def test_the_python_runs(tmp_path, monkeypatch):
         "fit_ratio": {"pool": 200, "batch": 32, "schedule": [(5, 1e-3)]},
         "diagnose": {"n": 100},
         "compare": {"n": 100},
+        "report": {"n": 100},
     }
     for name, settings in small.items():
         function = functools.partial(getattr(gantandem, name), **settings)

@@ -16,8 +16,8 @@ from gantandem.cli.show import diagnosis_text
 from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.display import plane
 from gantandem.reporting import write_report
+from gantandem.reporting.keep import _write_pairs
 from gantandem.runs import pretrained_run, steps
-from gantandem.runs.keep import _write_pairs
 from gantandem.runs.reading import load_recipe
 from synthetic_run import image_run, planar_run
 
@@ -26,11 +26,11 @@ from synthetic_run import image_run, planar_run
 def work(tmp_path):
     torch.manual_seed(0)
     gan = GAN(Painter(), Critic(), Normal(16))
-    return SimpleNamespace(run=tmp_path, task=SimpleNamespace(x_shape=(1, 4, 4)), gan=gan)
+    return SimpleNamespace(run=tmp_path, gan=gan)
 
 
 def pairs(work, name, sampler):
-    _write_pairs(work, name, sample(work.gan, sampler, 16))
+    _write_pairs(work.run, work.gan, name, sample(work.gan, sampler, 16))
     path = work.run / "evidence/pairs.npz"
     return np.load(path) if path.is_file() else None
 

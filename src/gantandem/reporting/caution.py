@@ -1,12 +1,17 @@
-"""What a reader of a report must be warned of."""
+"""What a reader of a report, and whoever samples a GAN, must be warned of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gantandem.display.table import finite, show, show_percent
-from gantandem.reporting.evidence import Evidence
+from gantandem.errors import InputError
+from gantandem.evaluate.comparison import Comparison
+from gantandem.gan import GAN
+from gantandem.ratios.lookup import plain_law
+from gantandem.reporting.evidence import Evidence, read_evidence
 
 FAULTS = {
     "nonfinite": ("proposals", "were not finite; others took their place"),
@@ -27,8 +32,35 @@ _SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
 _LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": "sliced W1"}
 
 
-def cautions(evidence: Evidence) -> list[str]:
-    """Warnings in plain words, the gravest first."""
+def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
+    """Warnings in plain words, the gravest first.
+
+    Args:
+        of: A GAN, of whose guide and ratios they speak; what :func:`gantandem.compare` returned,
+            of whose samplers they speak; or a run folder with a ``metrics.json``, for what its
+            report says under "Read with care".
+
+    Raises:
+        InputError: If it is none of these.
+        DataError: If the folder holds no comparison, or a file of it is damaged.
+
+    Example:
+        >>> from gantandem.testing import toy_gan
+        >>> cautions(toy_gan())[0][:41]
+        'The ratio on the law of direct was never '
+    """
+    if isinstance(of, GAN):
+        return [*_of_gan(of)]
+    if isinstance(of, Comparison):
+        evidence = Evidence(Path(), of.metrics, diagnosis=diagnoses(of.gan, laws_of(of)))
+    elif isinstance(of, str | Path):
+        evidence = read_evidence(of)
+    else:
+        evidence = of
+    if not isinstance(evidence, Evidence):
+        raise InputError(
+            f"cautions: got {of!r}, allowed are a GAN, what compare returned, and a run folder"
+        )
     return [
         *_failed(evidence),
         *_worse_than_direct(evidence),
@@ -37,6 +69,43 @@ def cautions(evidence: Evidence) -> list[str]:
         *_discriminator(evidence),
         *_faults(evidence),
     ]
+
+
+def diagnoses(gan: GAN, laws: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What was diagnosed of a GAN's ratios, JSON-ready, by the names of their movers."""
+    found = {}
+    for law in laws:
+        ratio = gan.ratios.get(law)
+        if ratio is not None and ratio.diagnosis is not None:
+            found[ratio.diagnosis.proposal or law] = ratio.diagnosis.to_dict()
+    return found
+
+
+def laws_of(compared: Comparison) -> list[str]:
+    """The laws whose ratios judged in a comparison."""
+    manifests = [out.manifest for _, out in compared.values()]
+    return [one["law"] for one in manifests if "proposal" in one["sampler"]]
+
+
+def _of_gan(gan: GAN) -> Iterator[str]:
+    if not gan.ratios:
+        yield "There is no ratio, so no selector can accept these samples: fit one (fit_ratio)."
+    for law, ratio in gan.ratios.items():
+        on = f"law {law}" if ratio.diagnosis is None else ratio.diagnosis.proposal or f"law {law}"
+        if law == plain_law(gan):
+            on = "direct"
+        name = f"The ratio on the law of {on}"
+        if ratio.stale:
+            yield f"{name} is stale: the weights of its network were changed since. Fit it anew."
+        elif ratio.diagnosis is None:
+            yield f"{name} was never diagnosed, so nothing is known of how far it can be trusted."
+        elif ratio.diagnosis.warnings:
+            yield f"{name}: {'; '.join(ratio.diagnosis.warnings)}."
+    if gan.guide is not None and not gan.shaped:
+        yield (
+            "The guide was not shaped: refinement along it often makes samples worse. Shape it "
+            "(shape), or compare refined samples with plain ones first."
+        )
 
 
 def _failed(evidence: Evidence) -> Iterator[str]:
@@ -100,10 +169,12 @@ def _lost_modes(evidence: Evidence) -> Iterator[str]:
 
 
 def _discriminator(evidence: Evidence) -> Iterator[str]:
-    if not evidence.diagnosis and not evidence.metrics.get("discriminator"):
+    rows = evidence.rows.values()
+    judged = any("proposal" in row["sampler"] if row.get("sampler") else True for row in rows)
+    if judged and not evidence.diagnosis and not evidence.metrics.get("discriminator"):
         yield (
             "The discriminator was never diagnosed, so nothing is known of how far its ratio can "
-            "be trusted: run 'gantandem diagnose'."
+            "be trusted: diagnose it."
         )
     # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
     latest = {found.get("law") or name: name for name, found in evidence.diagnosis.items()}

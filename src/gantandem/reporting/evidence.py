@@ -97,7 +97,7 @@ def read_evidence(run: str | Path) -> Evidence:
     metrics = read_metrics(run / METRICS_FILE)
     samples = {}
     for name in metrics["samplers"]:
-        path = run / SAMPLES / f"{name}.npz"
+        path = samples_file(run, name)
         if path.is_file():
             samples[name] = _read_arrays(path, ("x",))["x"]
     return Evidence(
@@ -111,6 +111,11 @@ def read_evidence(run: str | Path) -> Evidence:
         diagnosis=_read_json(run / DIAGNOSIS_FILE, dict) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
     )
+
+
+def samples_file(run: Path, name: str) -> Path:
+    """Where the samples of a row are kept."""
+    return run / SAMPLES / f"{name.replace('/', '_')}.npz"
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 ``demo`` runs it in one go. Every step leaves the folder complete, so any of them can be repeated.
 """
 
+from gantandem.reporting.keep import write_json
 from gantandem.runs.drawing import sample_run
-from gantandem.runs.keep import write_json
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,
     calibrate_run,

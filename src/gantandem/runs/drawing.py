@@ -12,7 +12,7 @@ from gantandem.display.table import show_percent
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import GANtandemError, OutputError
 from gantandem.progress import keeping
-from gantandem.runs.keep import write_json
+from gantandem.reporting.keep import write_json
 from gantandem.runs.workspace import Workspace
 from gantandem.runs.writers import MANIFEST, PICTURED, Writer, make_writer
 

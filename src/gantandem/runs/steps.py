@@ -26,15 +26,9 @@ from gantandem.progress import keeping, track, uninterrupted
 from gantandem.ratios.doubts import doubts
 from gantandem.ratios.ratio import Ratio
 from gantandem.reporting import evidence as files
+from gantandem.reporting.keep import keep_result, write_json, write_landscape, write_real
 from gantandem.rng import Key
 from gantandem.runs.folder import save_run
-from gantandem.runs.keep import (
-    PICTURES,
-    keep_result,
-    write_arrays,
-    write_json,
-    write_landscape,
-)
 from gantandem.runs.recipe import Recipe
 from gantandem.runs.workspace import Workspace, proposal_of, task_of
 from gantandem.samplers import Direct, LatentReweight
@@ -89,7 +83,7 @@ def shape_run(work: Workspace) -> GAN:
     work.save(shaped)
     write_json(work.run / files.SHAPING_FILE, list(shaped.history))
     if work.task.x_shape == (2,):
-        write_landscape(work, before, shaped)
+        write_landscape(work.run, work.real.test, before, shaped)
     return shaped
 
 
@@ -211,7 +205,7 @@ def compare_run(
             with keeping(said):
                 result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
                 with uninterrupted():
-                    keep_result(work, metrics, name, result)
+                    keep_result(work.run, work.gan, metrics, name, result)
         except OutputError:  # the next row could not be kept either
             raise
         except Exception as error:  # a network's, sampler's or metric's of the user's own, too
@@ -256,9 +250,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     made = tuple(probe(work.gan).shape[1:])
     check_shape(work.task.x_shape, made, f"task {work.task.name}")
     logger.info("measuring real data against real data")
-    shown = work.real.test if work.task.x_shape == (2,) else work.real.test[:PICTURES]
-    write_arrays(work.run / files.REAL_FILE, x=shown.numpy())
-    (work.run / files.PAIRS_FILE).unlink(missing_ok=True)  # of an earlier comparison
+    write_real(work.run, work.real.test)
     bounds = work.range()
     return {
         "schema": 1,

@@ -15,8 +15,8 @@ from gantandem.evaluate.knobs import Sweep, default_sweeps, parse_sweep, plan
 from gantandem.evaluate.sweeping import Swept, sweep
 from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
+from gantandem.reporting.keep import write_json
 from gantandem.reporting.pareto import write_pareto
-from gantandem.runs.keep import write_json
 from gantandem.runs.steps import DEFAULT_SAMPLERS, fit_settings
 from gantandem.runs.workspace import Workspace
 from gantandem.samplers.base import Mover

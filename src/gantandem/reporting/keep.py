@@ -1,4 +1,4 @@
-"""What the steps leave in a run folder for the report."""
+"""What is left in a run folder for the report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gantandem.display.plane import whole_view
 from gantandem.errors import InputError
@@ -17,7 +18,6 @@ from gantandem.evaluate.comparison import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
-from gantandem.runs.workspace import Workspace
 from gantandem.samples import Samples
 
 PICTURES = 100
@@ -25,9 +25,8 @@ PICTURES = 100
 _GRID = 161
 
 
-def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
-    """Score a grid over the plane with the guide as it was and as it is."""
-    real = work.real.test
+def write_landscape(run: Path, real: Tensor, before: GAN, after: GAN) -> None:
+    """Score a grid over the plane around real data with the guide as it was and as it is."""
     view = whole_view(real.numpy())
     left, right, bottom, top = view.extent
     axis_x, axis_y = torch.linspace(left, right, _GRID), torch.linspace(bottom, top, _GRID)
@@ -37,7 +36,7 @@ def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
         with gan.frozen():
             logits.append(gan.need_guide("landscape")(grid).view(_GRID, _GRID).cpu().numpy())
     write_arrays(
-        work.run / files.LANDSCAPE_FILE,
+        run / files.LANDSCAPE_FILE,
         axis_x=axis_x.numpy(),
         axis_y=axis_y.numpy(),
         before=logits[0],
@@ -45,16 +44,23 @@ def write_landscape(work: Workspace, before: GAN, after: GAN) -> None:
     )
 
 
-def keep_result(work: Workspace, metrics: dict[str, Any], name: str, result: Compared) -> None:
+def write_real(run: Path, x: Tensor) -> None:
+    """Keep held-out real data (N, *x_shape); of images some. Earlier pairs of images go."""
+    shown = x if x.shape[1:] == (2,) else x[:PICTURES]
+    write_arrays(run / files.REAL_FILE, x=shown.numpy())
+    (run / files.PAIRS_FILE).unlink(missing_ok=True)  # of an earlier comparison
+
+
+def keep_result(run: Path, gan: GAN, metrics: dict[str, Any], name: str, result: Compared) -> None:
     """Add a sampler's row to ``metrics.json``, and its samples beside it."""
     _text(result.row)  # refuses what no file can hold, before anything is changed
     metrics["samplers"][name] = result.row
-    result.samples.save(work.run / files.SAMPLES / f"{name}.npz")
-    _write_pairs(work, name, result.samples)
-    write_json(work.run / files.METRICS_FILE, metrics)
+    result.samples.save(files.samples_file(run, name))
+    _write_pairs(run, gan, name, result.samples)
+    write_json(run / files.METRICS_FILE, metrics)
 
 
-def _write_pairs(work: Workspace, name: str, samples: Samples) -> None:
+def _write_pairs(run: Path, gan: GAN, name: str, samples: Samples) -> None:
     """Keep some refined images beside what the plain generator makes of the same latents.
 
     Of the first sampler whose samples moved away from what their latents make; not where starts
@@ -63,12 +69,12 @@ def _write_pairs(work: Workspace, name: str, samples: Samples) -> None:
     """
     sampler = samples.manifest["sampler"]
     widened = sampler.get("proposal", sampler).get("defensive")
-    path = work.run / files.PAIRS_FILE
-    if len(work.task.x_shape) != 3 or widened or path.exists() or not (samples.steps > 0).any():
+    path = run / files.PAIRS_FILE
+    if samples.x.dim() != 4 or widened or path.exists() or not (samples.steps > 0).any():
         return
     z, ids = samples.z[:PICTURES], samples.ids[:PICTURES]
-    with work.gan.frozen():
-        before = work.gan.decode(z, work.gan.conditions(ids))
+    with gan.frozen():
+        before = gan.decode(z, gan.conditions(ids))
     after = samples.x[:PICTURES]
     if not torch.allclose(before, after, atol=1e-4 * float(after.abs().max())):
         pair = {"before": before.cpu().numpy(), "after": after.cpu().numpy()}
