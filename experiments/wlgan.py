@@ -53,7 +53,6 @@ def _chains(name: str, n: int) -> dict[str, Any]:
         TWIN: MALA(steps=tilted.steps, step_size=tilted.step_size),
         "wlgan": tilted,
         TILTED: replace(tilted, reweight=False),
-        "wlgan, online=True": replace(tilted, online=True),
     }
     found = compare(gan, {"direct": Direct(), **chains}, task.metrics, n, seed=SEED)
     return {

@@ -27,7 +27,8 @@ from gantandem.engine.window import Window
 from gantandem.networks import held
 from gantandem.ratios import law
 from gantandem.ratios.ratio import Ratio
-from gantandem.samplers import latent_chain, reservoir
+from gantandem.samplers import reservoir
+from gantandem.samplers.langevin import Langevin
 
 Patch = pytest.MonkeyPatch
 
@@ -165,7 +166,7 @@ MUTATIONS: dict[str, Mutation] = {
         {"m": 3},
     ),
     "a Langevin move forgets the way back": Mutation(
-        edit(latent_chain, "log_accept", "0.5 * (forth - back) / variance", "0.0 * tau"),
+        edit(Langevin, "log_hastings", "0.5 * (forth", "0.0 * (forth"),
         "test_langevin",
         "test_exact_chains_follow_the_data",
         {"name": "gaussian", "kind": "mala"},

@@ -65,7 +65,6 @@ MOVERS = {
     "ex2mcmc": Ex2MCMC(rounds=2, points=4, moves=2),
     "wlgan": WangLandau(steps=8, bins=6, pilots=16, warm_up=20),
     "wlgan, flat": WangLandau(steps=4, bins=6, pilots=16, warm_up=20, reweight=False),
-    "wlgan, online": WangLandau(steps=35, bins=6, pilots=16, warm_up=20, online=True),
 }
 SELECTORS = {
     "metropolis": Metropolis(proposals=4),

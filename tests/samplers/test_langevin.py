@@ -14,6 +14,7 @@ from torch import nn
 from gantandem import GAN, MALA, ULA, Ex2MCMC, Normal, Uniform, sample
 from gantandem.ratios.calibrators import Platt
 from gantandem.samplers import latent_chain
+from gantandem.samplers.langevin import Langevin, Point
 from langevin_toys import MEAN, PRECISION, RARE, N, accepted_share, identity, narrow
 from targets import DATA, PROPOSAL, TARGETS, Formula, chi_square, discrete, gaussian, waves
 
@@ -49,19 +50,19 @@ def test_any_gradient_will_do(name, monkeypatch):
     assert target.worst(out.x) > RARE, target.p_values(out.x.double().numpy())
 
 
-def forgets_the_way_back(here, there, tau, noise=None, limit=None):
-    return there.log_density - here.log_density
+HASTINGS = Langevin.log_hastings
 
 
-def takes_another_step(here, there, tau, noise=None, limit=None):
-    return ACCEPT(here, there, 0.5 * tau, noise, limit)
+def forgets_the_way_back(q, here, there):
+    return torch.zeros_like(here.log_ratio)
 
 
-def leaves_out_the_bound(here, there, tau, noise=None, limit=None):
-    return ACCEPT(here, there, tau, noise, None)
+def takes_another_step(q, here, there):
+    return HASTINGS(replace(q, tau=0.5 * q.tau), here, there)
 
 
-ACCEPT = latent_chain.log_accept
+def leaves_out_the_bound(q, here, there):
+    return HASTINGS(replace(q, max_drift=None), here, there)
 
 
 @pytest.mark.parametrize("fault", [forgets_the_way_back, takes_another_step, leaves_out_the_bound])
@@ -69,33 +70,33 @@ def test_every_part_of_the_correction_is_needed(fault, monkeypatch):
     target = gaussian()
     mover = MALA(steps=50, step_size=0.5, max_drift=0.3)
     assert target.worst(sample(target.gan, mover, N, width=1024).x) > RARE
-    monkeypatch.setattr(latent_chain, "log_accept", fault)
+    monkeypatch.setattr(Langevin, "log_hastings", fault)
     assert target.worst(sample(target.gan, mover, N, width=1024).x) < 1e-8
 
 
 def test_reflecting_at_the_border_is_biased(monkeypatch):
     """Why a move over the border is rejected: reflected, with the unfolded densities, it is not."""
-    propose = latent_chain.propose
+    draw = Langevin.draw
 
-    def reflect(*arguments, **options):
-        z = propose(*arguments, **options)
+    def reflect(q, here, xi):
+        z = draw(q, here, xi)
         return 1 - ((z + 1).remainder(4) - 2).abs()
 
     assert torch.allclose(
-        reflect(point_at([0.5, 0.9]), 0.0, torch.tensor([[3.0], [3.0]]), 0.2),
+        reflect(Langevin(0.0, noise=0.2), point_at([0.5, 0.9]), torch.tensor([[3.0], [3.0]])),
         torch.tensor([[0.9], [0.5]]),
     )
     target = waves()
     mover = MALA(steps=50, step_size=0.5)
     assert target.worst(sample(target.gan, mover, N, width=1024).x) > RARE
-    monkeypatch.setattr(latent_chain, "propose", reflect)
+    monkeypatch.setattr(Langevin, "draw", reflect)
     assert target.worst(sample(target.gan, mover, N, width=1024).x) < RARE
 
 
 def point_at(z):
     z = torch.tensor(z)[:, None]
     flat = torch.zeros(len(z)).double()
-    return latent_chain.Point(z, z, flat, flat, torch.zeros_like(z))
+    return Point(z, z, flat, flat, torch.zeros_like(z))
 
 
 @pytest.mark.parametrize("step_size", [0.1, "auto"])

@@ -1,4 +1,4 @@
-"""Wang-Landau chains: exact when reweighted, flat when not, equal to their formulas when online."""
+"""Wang-Landau chains: exact when reweighted, flat when not, and equal to their formulas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from test_reference import GAN_
 
 from gantandem import GAN, MALA, Key, Normal, WangLandau, from_config, prepare, sample, to_config
 from gantandem.errors import InputError
-from gantandem.samplers import wanglandau
+from gantandem.samplers import latent_chain
 from langevin_reference import SlowChain, normal_log_prior
 from targets import DATA, PROPOSAL, TARGETS, Formula, discrete, gaussian
 
@@ -133,12 +133,12 @@ def test_the_step_size_reaches_its_target_on_the_tilted_chain():
 
 def test_passes_of_preparation_are_counted(monkeypatch):
     target, seen = gaussian(), []
-    look = wanglandau.look
+    look = latent_chain.look
     monkeypatch.setattr(
-        wanglandau, "look", lambda gan, z, cond: (seen.append(len(z)), look(gan, z, cond))[1]
+        latent_chain, "look", lambda gan, z, cond: (seen.append(len(z)), look(gan, z, cond))[1]
     )
     fixed = replace(SMALL, step_size=0.2)
-    for mover in (fixed, replace(fixed, energy_range=(0.0, 1.0)), replace(fixed, online=True)):
+    for mover in (fixed, replace(fixed, energy_range=(0.0, 1.0))):
         seen.clear()
         done, spent = prepare(target.gan, mover)
         assert spent == 3 * (sum(seen) + mover.pilots)  # the start is not in ``seen``
@@ -184,20 +184,6 @@ class SlowWangLandau(SlowChain):
                 kept = self.z if u < weight / total else kept
         return kept if self.mover.reweight else self.z
 
-    def online(self):
-        before, steps = 0, []
-        for t in range(1, self.mover.steps + 1):
-            self.move()
-            hit = np.eye(self.mover.bins)[self.bin(self.z)]
-            gain = self.mover.t0 / max(self.mover.t0, t)
-            self.theta = self.theta + gain * (hit - 1 / self.mover.bins)
-            if t % 30 == 0:
-                share, before = (self.accepted - before) / 30, self.accepted
-                self.tau *= 1.5 if share > 0.45 else 1 / 1.5 if share < 0.35 else 1
-                steps.append(self.tau)
-        self.steps_taken = steps
-        return self.z
-
 
 GIVEN = WangLandau(
     steps=32,
@@ -211,7 +197,6 @@ CASES = {
     "reweighted": GIVEN,
     "burned in longer": replace(GIVEN, burn_in=24),
     "flat": replace(GIVEN, reweight=False),
-    "online": replace(GIVEN, steps=61, online=True, t0=20),
 }
 
 
@@ -220,27 +205,9 @@ def test_slow_version(name):
     mover, n = CASES[name], 5
     out = sample(GAN_, mover, n, seed=3, width=16)
     slow = [SlowWangLandau(mover, i) for i in range(n)]
-    z = [s.online() if mover.online else s.frozen() for s in slow]
+    z = [s.frozen() for s in slow]
     assert np.allclose(out.z.numpy(), np.stack(z), atol=1e-4)
     assert out.manifest["events"]["moves_accepted"] == sum(s.accepted for s in slow)
-    if mover.online:
-        taken = {round(tau, 6) for s in slow for tau in s.steps_taken}
-        assert len(taken) > 1  # steps did change
-
-
-def test_an_adapted_step_size_stays_positive():
-    """Where nothing is accepted it shrinks and shrinks; subtracting .2 went below 0 at once."""
-    hopeless = replace(GIVEN, online=True, step_size=1e4, max_drift=None)
-    ids = torch.arange(16)
-    with GAN_.frozen():
-        state = hopeless.init(GAN_, Key(0), ids, torch.zeros_like(ids))
-        lowest = []
-        for _ in range(150):
-            state, moved = hopeless.step(GAN_, Key(0), state)
-            lowest.append(float(state.own.tau.min()))
-    assert min(lowest) > 0
-    assert lowest[-1] == pytest.approx(lowest[0] / 1.5**5)
-    assert bool(moved.x.isfinite().all())
 
 
 # -- faults -------------------------------------------------------------------------------------

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from gantandem.gan import GAN
-from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
-from gantandem.samplers.latent_chain import (
-    PILOT_PASSES,
-    ChainState,
-    LatentChain,
-    look,
-    mala_move,
-    proceed,
-    resolved,
-    start,
-    tune_step,
-)
+from gantandem.samplers.langevin import Langevin
+from gantandem.samplers.latent_chain import ChainState, RatioChain, langevin_move, look, proceed
 from gantandem.samplers.optimisers import rows
 from gantandem.settings import Between, Count, Positive, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ex2MCMC(LatentChain):
+class Ex2MCMC(RatioChain):
     """Explore-exploit MCMC on p0(z) r(G(z)): one i-SIR move, then m MALA moves, repeated.
 
     The i-SIR move chooses among the current point and N - 1 fresh draws from the prior with
@@ -73,33 +63,9 @@ class Ex2MCMC(LatentChain):
     target_acceptance: Between = 0.57
     max_drift: Positive | None = 1.0
 
-    @property
-    def pilot_passes(self) -> int:
-        """Passes that ``prepare`` will spend."""
-        return PILOT_PASSES if self.step_size == "auto" else 0
-
-    @property
-    def unused(self) -> list[str]:
-        """Settings that change nothing here; the law does not name them."""
-        return [] if self.step_size == "auto" else ["target_acceptance"]
-
-    def prepare(self, gan: GAN, key: Key) -> Ex2MCMC:
-        """Look the ratio up and tune the step size."""
-        gan.need_pulled_ratio("ex2mcmc")
-        need_continuous(gan.latent, "ex2mcmc")
-        if self.step_size != "auto":
-            return self
-        target = self.target_acceptance
-        tau = tune_step(gan, key.fold("tune"), target, "ex2mcmc", self.max_drift)
-        return replace(self, step_size=tau)
-
     def cost(self) -> Cost:
         """A gradient at the start, for the chosen point and for every MALA move."""
         return Cost(start=3, step=self.points - 1 + 3 + 3 * self.moves, scores=False)
-
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> ChainState:
-        """Begin at draws from the prior."""
-        return start(gan, key, ids, attempts, "ex2mcmc")
 
     def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         """Every round."""
@@ -107,10 +73,10 @@ class Ex2MCMC(LatentChain):
 
     def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """One round: explore, then exploit."""
-        tau = resolved("ex2mcmc", self.step_size)
+        q = Langevin(self.tau, max_drift=self.max_drift)
         state = self._isir(gan, key, state)
         for _ in range(self.moves):
-            state = mala_move(gan, key, state, tau, limit=self.max_drift)
+            state = langevin_move(gan, key, state, q)
         return state, state.report(state.step >= self.rounds * (1 + self.moves))
 
     def _isir(self, gan: GAN, key: Key, s: ChainState) -> ChainState:

@@ -1,4 +1,4 @@
-"""The parts of a chain in the latent: a point and its gradient, the Langevin proposal, the test.
+"""The parts of a chain in the latent: its start, a look at a point, the test, the tuned step.
 
 Every chain walks on L(z) = log p0(z) + d(G(z)), with p0 the prior of the latent and d a log ratio
 (or, without a test, a guide's logit or critic). Every part is a pure function of its arguments.
@@ -10,6 +10,7 @@ import logging
 import math
 from abc import ABC
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
-from gantandem.latent import Latent, Normal
+from gantandem.latent import Latent, Normal, need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, tree_map
+from gantandem.samplers.langevin import Langevin, Point
 from gantandem.samplers.optimisers import rows
 
 logger = logging.getLogger(__name__)
@@ -32,36 +34,6 @@ MOVES = 100
 """Of fewer moves none need be accepted."""
 
 
-class Point(NamedTuple):
-    """A latent, evaluated; one a row.
-
-    Args:
-        z: (W, *z_shape).
-        x: (W, *x_shape), G(z).
-        log_ratio: (W,) float64 d(G(z)): the calibrated log ratio of p_G, or for ULA the guide's.
-        log_prior: (W,) float64 log p0(z); -inf outside the prior's support.
-        gradient: (W, *z_shape) of L(z), for the proposal.
-    """
-
-    z: Tensor
-    x: Tensor
-    log_ratio: Tensor
-    log_prior: Tensor
-    gradient: Tensor
-
-    @property
-    def log_density(self) -> Tensor:
-        """L(z), (W,) float64."""
-        return self.log_prior + self.log_ratio
-
-    @property
-    def finite(self) -> Tensor:
-        """Where z, x, the log ratio and the gradient are finite, (W,) bool."""
-        parts = (self.z, self.x, self.gradient)
-        rows = [part.flatten(1).isfinite().all(1) for part in parts]
-        return rows[0] & rows[1] & rows[2] & self.log_ratio.isfinite()
-
-
 class ChainState(NamedTuple):
     """One chain a lane: where it is (gradient included), its moves, and (W, 2) its tally."""
 
@@ -71,6 +43,11 @@ class ChainState(NamedTuple):
     cond: Tensor | None
     step: Tensor
     tally: Tensor
+
+    def noise(self, key: Key) -> Tensor:
+        """The standard normals xi of each lane's next move, of z's shape."""
+        shape = tuple(self.here.z.shape[1:])
+        return key.fold("noise").normal(self.id, self.attempt, self.step, shape)
 
     def report(self, done: Tensor) -> Moved:
         """What the engine is told of the chain as it stands."""
@@ -82,13 +59,17 @@ class ChainState(NamedTuple):
 class LatentChain(Mover, ABC):
     """Base of movers that are chains in the latent: a step is one move, or a round of moves."""
 
-    uses_guide: ClassVar[bool] = False
-    uses_ratio: ClassVar[bool] = True
+    steps: Any
+    """A setting: moves of a chain, where a step is one move."""
     events: ClassVar[tuple[str, ...]] = ("moves", "moves_accepted", "divergent")
 
     def chain(self, state: Any) -> ChainState:
         """The chain inside a state."""
         return state
+
+    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        """Every move."""
+        return torch.full_like(ids, self.steps)
 
     def conclude(self, events: Mapping[str, int]) -> None:
         """Refuse chains that accepted none of their moves: they are the plain draws they began as.
@@ -103,6 +84,54 @@ class LatentChain(Mover, ABC):
                 f"moves ({divergent:,} led to what is not finite): they are plain draws. Take a "
                 "smaller one, and check that the prior is continuous and the ratio finite"
             )
+
+
+class RatioChain(LatentChain, ABC):
+    """Base of chains that walk on the ratio of p_G, with a test: their step size can be tuned."""
+
+    uses_guide: ClassVar[bool] = False
+    uses_ratio: ClassVar[bool] = True
+    target_acceptance: Any
+    """A setting: the share of moves that is accepted at a tuned step size."""
+    max_drift: Any
+    """A setting: of the Langevin moves."""
+
+    @property
+    def pilot_passes(self) -> int:
+        """Passes that ``prepare`` will spend."""
+        return PILOT_PASSES if self.step_size == "auto" else 0
+
+    @property
+    def unused(self) -> list[str]:
+        """Settings that change nothing here; the law does not name them."""
+        return [] if self.step_size == "auto" else ["target_acceptance"]
+
+    @property
+    def tau(self) -> float:
+        """The step size as a number.
+
+        Raises:
+            InputError: If it is still ``"auto"``.
+        """
+        if self.step_size == "auto":
+            raise InputError(
+                f"{self.name}: step_size='auto' was not resolved; sample() or prepare does it"
+            )
+        return self.step_size
+
+    def prepare(self, gan: GAN, key: Key) -> Any:
+        """Look the ratio up and tune the step size."""
+        gan.need_pulled_ratio(self.name)
+        need_continuous(gan.latent, self.name)
+        new: Any = self
+        if self.step_size != "auto":
+            return new
+        tau = tune_step(gan, key.fold("tune"), self.target_acceptance, self.name, self.max_drift)
+        return replace(new, step_size=tau)
+
+    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> Any:
+        """Begin at draws from the prior."""
+        return start(gan, key, ids, attempts, self.name)
 
 
 def log_prior(latent: Latent, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,62 +190,6 @@ def start(
     return ChainState(ids, attempts, here, cond, zeros, torch.stack([zeros, zeros], 1))
 
 
-def drift(here: Point, tau: float | Tensor, limit: float | None = None) -> Tensor:
-    """Mean of the proposal, z + (tau/2) grad L(z), float64.
-
-    Args:
-        here: W points.
-        tau: A number, or (W,).
-        limit: The drift is no longer than this times sqrt(tau d), the noise's usual length in d
-            dimensions; None leaves it as it is.
-    """
-    wide = here.gradient.double()
-    move = 0.5 * wide * (rows(tau, wide) if isinstance(tau, Tensor) else tau)
-    if limit is not None:
-        length = move.square().flatten(1).sum(1).sqrt()
-        longest = limit * (tau * here.z[0].numel()) ** 0.5
-        # Not length / longest: where both are 0 or the length is, the factor must be 1.
-        move = move * rows(longest / length.clamp(min=longest), move)
-    return here.z.double() + move
-
-
-def propose(
-    here: Point,
-    tau: float | Tensor,
-    xi: Tensor,
-    noise: float | None = None,
-    limit: float | None = None,
-) -> Tensor:
-    """Draw z + (tau/2) grad L(z) + eta xi; eta is ``noise``, or sqrt(tau) if that is None."""
-    eta = tau**0.5 if noise is None else noise
-    eta = rows(eta, xi) if isinstance(eta, Tensor) else eta
-    return (drift(here, tau, limit) + eta * xi.double()).to(here.z.dtype)
-
-
-def log_accept(
-    here: Point,
-    there: Point,
-    tau: float | Tensor,
-    noise: float | None = None,
-    limit: float | None = None,
-) -> Tensor:
-    """Log of pi(z') q(z | z') / (pi(z) q(z' | z)), (W,) float64.
-
-    q is the proposal as it was made: give the tau, noise and limit that were given to
-    :func:`propose`. NaN or -inf where z' is not finite or outside the prior's support: such moves
-    are rejected, never reflected.
-    """
-    variance = tau if noise is None else noise**2
-    forth = (there.z - drift(here, tau, limit)).square().flatten(1).sum(1)
-    back = (here.z - drift(there, tau, limit)).square().flatten(1).sum(1)
-    return there.log_density - here.log_density + 0.5 * (forth - back) / variance
-
-
-def normal_noise(key: Key, s: ChainState) -> Tensor:
-    """The standard normals xi of each lane's next move, of z's shape."""
-    return key.fold("noise").normal(s.id, s.attempt, s.step, tuple(s.here.z.shape[1:]))
-
-
 def proceed(s: ChainState, there: Point, accept: Tensor) -> ChainState:
     """Move where ``accept`` and the point is finite; count what was accepted and divergent."""
     finite = there.finite
@@ -226,19 +199,31 @@ def proceed(s: ChainState, there: Point, accept: Tensor) -> ChainState:
     return s._replace(here=here, step=s.step + 1, tally=tally)
 
 
-def mala_move(
+def langevin_move(
     gan: GAN,
     key: Key,
     s: ChainState,
-    tau: float,
-    noise: float | None = None,
-    limit: float | None = None,
+    q: Langevin,
+    tilt: Callable[[Point], Tensor] | None = None,
 ) -> ChainState:
-    """One Metropolis-adjusted Langevin move of every lane: 3 passes each."""
-    z = propose(s.here, tau, normal_noise(key, s), noise, limit)
-    there = look(gan, z, s.cond)
+    """Move every lane once from z to z' ~ q, at 3 passes, and accept it with min(1, alpha).
+
+    alpha = pi(z') q(z | z') / (pi(z) q(z' | z)), log pi = L - tilt. Where z' is not finite or
+    outside the prior's support alpha is NaN or 0: such moves are rejected, never reflected.
+
+    Args:
+        gan: Its ratio of p_G is in L.
+        key: Random numbers.
+        s: W chains.
+        q: The proposal.
+        tilt: From W points to (W,) float64; None for none.
+    """
+    here, there = s.here, look(gan, q.draw(s.here, s.noise(key)), s.cond)
+    log_alpha = there.log_density - here.log_density + q.log_hastings(here, there)
+    if tilt is not None:
+        log_alpha = log_alpha + tilt(here) - tilt(there)
     log_u = key.fold("accept").log_uniform(s.id, s.attempt, s.step)
-    return proceed(s, there, log_u < log_accept(s.here, there, tau, noise, limit))
+    return proceed(s, there, log_u < log_alpha)
 
 
 def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None) -> float:
@@ -252,7 +237,7 @@ def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None)
     log_tau, half, history = math.log(FIRST_STEP), PILOT_MOVES // 2, []
     for t in range(1, PILOT_MOVES + 1):
         before = s.tally
-        s = mala_move(gan, key, s, math.exp(log_tau), limit=limit)
+        s = langevin_move(gan, key, s, Langevin(math.exp(log_tau), max_drift=limit))
         share = float((s.tally - before)[:, 0].double().mean())
         history.append((log_tau, share))
         log_tau += 4 * t**-0.6 * (share - target)
@@ -267,14 +252,3 @@ def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None)
             reached,
         )
     return float(f"{math.exp(sum(steps) / len(steps)):.3g}")
-
-
-def resolved(name: str, step_size: float | str) -> float:
-    """The step size as a number.
-
-    Raises:
-        InputError: If it is still ``"auto"``.
-    """
-    if isinstance(step_size, str):
-        raise InputError(f"{name}: step_size='auto' was not resolved; sample() or prepare does it")
-    return step_size

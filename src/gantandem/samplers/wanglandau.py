@@ -8,7 +8,6 @@ would else be kept in. Keeping a state with weight exp(theta[bin]) undoes the ti
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, NamedTuple
@@ -18,23 +17,10 @@ from torch import Tensor
 
 from gantandem.errors import InputError
 from gantandem.gan import GAN
-from gantandem.latent import need_continuous
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
-from gantandem.samplers.latent_chain import (
-    PILOT_PASSES,
-    ChainState,
-    LatentChain,
-    Point,
-    log_accept,
-    look,
-    normal_noise,
-    proceed,
-    propose,
-    resolved,
-    start,
-    tune_step,
-)
+from gantandem.samplers.langevin import Langevin, Point
+from gantandem.samplers.latent_chain import ChainState, RatioChain, langevin_move, start
 from gantandem.samplers.optimisers import rows
 from gantandem.settings import (
     INCREASING,
@@ -48,14 +34,6 @@ from gantandem.settings import (
     at_least,
 )
 
-logger = logging.getLogger(__name__)
-
-BAND = (0.35, 0.45)
-"""``online``: a lane's step size is left alone while its acceptance lies in this band."""
-CHECK_EVERY = 30
-GROW = 1.5
-"""``online``: outside the band tau is multiplied, or divided, by this."""
-
 
 class Reservoir(NamedTuple):
     """The state of the chain that is kept, one a row, and the log of the weights seen so far."""
@@ -66,40 +44,18 @@ class Reservoir(NamedTuple):
     log_total: Tensor
 
 
-class Own(NamedTuple):
-    """What a lane adapts by itself (``online``): theta (W, bins), tau (W,) float64.
-
-    ``mark`` (W,) is how many moves had been accepted at the last check of the step size.
-    """
-
-    theta: Tensor
-    tau: Tensor
-    mark: Tensor
-
-
 class WangLandauState(NamedTuple):
-    """One chain a lane, with its reservoir, or with weights and a step size of its own."""
+    """One chain a lane, and its reservoir if there is one."""
 
     chain: ChainState
     kept: Reservoir | None
-    own: Own | None
-
-    @property
-    def id(self) -> Tensor:
-        """(W,) ids."""
-        return self.chain.id
-
-    @property
-    def attempt(self) -> Tensor:
-        """(W,) attempts."""
-        return self.chain.attempt
 
 
 @dataclass(frozen=True, kw_only=True)
-class WangLandau(LatentChain):
+class WangLandau(RatioChain):
     """MALA on L(z) - theta[bin(E(z))], its energy histogram flat (WL-GAN).
 
-    Three laws, by setting:
+    Two laws, by setting:
 
     * ``reweight=True``: exact. After ``burn_in`` moves one of the states that the chain visits is
       kept, with probability proportional to exp(theta[bin]). As ``steps`` grows its law tends to
@@ -108,10 +64,6 @@ class WangLandau(LatentChain):
       length is of the order of one over the independent states it visits.
     * ``reweight=False``: biased. The last state, whose law is p_data with every energy bin brought
       to the same mass, as published.
-    * ``online=True``: biased. As published, each lane learns weights (from 0) and a step size (from
-      ``step_size``) of its own along its chain, and the last state is returned; ``reweight`` does
-      not apply. A chain that adapts has no invariant law, and does not settle in a few hundred
-      moves.
 
     WL-GAN: Learning where to sample in generative latent space, after its authors' code
     (collaborative-learn); theta by the stochastic approximation of Liang, Liu and Carroll, JASA
@@ -119,11 +71,10 @@ class WangLandau(LatentChain):
     constant within a bin and has no gradient: it enters the accept test only.
 
     Departures from the authors' code: weights are learned in ``prepare``, by pilot chains that
-    share them, and frozen; the accept test uses the very step size that made the move (theirs
-    adapts the noise and keeps the first eta in the test, which breaks detailed balance); online,
-    tau is multiplied or divided by 1.5, for drift and noise alike, and so stays positive (theirs
-    adds .6 to the noise or takes .2 away); energies are binned over a fitted range (theirs is a
-    constant of one model); networks are in eval mode.
+    share them, and frozen, where theirs are learned along each chain, which then has no invariant
+    law; the accept test uses the very step size that made the move (theirs adapts the noise and
+    keeps the first eta in the test, which breaks detailed balance); energies are binned over a
+    fitted range (theirs is a constant of one model); networks are in eval mode.
 
     Args:
         steps: Moves of a chain.
@@ -135,7 +86,7 @@ class WangLandau(LatentChain):
         max_drift: Longest drift, in units of sqrt(tau d), as in ``mala``; None bounds nothing, as
             published.
         bins: Energy bins of equal width; the two outer ones are open-ended.
-        t0: Moves of the warm-up (online: of the chain) before the gain decreases.
+        t0: Moves of the warm-up before the gain decreases.
         quantiles: The range of the bins: these quantiles of the energy where pilot chains settle.
         reach: The range goes up at least to this quantile of the energy of draws from the prior:
             what lies between the modes of p_data is what a draw from p_G meets. A wider range
@@ -143,7 +94,6 @@ class WangLandau(LatentChain):
         pilots: Pilot chains, a multiple of 16, sharing one theta.
         warm_up: Moves of the pilot chains that learn theta; half as many before that fit the range.
         reweight: Undo the tilt.
-        online: Adapt along each chain, as published.
         energy_range: Where the bins begin and end, in nats; what lies beyond belongs to the outer
             bins. None fits it.
         log_weights: theta, one number a bin; None learns it.
@@ -169,7 +119,6 @@ class WangLandau(LatentChain):
     pilots: Width = 128
     warm_up: Count = 1000
     reweight: bool = True
-    online: bool = False
     energy_range: Interval | None = None
     log_weights: tuple[float, ...] | None = None
 
@@ -180,19 +129,11 @@ class WangLandau(LatentChain):
             raise InputError(
                 f"wlgan burn_in: got {self.burn_in}, allowed is 0 to steps - 1 = {self.steps - 1}"
             )
-        if self.log_weights is not None:
-            self._check_weights(self.log_weights)
-
-    def _check_weights(self, theta: tuple[float, ...]) -> None:
-        if self.energy_range is None:
+        theta = self.log_weights
+        if theta is not None and (self.energy_range is None or len(theta) != self.bins):
             raise InputError(
-                f"wlgan log_weights: got {len(theta)} without the energy_range their bins lie in; "
-                "pass both, or neither"
-            )
-        if len(theta) != self.bins:
-            raise InputError(
-                f"wlgan log_weights: got {len(theta)}, allowed are {self.bins} finite numbers "
-                "(one a bin)"
+                f"wlgan log_weights: got {len(theta)} with energy_range={self.energy_range}; "
+                f"allowed are {self.bins} finite numbers, one a bin, and the range of the bins"
             )
 
     # -- what is fixed before sampling ------------------------------------------------------------
@@ -205,10 +146,8 @@ class WangLandau(LatentChain):
     @property
     def pilot_passes(self) -> int:
         """Passes that ``prepare`` will spend."""
-        tuning = PILOT_PASSES if self.step_size == "auto" else 0
-        return tuning + 3 * self.pilots * (1 + self._ranging + self._learning) * (
-            self._ranging + self._learning > 0
-        )
+        moves = self._ranging + self._learning
+        return super().pilot_passes + (3 * self.pilots * (1 + moves) if moves else 0)
 
     @property
     def _ranging(self) -> int:
@@ -216,28 +155,21 @@ class WangLandau(LatentChain):
 
     @property
     def _learning(self) -> int:
-        return 0 if self.online or self.log_weights is not None else self.warm_up
+        return 0 if self.log_weights is not None else self.warm_up
 
     @property
     def unused(self) -> list[str]:
         """Settings that change nothing once constants are fixed; the law does not name them."""
         if self._ranging or self._learning or self.step_size == "auto":
             return []
-        tuned = ["target_acceptance", "quantiles", "reach", "pilots", "warm_up"]
-        return tuned if self.online else [*tuned, "t0"]
+        return ["target_acceptance", "quantiles", "reach", "pilots", "warm_up", "t0"]
 
     def prepare(self, gan: GAN, key: Key) -> WangLandau:
         """Fit the range of energies, then learn theta and the step size, on pilot chains."""
-        gan.need_pulled_ratio("wlgan")
-        need_continuous(gan.latent, "wlgan")
-        new = self
-        if self.step_size == "auto":
-            target = self.target_acceptance
-            tau = tune_step(gan, key.fold("tune"), target, "wlgan", self.max_drift)
-            new = replace(new, step_size=tau)
+        new = super().prepare(gan, key)
         if self._ranging or self._learning:
             key, ids = key.fold("warm-up"), torch.arange(self.pilots, device=gan.device)
-            chain = start(gan, key, ids, torch.zeros_like(ids), "wlgan")
+            chain = start(gan, key, ids, torch.zeros_like(ids), self.name)
             if self._ranging:
                 chain, span = new._fit_range(gan, key, chain)
                 new = replace(new, energy_range=span)
@@ -250,9 +182,10 @@ class WangLandau(LatentChain):
         self, gan: GAN, key: Key, chain: ChainState
     ) -> tuple[ChainState, tuple[float, float]]:
         """Quantiles of the energy where untilted pilot chains settle, and of their starts."""
-        starts, seen, tau = -chain.here.log_density, [], resolved("wlgan", self.step_size)
+        starts, seen = -chain.here.log_density, []
+        q = Langevin(self.tau, max_drift=self.max_drift)
         for move in range(self._ranging):
-            chain = self._move(gan, key, chain, tau)
+            chain = langevin_move(gan, key, chain, q)
             if 2 * move >= self._ranging - 1:
                 seen.append(-chain.here.log_density)
         settled = torch.cat(seen)
@@ -270,8 +203,7 @@ class WangLandau(LatentChain):
         With ``tune`` the step size follows, as in ``tune_step``, so that the tilted chain has the
         acceptance asked for: over a flattened landscape steps may be longer.
         """
-        first = resolved("wlgan", self.step_size)
-        log_tau = math.log(first)
+        log_tau = math.log(self.tau)
         theta = torch.zeros(self.bins, dtype=torch.float64, device=gan.device)
         visits, history = torch.zeros_like(theta), []
         for t in range(1, self.warm_up + 1):
@@ -286,7 +218,7 @@ class WangLandau(LatentChain):
                 log_tau += 4 * t**-0.6 * (accepted - self.target_acceptance)
         late = history[self.warm_up // 2 :]
         tau = float(f"{math.exp(sum(late) / len(late)):.3g}")
-        return _settled(theta.cpu(), visits.cpu() > 0), tau if tune else first
+        return _settled(theta.cpu(), visits.cpu() > 0), tau if tune else self.tau
 
     # -- the chain --------------------------------------------------------------------------------
 
@@ -296,25 +228,10 @@ class WangLandau(LatentChain):
         inner = torch.arange(1, self.bins, dtype=torch.float64, device=here.log_ratio.device)
         return torch.bucketize(-here.log_density, low + (high - low) / self.bins * inner)
 
-    def _frozen_theta(self, device: torch.device) -> Tensor:
-        return torch.tensor(_known(self.log_weights), dtype=torch.float64, device=device)
-
-    def _move(
-        self,
-        gan: GAN,
-        key: Key,
-        chain: ChainState,
-        tau: float | Tensor,
-        theta: Tensor | None = None,
-    ) -> ChainState:
-        """One MALA move of every lane on L - theta[bin]; theta is (bins,), (W, bins) or None."""
-        z = propose(chain.here, tau, normal_noise(key, chain), limit=self.max_drift)
-        there = look(gan, z, chain.cond)
-        log_alpha = log_accept(chain.here, there, tau, limit=self.max_drift)
-        if theta is not None:
-            log_alpha = log_alpha + _at(theta, self.bin(chain.here)) - _at(theta, self.bin(there))
-        log_u = key.fold("accept").log_uniform(chain.id, chain.attempt, chain.step)
-        return proceed(chain, there, log_u < log_alpha)
+    def _move(self, gan: GAN, key: Key, chain: ChainState, tau: float, theta: Tensor) -> ChainState:
+        """One MALA move of every lane on L(z) - theta[bin(E(z))]."""
+        q = Langevin(tau, max_drift=self.max_drift)
+        return langevin_move(gan, key, chain, q, tilt=lambda point: theta[self.bin(point)])
 
     def chain(self, state: WangLandauState) -> ChainState:
         """The chain inside a state."""
@@ -325,41 +242,28 @@ class WangLandau(LatentChain):
         return Cost(start=3, step=3, scores=False)
 
     def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> WangLandauState:
-        """Begin at draws from the prior, with nothing kept and nothing learned."""
-        chain = start(gan, key, ids, attempts, "wlgan")
-        here, kept, own = chain.here, None, None
-        if self.online:
-            tau = torch.full_like(here.log_ratio, resolved("wlgan", self.step_size))
-            own = Own(tau.new_zeros(len(ids), self.bins), tau, torch.zeros_like(ids))
-        elif self.reweight:
+        """Begin at draws from the prior, with nothing kept."""
+        chain, kept = super().init(gan, key, ids, attempts), None
+        if self.reweight:
+            here = chain.here
             nothing = torch.full_like(here.log_ratio, -torch.inf)
             kept = Reservoir(here.x, here.z, here.log_ratio, nothing)
-        return WangLandauState(chain, kept, own)
-
-    def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
-        """Every move."""
-        return torch.full_like(ids, self.steps)
+        return WangLandauState(chain, kept)
 
     def step(self, gan: GAN, key: Key, state: WangLandauState) -> tuple[WangLandauState, Moved]:
-        """Move every chain once; then keep its state by its weight, or let the lane adapt."""
-        chain, kept, own = state
-        if own is not None:
-            chain = self._move(gan, key, chain, own.tau, own.theta)
-            own = self._adapt(chain, own)
-        else:
-            tau, theta = resolved("wlgan", self.step_size), self._frozen_theta(gan.device)
-            chain = self._move(gan, key, chain, tau, theta)
-            if kept is not None:
-                kept = self._keep(key, chain, kept, theta)
+        """Move every chain once; then keep its state by its weight."""
+        theta = torch.tensor(_known(self.log_weights), dtype=torch.float64, device=gan.device)
+        chain, kept = self._move(gan, key, state.chain, self.tau, theta), state.kept
         moved = chain.report(chain.step >= self.steps)
         if kept is not None:
+            kept = self._keep(key, chain, kept, theta)
             moved = moved._replace(x=kept.x, z=kept.z, logit=kept.log_ratio)
-        return WangLandauState(chain, kept, own), moved
+        return WangLandauState(chain, kept), moved
 
     def _keep(self, key: Key, chain: ChainState, kept: Reservoir, theta: Tensor) -> Reservoir:
         """A reservoir over the chain: hold its state with probability weight / running total."""
         here, open_ = chain.here, chain.step > self.burned_in
-        log_weight = torch.where(open_, _at(theta, self.bin(here)), -torch.inf)
+        log_weight = torch.where(open_, theta[self.bin(here)], -torch.inf)
         log_total = torch.logaddexp(kept.log_total, log_weight)
         log_u = key.fold("keep").log_uniform(chain.id, chain.attempt, chain.step)
         hold = open_ & (log_u < log_weight - log_total)
@@ -370,27 +274,11 @@ class WangLandau(LatentChain):
             log_total,
         )
 
-    def _adapt(self, chain: ChainState, own: Own) -> Own:
-        """Each lane's own weights after every move, and its step size every 30 moves."""
-        gain = self.t0 / chain.step.clamp(min=self.t0).double()
-        theta = own.theta - gain[:, None] / self.bins
-        theta.scatter_add_(1, self.bin(chain.here)[:, None], gain[:, None])
-        accepted, check = chain.tally[:, 0], chain.step % CHECK_EVERY == 0
-        share = (accepted - own.mark) / CHECK_EVERY
-        tau = torch.where(check & (share > BAND[1]), own.tau * GROW, own.tau)
-        tau = torch.where(check & (share < BAND[0]), own.tau / GROW, tau)
-        return Own(theta, tau, torch.where(check, accepted, own.mark))
-
 
 def _known(value: tuple[float, ...] | None) -> tuple[float, ...]:
     if value is None:
         raise InputError("wlgan was not prepared; sample() does it, or call prepare")
     return value
-
-
-def _at(theta: Tensor, index: Tensor) -> Tensor:
-    """The weight of each lane's bin, (W,); theta is (bins,) or (W, bins)."""
-    return theta[index] if theta.dim() == 1 else theta.gather(1, index[:, None]).squeeze(1)
 
 
 def _quantile(values: Tensor, share: float) -> float:
