@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,28 @@ def need(module: str, extra: str) -> ModuleType:
         raise MissingExtraError(
             f"{module} is needed here and is not installed: pip install 'gantandem[{extra}]'"
         ) from error
+
+
+def look_up(what: str, name: str, known: Mapping[str, Any]) -> Any:
+    """Find a built-in thing by its name, or anybody's own as ``module:Name``.
+
+    Args:
+        what: Its kind, for messages: ``"sampler"``.
+        name: What to find.
+        known: The built-in ones.
+
+    Raises:
+        ConfigError: If there is none of that name, or it cannot be imported.
+    """
+    if name in known:
+        return known[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ConfigError(f"unknown {what} {name!r}; {near(name, known)}, or 'module:Name'")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
 
 
 SHOWN = 24

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +10,6 @@ from typer.core import TyperCommand
 
 from gantandem.cli.frame import Count, Overrides, Run, Seed, out
 from gantandem.cli.improve import split_names
-
-
-class Format(str, Enum):
-    """How samples are written."""
-
-    npz = "npz"
-    png = "png"
-    parquet = "parquet"
-    webdataset = "webdataset"
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +30,9 @@ def sample(
     folder: Annotated[
         Path | None, typer.Option("--out", "-o", help="Default RUN/drawn/SAMPLER-SEED.")
     ] = None,
-    kind: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.npz,
+    kind: Annotated[
+        str, typer.Option("--format", help="npz, png, parquet, webdataset or module:Name.")
+    ] = "npz",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace samples that are there already.")
     ] = False,
@@ -68,7 +60,7 @@ def sample(
         n,
         folder,
         seed=seed,
-        kind=kind.value,
+        kind=kind,
         strict=strict,
         overwrite=overwrite,
         overrides=overrides or (),

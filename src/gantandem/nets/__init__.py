@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
-from gantandem.errors import ConfigError, near
+from gantandem.errors import ConfigError, look_up
 from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
 from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -56,8 +55,9 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
     name = arguments.pop("net", None)
     if not isinstance(name, str):
         raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
+    make = look_up("network", name, NETS)
     try:
-        network = _find(name)(**arguments)
+        network = make(**arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
     if not isinstance(network, nn.Module):
@@ -67,15 +67,3 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
 
 def _built(value: Any) -> Any:
     return build(value) if isinstance(value, Mapping) and "net" in value else value
-
-
-def _find(name: str) -> Any:
-    if name in NETS:
-        return NETS[name]
-    module, colon, attribute = name.partition(":")
-    if colon:
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(f"network {name!r} cannot be imported: {error}") from error
-    raise ConfigError(f"unknown network {name!r}; {near(name, NETS)}, or 'module:Class'")

@@ -14,7 +14,7 @@ from gantandem.errors import GANtandemError, OutputError
 from gantandem.progress import keeping
 from gantandem.reporting.keep import write_json
 from gantandem.runs.workspace import Workspace
-from gantandem.runs.writers import MANIFEST, PICTURED, Writer, make_writer
+from gantandem.runs.writers import MANIFEST, Writer, find_writer, make_writer
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def sample_run(
         KeyboardInterrupt: On Ctrl-C; what was kept is said.
     """
     sampler = work.sampler(name, overrides)
-    if range is None and kind in PICTURED:
+    if range is None and find_writer(kind).pictures:
         range = work.range()
     writer = make_writer(kind, folder, overwrite=overwrite, range=range)
     blocks = sample_iter(work.gan, sampler, n, seed=seed, strict=strict)

@@ -136,9 +136,11 @@ def load_settings(run: Path, overrides: Sequence[str] = ()) -> Recipe:
 def _built_in(name: str) -> dict[str, Any]:
     from gantandem.tasks import TASKS
 
-    if name in TASKS:
+    if name in TASKS or ":" in name:
         return {"task": name}
-    raise ConfigError(f"no recipe file or task is called {name!r}; {near(name, TASKS)}")
+    raise ConfigError(
+        f"no recipe file or task is called {name!r}; {near(name, TASKS)}, or 'module:name'"
+    )
 
 
 def _explain(item: Any, where: str, origins: Mapping[tuple[str, ...], str]) -> str:

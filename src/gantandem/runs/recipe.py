@@ -36,7 +36,7 @@ def _network(spec: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str):
         raise ConfigError("a network needs its name under 'net'")
     if name not in NETS and ":" not in name:
-        raise ConfigError(f"unknown network {name!r}; {near(name, NETS)}, or 'module:Class'")
+        raise ConfigError(f"unknown network {name!r}; {near(name, NETS)}, or 'module:Name'")
     return spec
 
 
@@ -115,6 +115,7 @@ class TrainSettings(Section):
     discriminator_rate: PositiveFloat | None = None
     beta1: Annotated[float, Field(ge=0, lt=1)] | None = None
     checkpoint_every: PositiveInt | None = None
+    loss: str | None = None
 
 
 class ShapeSettings(Section):

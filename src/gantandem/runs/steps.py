@@ -36,6 +36,7 @@ from gantandem.samplers.refine import Refine
 from gantandem.settings import Count, check
 from gantandem.tasks import Task
 from gantandem.training.gan import train_gan
+from gantandem.training.losses import get_loss
 
 logger = logging.getLogger(__name__)
 
@@ -232,7 +233,8 @@ def new_run(
     kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", *measured)
     for path in [path for pattern in kept for path in out.glob(pattern)]:
         path.unlink()
-    gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=recipe.output)
+    output: Any = recipe.given().get("output", get_loss(task.train.loss).output)
+    gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=output)
     networks = {role: dict(spec) for role, spec in task.networks.items()}
     gan.specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
     save_run(gan, out, {**recipe.given(), "train": dataclasses.asdict(task.train)})

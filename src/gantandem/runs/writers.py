@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gantandem.data.ranges import Range, check_range, count_clipped, find_range, to_levels
-from gantandem.errors import ConfigError, InputError, NonFiniteError, OutputError, need
+from gantandem.errors import ConfigError, InputError, NonFiniteError, OutputError, look_up, need
 from gantandem.files import write_atomic, write_bytes
 from gantandem.progress import uninterrupted
 from gantandem.samples import Samples
@@ -31,6 +31,8 @@ NAMED = 5
 
 class Writer(ABC):
     """Takes blocks of samples in id order and writes them into a folder.
+
+    Subclass it for a format of your own and define ``write``.
 
     Args:
         folder: Made if needed.
@@ -103,11 +105,13 @@ class Writer(ABC):
         for path in self._old:
             path.unlink(missing_ok=True)
         self._old = ()
-        self._write(samples)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write(samples)
         self.kept += len(samples)
 
     @abstractmethod
-    def _write(self, samples: Samples) -> None: ...
+    def write(self, samples: Samples) -> None:
+        """Write a file's worth of samples into ``self.folder``, named by their ids."""
 
     def _png_files(self, samples: Samples) -> Iterator[bytes]:
         """Each image as the content of a PNG file."""
@@ -126,7 +130,8 @@ class Writer(ABC):
 class NpzWriter(Writer):
     """``000000000000.npz``, ...: 10,000 samples a file, named by its first id."""
 
-    def _write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> None:
+        """See :meth:`Writer.write`."""
         samples.save(self.folder / f"{int(samples.ids[0]):012d}.npz")
 
 
@@ -138,7 +143,8 @@ class PngWriter(Writer):
     def _take(self, block: Samples) -> None:
         self._write_counted(block)
 
-    def _write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> None:
+        """See :meth:`Writer.write`."""
         if not _are_images(samples):
             raise InputError(
                 f"format png: samples of shape {tuple(samples.x.shape[1:])} are no images (1 or 3, "
@@ -157,7 +163,8 @@ class TarWriter(Writer):
 
     pictures = True
 
-    def _write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> None:
+        """See :meth:`Writer.write`."""
         kind, contents = ("png", self._png_files) if _are_images(samples) else ("npy", _npy_files)
         labels = getattr(samples, "condition", None)
 
@@ -210,7 +217,8 @@ class ParquetWriter(Writer):
         self._part = folder / ".samples.parquet.part"
         self._file: Any = None
 
-    def _write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> None:
+        """See :meth:`Writer.write`."""
         arrow = self._arrow
         columns = {"id": samples.ids.cpu().numpy()}
         for name in ("log_ratio", "steps", "attempts", "accepted"):
@@ -252,8 +260,18 @@ WRITERS: dict[str, type[Writer]] = {
     "parquet": ParquetWriter,
     "webdataset": TarWriter,
 }
-PICTURED = tuple(kind for kind, writer in WRITERS.items() if writer.pictures)
-"""Formats that hold images as pictures, which need a range."""
+
+
+def find_writer(kind: str) -> type[Writer]:
+    """The writer of a format, see :func:`make_writer`.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    make = look_up("format", kind, WRITERS)
+    if not (isinstance(make, type) and issubclass(make, Writer)):
+        raise ConfigError(f"format {kind!r}: got {make!r}, allowed is a subclass of Writer")
+    return make
 
 
 def make_writer(
@@ -266,7 +284,8 @@ def make_writer(
     """Make a writer into a folder.
 
     Args:
-        kind: ``"npz"``, ``"png"``, ``"parquet"`` or ``"webdataset"``.
+        kind: ``"npz"``, ``"png"``, ``"parquet"``, ``"webdataset"``, or a :class:`Writer` of your
+            own as ``"module:Name"``.
         folder: Made if needed.
         overwrite: Replace samples that are there already, once new ones have been drawn.
         range: The values of black and of white in files of images, ``(-1, 1)`` for a generator that
@@ -277,8 +296,7 @@ def make_writer(
         InputError: If the folder holds samples and ``overwrite`` is False, or ``range`` is none.
         MissingExtraError: If Parquet needs a package that is not installed.
     """
-    if kind not in WRITERS:
-        raise ConfigError(f"format: got {kind!r}, allowed are {', '.join(WRITERS)}")
+    make = find_writer(kind)
     folder = Path(folder)
     old = [*folder.glob("[0-9]" * 12 + ".*"), *folder.glob("samples.parquet")]
     if old and not overwrite:
@@ -286,7 +304,7 @@ def make_writer(
             f"{folder} already holds samples ({old[0].name}, ...): choose another --out, or "
             "--overwrite them"
         )
-    return WRITERS[kind](folder, old, None if range is None else check_range(range))
+    return make(folder, old, None if range is None else check_range(range))
 
 
 def _rows(samples: Samples, start: int, stop: int | None) -> Samples:

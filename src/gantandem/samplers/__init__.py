@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from gantandem.errors import ConfigError, near
+from gantandem.errors import ConfigError, look_up
 from gantandem.samplers.base import Accepts, Chain, Cost, Moved, Mover, Proposal, Selector
 from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.dgflow import DGFlow
@@ -95,7 +94,7 @@ def from_config(config: str | dict[str, Any]) -> Any:
         )
     config = dict(config)
     name = config.pop("name")
-    kind: Any = SAMPLERS.get(name) or _foreign(name, list(SAMPLERS))
+    kind: Any = look_up("sampler", name, SAMPLERS)
     make: Any = kind
     if dataclasses.is_dataclass(kind):
         check_names(name, kind, config)
@@ -107,13 +106,3 @@ def from_config(config: str | dict[str, Any]) -> Any:
         return make(**values)
     except TypeError as error:
         raise ConfigError(f"sampler {name!r}: {error}") from None
-
-
-def _foreign(name: str, known: list[str]) -> Any:
-    if ":" not in name:
-        raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"sampler {name!r} cannot be imported: {error}") from None

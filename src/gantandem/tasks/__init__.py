@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gantandem.data.mixtures import Mixture, balanced_8, grid_25, imbalanced_8
-from gantandem.errors import ConfigError, near
+from gantandem.errors import ConfigError, look_up
 from gantandem.tasks.base import Metrics as Metrics
 from gantandem.tasks.base import Task as Task
 from gantandem.tasks.images import DigitsTask as DigitsTask
@@ -94,11 +94,12 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(name: str) -> Task:
-    """Return a built-in task.
+    """Return a built-in task, or one of your own as ``module:name``.
 
     Raises:
-        ConfigError: If there is none of that name; near matches are listed.
+        ConfigError: If there is none of that name, or it is no :class:`Task`.
     """
-    if name in TASKS:
-        return TASKS[name]
-    raise ConfigError(f"unknown task {name!r}; {near(name, sorted(TASKS))}")
+    task = look_up("task", name, dict(sorted(TASKS.items())))
+    if not isinstance(task, Task):
+        raise ConfigError(f"task {name!r}: got a {type(task).__name__}, allowed is a Task")
+    return task

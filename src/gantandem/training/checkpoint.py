@@ -32,6 +32,8 @@ def identity_of(task: Trainable, train: TrainConfig, seed: int, data: Tensor) ->
     settings = dataclasses.asdict(train)
     for free in ("iterations", "checkpoint_every"):
         del settings[free]
+    if settings["loss"] == "non-saturating":
+        del settings["loss"]  # the only one of earlier checkpoints, which do not name it
     parts = {
         "task": task.name,
         "seed": seed,

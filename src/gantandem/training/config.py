@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from gantandem.errors import ConfigError
+from gantandem.training.losses import get_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class TrainConfig:
         discriminator_rate: Learning rate of the discriminator.
         beta1: First decay of Adam; without meaning for SGD. Default .5.
         checkpoint_every: Iterations between checkpoints. Default 500.
+        loss: ``"non-saturating"`` (Goodfellow et al. 2014), or your own as ``"module:name"``.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -33,8 +35,10 @@ class TrainConfig:
     discriminator_rate: float
     beta1: float = 0.5
     checkpoint_every: int = 500
+    loss: str = "non-saturating"
 
     def __post_init__(self) -> None:
+        get_loss(self.loss)
         for name in ("iterations", "checkpoint_every", "generator_rate", "discriminator_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be above 0")

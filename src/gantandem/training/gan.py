@@ -21,7 +21,7 @@ from gantandem.progress import keeping, uninterrupted
 from gantandem.training.checkpoint import TrainState, identity_of, restore, write_checkpoint
 from gantandem.training.config import Trainable as Trainable
 from gantandem.training.config import TrainConfig as TrainConfig
-from gantandem.training.losses import discriminator_loss, generator_loss
+from gantandem.training.losses import Loss, get_loss
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def train_gan(
     resume: bool = True,
     on_step: Callable[[TrainState, TrainInfo, int], None] | None = None,
 ) -> Pair:
-    """Train a GAN with the non-saturating loss and return its networks, in eval mode.
+    """Train a GAN and return its networks, in eval mode.
 
     The same seed gives the same weights bit by bit on one machine, build and number of threads,
     however often the run was interrupted and resumed; torch's global random state is left alone.
@@ -137,7 +137,7 @@ def _loop(
     identity: dict[str, str],
     on_step: Callable[[TrainState, TrainInfo, int], None] | None,
 ) -> None:
-    per_epoch = len(data) // train.batch_size
+    per_epoch, loss = len(data) // train.batch_size, get_loss(train.loss)
     epoch, order = -1, torch.empty(0, dtype=torch.long)
     while state.iteration < train.iterations:
         if epoch != state.iteration // per_epoch:
@@ -147,7 +147,7 @@ def _loop(
         at = state.iteration % per_epoch * train.batch_size
         real = data[order[at : at + train.batch_size]]
         with uninterrupted():
-            info = _update(state, real, draw_latent(task.latent, len(real), state.noise))
+            info = _update(state, loss, real, draw_latent(task.latent, len(real), state.noise))
             state.iteration += 1
             if on_step is not None:
                 on_step(state, info, state.iteration)
@@ -157,15 +157,15 @@ def _loop(
                     write_checkpoint(state, folder / CHECKPOINT, identity)
 
 
-def _update(state: TrainState, real: Tensor, z: Tensor) -> TrainInfo:
+def _update(state: TrainState, loss: Loss, real: Tensor, z: Tensor) -> TrainInfo:
     generator, discriminator = state.generator, state.discriminator
     fake = generator(z)
     # Real and fake go through D apart: BatchNorm over both at once would tell D which is which.
-    d_loss = discriminator_loss(discriminator(real), discriminator(fake.detach()))
+    d_loss = loss.discriminator(discriminator(real), discriminator(fake.detach()))
     state.discriminator_optimiser.zero_grad()
     d_loss.backward()
     state.discriminator_optimiser.step()
-    g_loss = generator_loss(discriminator(fake))
+    g_loss = loss.generator(discriminator(fake))
     state.generator_optimiser.zero_grad()
     g_loss.backward(inputs=list(generator.parameters()))  # and none of D's weight gradients
     state.generator_optimiser.step()
