@@ -83,7 +83,7 @@ def run(given: Given) -> dict[str, Any]:
     judge, overrides = weights_hash(ratio.score.network), list(given.overrides)
     settings = {"task": "grid-25", "n": given.n, "overrides": overrides, "ratio": judge}
     rows: dict[str, Any] = given.kept(settings).get("samplers", {})
-    with work.gan.frozen(), torch.no_grad():
+    with work.gan.networks.frozen(), torch.no_grad():
         ids = torch.arange(len(real))
         made = work.gan.decode(work.gan.latent.draw(Key(0).fold("agreement pilot"), ids))
         top = math.exp(float(ratio.log_ratio(made).max()))

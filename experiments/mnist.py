@@ -123,7 +123,7 @@ def _makers(work: Workspace, plain: GAN) -> dict[str, Callable[[], tuple[GAN, An
 
 def _write_pictures(stem: Path, gan: GAN, samples: Any) -> None:
     """The same latents before and after refinement, and what changed."""
-    with gan.frozen():
+    with gan.networks.frozen():
         before = gan.decode(samples.z[:64]).cpu().numpy()
     for name, png in pair_grids(before, samples.x[:64].cpu().numpy(), (-1, 1)).items():
         stem.with_name(f"{stem.name}-{name}.png").write_bytes(png)

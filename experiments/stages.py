@@ -80,7 +80,7 @@ def stages(
         with seeded(key.fold("weights"), gan.device):
             network = build(work.task.networks["discriminator"])
     else:
-        network = gan.need_guide("stages").network
+        network = gan.networks.need_guide("stages").network
     own = trainable(network)
     rate = train.discriminator_rate if rate is None else rate
     optimiser = torch.optim.SGD(own.parameters(), lr=rate)
@@ -102,5 +102,5 @@ def stages(
 def _made(gan: GAN, key: Key, step: int, size: int) -> torch.Tensor:
     """Fresh samples of the plain generator; every id is used once."""
     ids = torch.arange(step * size, (step + 1) * size)
-    with gan.frozen():
+    with gan.networks.frozen():
         return gan.decode(gan.latent.draw(key, ids))

@@ -17,6 +17,7 @@ from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN
 from gantandem.latent import Normal
 from gantandem.nets import build
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers import MALA, Mover, Refine
 
@@ -74,21 +75,21 @@ def _beside_bare(
         looks: Guidance calls before the first step.
     """
     z = gan.latent.draw(Key(0).fold("bare"), torch.arange(width))
-    with gan.frozen():
+    with gan.networks.frozen():
         h, _ = gan.split(layer).head(z, None)
     bare = _by_hand(gan, layer)
-    own = partial(gan.guidance, layer, carry=(), cond=None)
+    own = partial(gan.networks.guidance, layer, carry=(), cond=None)
 
     def once() -> tuple[float, float, float]:
         moving = hand = library = 0.0
         done = 0
         begin = time.perf_counter()
-        run = Run(gan, mover, n, Key(0), width=width)
+        run = Run(networks_for(gan, mover), mover, n, Key(0), width=width)
         for _ in run.blocks():
             moving += time.perf_counter() - begin
             calls = run._pool.lane_steps // width + looks - done
             done += calls
-            with gan.frozen():
+            with gan.networks.frozen():
                 hand += _seconds(bare, h, calls)
                 library += _seconds(own, h, calls)
             begin = time.perf_counter()

@@ -25,7 +25,7 @@ def published_loop(gan: GAN, n: int) -> Tensor:
     Adam on the samples; the discriminator's weights require gradients, which ``backward`` then
     computes and nobody reads.
     """
-    network = gan.need_guide("bench").network
+    network = gan.networks.need_guide("bench").network
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def refine_speed(runs: int = RUNS, widths: tuple[int, ...] = WIDTHS) -> dict[str
 
         def pooled(which: GAN, width: int = width, n: int = n) -> float:
             begin = time.perf_counter()
-            for _ in Run(which, mover, n, Key(0), width=width).blocks():
+            for _ in Run(which.networks, mover, n, Key(0), width=width).blocks():
                 pass
             return (time.perf_counter() - begin) / n
 

@@ -146,8 +146,7 @@ def _check_fields(sampler: Any, gan: GAN, out: Samples) -> None:
     n, budget = len(out), sampler.budget if isinstance(sampler, Selector) else 1
     if not torch.equal(out.ids, torch.arange(SAMPLES, device=out.ids.device)):
         _fail("id order", f"the ids are not 0 to {SAMPLES - 1} in order")
-    with gan.frozen():
-        wanted = tuple(gan.decode(out.z[:1], gan.conditions(out.ids[:1])).shape[1:])
+    wanted = tuple(gan.decode(out.z[:1], gan.conditions(out.ids[:1])).shape[1:])
     shapes = {"x": (n, *wanted), **{f: (n,) for f in FIELDS if f not in ("x", "z")}}
     for name, shape in shapes.items():
         if tuple(getattr(out, name).shape) != shape:

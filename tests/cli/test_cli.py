@@ -131,8 +131,10 @@ def test_the_landscape_is_the_guide_at_the_points_of_its_axes(ready):
     with np.load(ready / "evidence/landscape.npz") as file:
         x, y, after = file["axis_x"], file["axis_y"], file["after"]
     point = torch.tensor([[x[40], y[7]]], dtype=torch.float32)
-    with gan.frozen():
-        assert float(gan.need_guide("test")(point)) == pytest.approx(after[7, 40], abs=1e-4)
+    with gan.networks.frozen():
+        assert float(gan.networks.need_guide("test")(point)) == pytest.approx(
+            after[7, 40], abs=1e-4
+        )
 
 
 def test_compare_writes_the_schema_that_others_read(work):

@@ -312,9 +312,10 @@ def test_parts_of_another_range_than_the_others_are_told(caplog):
 
 def test_a_look_at_the_generator_leaves_it_as_it_is():
     g = gan(3, 8, 8)
+    runs = g.networks
     g.generator.train()
     before, state = g.generator.weight.clone(), torch.get_rng_state()
-    assert torch.equal(probe(g), probe(g)) and len(probe(g)) == 256
-    take_in(g, 2 * UNIT - 1, "real")
+    assert torch.equal(probe(runs), probe(runs)) and len(probe(runs)) == 256
+    take_in(runs, 2 * UNIT - 1, "real")
     assert g.generator.training and torch.equal(before, g.generator.weight)
     assert torch.equal(torch.get_rng_state(), state)

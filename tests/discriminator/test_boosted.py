@@ -103,8 +103,7 @@ def test_a_run_folder_keeps_every_bit(tmp_path):
     own, _ = grown(17)
     spec = own.spec({"net": "linear-ratio", "x_shape": [3]})
     plain = {"net": "mlp-generator", "data_dim": 3, "width": 8}
-    gan = gt.GAN(build(plain), None, 2)
-    gan.specs = {"generator": plain}
+    gan = gt.GAN(build(plain), None, 2).replace(specs={"generator": plain})
     ratio = Ratio(Score(own.requires_grad_(False)), spec=spec, strength=0.5)
     gt.save_run(gan.with_ratio(gan.law(gt.Direct()), ratio), tmp_path)
     (back,) = gt.load_run(tmp_path)[0].ratios.values()

@@ -282,7 +282,7 @@ def test_diagnose_an_exact_ratio(n, caplog):
     assert json.loads(json.dumps(found.to_dict()))["auc"] == found.auc
     caplog.clear()
     for gan, told in ((target.gan.replace(), True), (target.gan.with_diagnosis(found), False)):
-        gan._told.clear()
+        gan.networks._said.clear()
         caplog.clear()
         sample(gan, Metropolis(proposals=2), 16)
         assert ("never diagnosed" in caplog.text) == told == bool(caplog.text)

@@ -257,11 +257,11 @@ def test_the_published_update_is_sgd_on_the_sum_of_both_losses(monkeypatch):
 def test_a_fresh_batch_is_that_of_a_run(stop, width):
     """Every id once, refined to the step where its lane would stop in the pool."""
     gan = poor().observe(cloud().fit)
-    mover = Refine(steps=10, step_size=0.2, stop=stop).prepare(gan, Key(0))
+    mover = Refine(steps=10, step_size=0.2, stop=stop).prepare(gan.networks, Key(0))
     shaper = shaping.Negatives(gan, gan.guide.network, mover, cloud(), Key(5), width, 100, 100)
     shaper.fresh()
     spent, x = shaper.passes, shaper.fresh().x
-    run = Run(gan, mover, 100, shaper._fresh, start=100)
+    run = Run(gan.networks, mover, 100, shaper._fresh, start=100)
     expected = torch.cat([block.x for block in run.blocks()])
     order = torch.cdist(expected, x).argmin(1)
     assert len(order.unique()) == 100

@@ -166,8 +166,8 @@ WORDS = "are among those that this ratio or its guide was fitted on"
 
 
 def fitted(real) -> GAN:
-    gan = GAN(build({"net": "mlp-generator", "width": 8, "layers": 2}), None, Normal(2))
-    gan.specs = {"generator": {"net": "mlp-generator", "width": 8, "layers": 2}}
+    plain = {"net": "mlp-generator", "width": 8, "layers": 2}
+    gan = GAN(build(plain), None, Normal(2)).replace(specs={"generator": plain})
     return fit_ratio(gan, real, network=build(SPEC), spec=SPEC, **FIT)
 
 

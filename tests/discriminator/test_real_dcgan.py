@@ -134,5 +134,5 @@ def test_the_examples_sigmoid_is_left_out(networks, latents, caplog):
     gan = gt.GAN(generator, discriminator, 100, output="prob")
     x = gan.decode(latents[:64])
     assert gan.guide is not None
-    with gan.frozen():
+    with gan.networks.frozen():
         torch.testing.assert_close(gan.guide(x), discriminator.main[:-1](x).flatten())

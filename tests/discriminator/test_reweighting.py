@@ -353,8 +353,7 @@ def described() -> GAN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         gan = GAN(build(specs["generator"]), build(specs["guide"]), Normal(2))
-    gan.specs = specs
-    return gan
+    return gan.replace(specs=specs)
 
 
 def test_it_is_saved_and_loaded_with_its_law(tmp_path):

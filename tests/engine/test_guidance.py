@@ -27,7 +27,7 @@ POINTS = torch.randn(64, 2, generator=torch.Generator().manual_seed(1))
 @pytest.mark.parametrize("layer", ["data", "latent", "1"])
 def test_guidance_at_any_layer_is_autograds_to_the_bit(gan, layer):
     h, carry = gan.split(layer).head(POINTS, None)
-    x, logit, gradient = gan.guidance(layer, h, carry, None)
+    x, logit, gradient = gan.networks.guidance(layer, h, carry, None)
     leaf = h.detach().clone().requires_grad_()
     expected = gan.guide.network(gan.split(layer).tail(leaf, carry)).reshape(-1)
     assert torch.equal(x, gan.split(layer).tail(h, carry)) and torch.equal(logit, expected)
@@ -37,7 +37,7 @@ def test_guidance_at_any_layer_is_autograds_to_the_bit(gan, layer):
 
 def test_a_score_under_autocast_is_given_in_full_precision(gan):
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        _, logit, _ = gan.guidance("data", POINTS, (), None)
+        _, logit, _ = gan.networks.guidance("data", POINTS, (), None)
     assert logit.dtype == torch.float32 and torch.equal(logit, logit.bfloat16().float())
 
 

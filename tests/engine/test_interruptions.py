@@ -9,9 +9,10 @@ import threading
 import pytest
 import torch
 
-from gantandem import GAN, OBRS, Direct, sample
+from gantandem import OBRS, Direct, sample
 from gantandem.engine import sampling
 from gantandem.engine.run import Run
+from gantandem.networks.networks import Networks
 from gantandem.progress import Interrupted, keeping, uninterrupted
 from gantandem.testing import toy_gan
 
@@ -67,7 +68,7 @@ def in_the_progress_bar(patch, once):
 
 
 def as_networks_thaw(patch, once):
-    whole, turn, begun = GAN.frozen, Run._turn, []
+    whole, turn, begun = Networks.frozen, Run._turn, []
 
     @contextlib.contextmanager
     def frozen(self):
@@ -76,7 +77,7 @@ def as_networks_thaw(patch, once):
         if begun:  # not while the sampler is prepared: then there is nothing to keep
             once()
 
-    patch.setattr(GAN, "frozen", frozen)
+    patch.setattr(Networks, "frozen", frozen)
     patch.setattr(Run, "_turn", lambda self: (begun.append(1), turn(self))[1])
 
 

@@ -161,7 +161,7 @@ def test_networks_only_ever_see_the_full_width():
     gan.split("data")
     sizes.clear()
     for n in (1, 50, 70):
-        list(Run(gan, frozen, n, Key(0), width=48, ratio=ratio).blocks())
+        list(Run(gan.networks, frozen, n, Key(0), width=48, ratio=ratio).blocks())
     assert sizes == {64}  # on a CPU lanes come by 64
 
 

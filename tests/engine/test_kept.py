@@ -210,4 +210,4 @@ def test_what_is_kept_does_not_grow_for_ever():
     gan = pair()
     for k in range(MOST + 5):
         prepare(gan, OBRS(expected=1 + k / 10, pilot=16), width=16)
-    assert len(gan._prepared) == MOST
+    assert len(gan.networks.prepared) == MOST

@@ -203,8 +203,7 @@ class Fitter:
         self.asked.append(mover)
         ready, _ = gantandem.prepare(gan, mover)
         fitted = gan.with_ratio(gan.law(ready), Ratio(Score(Line(len(gan.ratios) + 1.0))))
-        fitted.setup_passes += 1000
-        return fitted
+        return fitted.replace(setup_passes=fitted.setup_passes + 1000)
 
 
 REFINE = Refine(steps=2, step_size=0.1)

@@ -47,7 +47,7 @@ def test_the_published_loop_moves_every_sample_uphill():
     gan = pair()
     moved = speed.published_loop(gan, 64)
     ids = torch.arange(64)
-    with gan.frozen():
+    with gan.networks.frozen():
         before = gan.decode(gan.latent.draw(Key(0), ids))
         gain = gan.guide(moved) - gan.guide(before)
     assert float((gain > 0).float().mean()) > 0.9
@@ -79,9 +79,9 @@ def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
 def test_a_compiled_gradient_is_the_gradient_at_any_layer():
     gan = pair()
     z = gan.latent.draw(Key(1), torch.arange(16))
-    with gan.frozen():
+    with gan.networks.frozen():
         h, carry = gan.split("main.5").head(z, None)
-        eager = gan.guidance("main.5", h, carry, None)
+        eager = gan.networks.guidance("main.5", h, carry, None)
     compiled = gan.replace(compile=True).guidance("main.5", h, carry, None)
     for a, b in zip(eager, compiled, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -82,7 +82,7 @@ def test_it_counts_in_standard_deviations_of_a_normal_prior():
 def test_attempts_are_draws_of_their_own():
     gan, ids, zeros = gan_of(Normal(1)), torch.arange(500), torch.zeros(500).long()
     a, b = (
-        Direct(truncation=1.0).init(gan, Key(0), ids, zeros + attempt).z[:, 0].numpy()
+        Direct(truncation=1.0).init(gan.networks, Key(0), ids, zeros + attempt).z[:, 0].numpy()
         for attempt in (0, 1)
     )
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.2

@@ -223,7 +223,7 @@ def test_shape_trains_the_logit_and_keeps_the_network_and_its_output(kind, recip
     inner = getattr(network, "module", network)  # copies are made without a wrapper
     assert shaped.guide.output == "prob" and type(shaped.guide.network) is type(inner)
     x = torch.randn(32, 2)
-    with shaped.frozen():
+    with shaped.networks.frozen():
         prob, logit = shaped.guide.network(x).flatten(), shaped.guide(x)
     torch.testing.assert_close(prob, logit.sigmoid())
     moved = [
@@ -246,11 +246,12 @@ def test_a_shaped_guide_of_probabilities_is_the_same_after_save_and_load(tmp_pat
     torch.manual_seed(0)
     gan = gt.GAN(nn.Linear(2, 2), Nested(), 2, output="prob")
     here = f"{__name__}:Nested"
-    gan.specs = {
+    specs = {
         "generator": {"net": "torch.nn:Linear", "in_features": 2, "out_features": 2},
         "guide": {"net": here},
         "discriminator": {"net": here},
     }
+    gan = gan.replace(specs=specs)
     real = torch.randn(400, 2) + 1
     shaped = gt.shape(
         gan, real, refine=gt.Refine(steps=2, step_size=0.05), updates=8, batch=64,
@@ -259,7 +260,7 @@ def test_a_shaped_guide_of_probabilities_is_the_same_after_save_and_load(tmp_pat
     gt.save_run(shaped, tmp_path)
     again, _ = gt.load_run(tmp_path)
     x = torch.randn(32, 2)
-    with shaped.frozen(), again.frozen():
+    with shaped.networks.frozen(), again.networks.frozen():
         assert torch.equal(again.guide(x), shaped.guide(x))
     mover = gt.Refine(steps=3, step_size=0.1)
     samples = [gt.sample(g, mover, 64, progress=False).x for g in (shaped, again)]
@@ -308,7 +309,9 @@ def test_a_compiled_guide_of_probabilities_gives_the_same():
     compiled = gt.GAN(nn.Identity(), network, 2, output="prob", compile=True)
     h = torch.randn(16, 2)
     for a, b in zip(
-        eager.guidance("data", h, (), None), compiled.guidance("data", h, (), None), strict=True
+        eager.networks.guidance("data", h, (), None),
+        compiled.networks.guidance("data", h, (), None),
+        strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 

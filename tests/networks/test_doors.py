@@ -115,8 +115,8 @@ def test_another_generator_is_sampled():
 def test_attributes_are_known_ones():
     with pytest.raises(InputError, match="'guid'; did you mean 'guide'"):
         gan().replace(guid=1)
-    with pytest.raises(InputError, match=r"'_splits'.*allowed: generator, latent"):
-        gan().replace(_splits={})
+    with pytest.raises(InputError, match=r"'networks'.*allowed: generator, guide"):
+        gan().replace(networks=None)
     with pytest.raises(InputError, match="does not take latents"):
         gan().replace(latent=3)
     with pytest.raises(InputError, match="does not take"):

@@ -15,7 +15,7 @@ Z = torch.linspace(-2, 2, 16).view(8, 2)
 
 
 def through(gan, layer="0"):
-    with gan.frozen():
+    with gan.networks.frozen():
         return gan.split(layer).tail(*gan.split(layer).head(Z))
 
 

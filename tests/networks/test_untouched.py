@@ -33,6 +33,7 @@ from gantandem import (
 )
 from gantandem.errors import SplitError
 from gantandem.networks.score import Score
+from gantandem.ratios.lookup import networks_for
 from gantandem.ratios.ratio import Ratio
 
 FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
@@ -58,8 +59,8 @@ CALLS = {
     "split at a": lambda gan: gan.split("a"),
     "split at b": lambda gan: gan.split("b"),
     "split at the ends": lambda gan: (gan.split("latent"), gan.split("data")),
-    "guidance": lambda gan: gan.guidance("latent", Z, (), None),
-    "latent_ratio": lambda gan: gan.latent_ratio(Z, None),
+    "guidance": lambda gan: gan.networks.guidance("latent", Z, (), None),
+    "latent_ratio": lambda gan: networks_for(gan, MALA()).latent_ratio(Z, None),
     "law": lambda gan: gan.law(Direct()),
     "ratio": lambda gan: gan.ratio(Direct()),
     "observe": lambda gan: gan.observe(REAL.fit),
@@ -160,14 +161,14 @@ def test_samples_are_those_of_a_network_that_was_never_split(kind):
     expected = gan.decode(z)
     gan.split("a")
     assert torch.equal(gan.decode(z), expected)
-    with gan.frozen():
+    with gan.networks.frozen():
         assert torch.allclose(gan.split("a").tail(*gan.split("a").head(z)), expected, atol=1e-6)
 
 
 def test_decoding_outside_a_run_is_in_eval_mode_and_keeps_its_gradient():
     generator, discriminator = pair(KINDS[3])
     gan = GAN(generator, discriminator, 2)
-    with gan.frozen():
+    with gan.networks.frozen():
         expected = gan.decode(Z)
     z = Z.clone().requires_grad_()
     x = gan.decode(z)

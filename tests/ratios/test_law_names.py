@@ -18,7 +18,7 @@ from test_laws import law
 from torch import distributions as dist
 from torch import nn
 
-import gantandem
+import gantandem.nets.hashing
 from gantandem import (
     DOT,
     GAN,
@@ -45,7 +45,6 @@ from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.errors import LawMismatchError
 from gantandem.latent import make_latent
 from gantandem.nets import build
-from gantandem.nets.hashing import weights_hash
 from gantandem.networks.score import Score
 from gantandem.ratios.law import Law, near, trace
 from gantandem.ratios.ratio import Ratio
@@ -380,11 +379,9 @@ OLD = {
 
 def shipped():
     task = get_task("imbalanced-8")
-    gan = GAN(*task.pretrained(), make_latent(task.latent))
-    gan.specs = {
-        "generator": task.networks["generator"], "guide": task.networks["discriminator"],
-    }  # fmt: skip
-    return gan
+    nets = task.networks
+    specs = {"generator": nets["generator"], "guide": nets["discriminator"]}
+    return GAN(*task.pretrained(), make_latent(task.latent)).replace(specs=specs)
 
 
 @pytest.mark.parametrize("name", OLD)
@@ -395,7 +392,7 @@ def test_ratios_of_older_run_folders_are_found(name):
     held = gan.replace(ratios={**plain, name: Ratio(Score(net(2, 8, 1)))})
     assert law(held, OLD[name]) == name
     other = gan.replace(generator=net(2, 8, 2), guide=Score(net(2, 8, 1)))
-    assert other._copy(ratios={"x": held.ratios[name]}).law(Direct()) != name
+    assert other.replace(ratios={"x": held.ratios[name]}).law(Direct()) != name
 
 
 def test_an_older_run_folder_is_read_and_goes_on(tmp_path):
@@ -434,17 +431,19 @@ def test_a_stale_ratio_is_stale_from_a_file_too(tmp_path):
 def test_weights_are_hashed_once_while_networks_are_frozen(monkeypatch):
     calls = []
 
-    def counted(network):
-        calls.append(network)
-        return weights_hash(network)
+    def counted(tensors):
+        calls.append(tensors)
+        return whole(tensors)
+
+    whole = gantandem.nets.hashing._hash
 
     gan = GAN(net(2, 8, 2), net(2, 8, 1), Normal(2))
-    monkeypatch.setattr(gantandem.gan, "weights_hash", counted)
-    with gan.frozen():
+    monkeypatch.setattr(gantandem.nets.hashing, "_hash", counted)
+    with gan.networks.frozen():
         for _ in range(3):
             gan.law(Refine(step_size=0.1)), gan.law(Direct())
     assert len(calls) == 2
-    with gan.frozen():
+    with gan.networks.frozen():
         gan.law(Direct())
     assert len(calls) == 3  # not remembered beyond
     assert prepare(gan, Direct())[1] == 0

@@ -54,7 +54,7 @@ def test_pairs_are_of_one_sampler_which_is_named(work):
     kept = pairs(work, "refine", REFINE)
     assert str(kept["sampler"]) == "refine"
     assert np.abs(kept["after"] - kept["before"]).max() > 0.01
-    with work.gan.frozen():
+    with work.gan.networks.frozen():
         z = sample(work.gan, REFINE, 16).z
         assert np.allclose(kept["before"], work.gan.decode(z).numpy(), atol=1e-6)
     later = pairs(work, "other", Refine(layer="data", steps=1, step_size=0.1))

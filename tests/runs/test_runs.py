@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from torch import distributions as dist
+from torch import nn
 
 from gantandem import (
     GAN,
@@ -49,8 +50,8 @@ def fresh(latent=None, discriminator=True):
         seeded(DISCRIMINATOR, 1) if discriminator else None,
         Normal(2) if latent is None else latent,
     )
-    gan.specs = {"generator": GENERATOR, **({"guide": DISCRIMINATOR} if discriminator else {})}
-    return gan
+    specs = {"generator": GENERATOR, **({"guide": DISCRIMINATOR} if discriminator else {})}
+    return gan.replace(specs=specs)
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +153,7 @@ def test_networks_of_several_kinds_keep_their_own_description(tmp_path):
 
 
 def test_descriptions_are_needed(tmp_path):
-    gan = fresh()
-    gan.specs = {}
+    gan = fresh().replace(specs={})
     with pytest.raises(InputError, match=r"gan.specs\['generator'\]"):
         save_run(gan, tmp_path)
     gan = fit_ratio(fresh(), REAL, network=build(WIDER), **FIT)
@@ -163,7 +163,7 @@ def test_descriptions_are_needed(tmp_path):
 
 def test_a_wrong_description_is_noticed_before_it_is_too_late(tmp_path):
     gan = fresh()
-    gan.specs["generator"] = {**GENERATOR, "width": 17}
+    gan = gan.replace(specs={**gan.specs, "generator": {**GENERATOR, "width": 17}})
     with pytest.raises(InputError, match="another network than this MLPGenerator"):
         save_run(gan, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -172,8 +172,12 @@ def test_a_wrong_description_is_noticed_before_it_is_too_late(tmp_path):
 def test_latents_and_conditions_that_no_file_can_hold(tmp_path):
     with pytest.raises(InputError, match="latent.*normal, uniform"):
         save_run(fresh(dist.Laplace(torch.zeros(2), torch.ones(2))), tmp_path)
-    gan = fresh()
-    gan.condition = lambda ids: ids
+
+    class Shifted(nn.Module):
+        def forward(self, z, cond):
+            return z + cond[:, None]
+
+    gan = GAN(Shifted(), None, Normal(2), condition=lambda ids: ids)
     with pytest.raises(InputError, match="a function"):
         save_run(gan, tmp_path)
 

@@ -76,7 +76,7 @@ def test_chains_never_mix_conditions(name):
     assert torch.equal(out.condition, label)
     assert torch.equal(torch.cdist(out.x, CENTRES).argmin(1), label)
     if isinstance(TOYS[name], Selector):
-        with gan.frozen():
+        with gan.networks.frozen():
             again = gan.guide(out.x, label).double()
         assert torch.allclose(out.log_ratio, again, atol=1e-5)
 
@@ -218,8 +218,7 @@ def test_a_conditional_run_is_read_as_it_was_written(tmp_path):
     spec = {"net": "conditional-ratio", "x_shape": [2], "classes": 4}
     generator = {"net": "conditional_boxes:Boxes"}
     data = draw_data(2000)
-    gan = boxes()
-    gan.specs = {"generator": generator}
+    gan = boxes().replace(specs={"generator": generator})
     gan = fit_ratio(gan, data, **{**QUICK, "pool": 500, "schedule": [(5, 1e-3)], "batch": 100})
     gan = calibrate(gan, data, method="platt", per_class=True)
     diagnose(gan, data)

@@ -96,10 +96,12 @@ def test_dgflow_descends_its_divergence_as_a_gradient_flow(divergence):
     gan = identity(lambda x: (p_data.log_prob(x) - p_g.log_prob(x))[:, 0])
     t = 1e-4
     mover = Flow(divergence=divergence, step_size=t, noise=0.0, steps=1)
-    with gan.frozen():
-        state = mover.init(gan, Key(0), torch.arange(len(grid)), torch.zeros(len(grid)).long())
+    with gan.networks.frozen():
+        state = mover.init(
+            gan.networks, Key(0), torch.arange(len(grid)), torch.zeros(len(grid)).long()
+        )
         state = state._replace(h=grid)
-        after = mover.step(gan, Key(0), state)[0].h[:, 0]
+        after = mover.step(gan.networks, Key(0), state)[0].h[:, 0]
     before, rho = grid[:, 0], p_g.log_prob(grid[:, 0]).exp()
 
     def divergence_of(x, mass_at_grid):
@@ -146,12 +148,12 @@ def test_dgflow_draws_new_noise_for_each_attempt_and_step():
     gan = identity(lambda x: 0 * x[:, 0])
     ids, zeros = torch.arange(64), torch.zeros(64, dtype=torch.int64)
     mover = Flow(noise=0.5, step_size=1.0)
-    with gan.frozen():
-        states = [mover.init(gan, Key(0), ids, zeros + attempt) for attempt in (0, 1)]
+    with gan.networks.frozen():
+        states = [mover.init(gan.networks, Key(0), ids, zeros + attempt) for attempt in (0, 1)]
         moves = []
         for state in states:
             for _ in range(2):
-                after, _ = mover.step(gan, Key(0), state)
+                after, _ = mover.step(gan.networks, Key(0), state)
                 moves.append((after.h - state.h)[:, 0])
                 state = after
     table = np.corrcoef(torch.stack(moves).numpy())

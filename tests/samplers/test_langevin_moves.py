@@ -14,6 +14,7 @@ from torch import nn
 from gantandem import GAN, MALA, OBRS, ULA, Direct, Ex2MCMC, Key, Normal, Uniform, prepare, sample
 from gantandem.errors import InputError, LawMismatchError, NonFiniteError, NotARatioError
 from gantandem.ratios.calibrators import Platt
+from gantandem.ratios.lookup import networks_for
 from langevin_reference import SlowChain, box_log_prior, normal_log_prior
 from langevin_toys import RARE, N, accepted_share, narrow
 from targets import TARGETS, Formula, skewed
@@ -202,7 +203,7 @@ def test_settings_out_of_range(make, words):
 
 
 def test_an_unprepared_chain_says_so():
-    gan, ids = narrow(), torch.arange(16)
+    gan, ids = networks_for(narrow(), MALA()), torch.arange(16)
     with gan.frozen(), pytest.raises(InputError, match="not resolved"):
         state = MALA().init(gan, Key(0), ids, ids)
         MALA().step(gan, Key(0), state)

@@ -19,6 +19,7 @@ from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Latent
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.settings import Count, check
@@ -80,12 +81,13 @@ class SampledGenerator(nn.Module):
         check("SampledGenerator gan", GAN, gan)
         self.gan, self.num_classes, self.transform = gan, num_classes, transform
         self.common_noise, self._key = common_noise, Key(seed).fold("generator")
-        self._most = check_width(default_width(gan) if width is None else width)
+        self._most = check_width(default_width(gan.networks) if width is None else width)
         self._fixed = width is not None
         self.sampler, _ = prepare(gan, sampler, width=self._most, strict=strict)
         judged = isinstance(self.sampler, Selector)
         mover = self.sampler.proposal if judged else self.sampler
-        gan.law(mover)  # a chain in latent space looks its ratio up by the GAN's own latent
+        # A chain in latent space looks its ratio up by the GAN's own latent.
+        self._networks = networks_for(gan, mover)
         self._ratio = gan.ratio(mover, strict=strict) if judged else None
         self._drawn = 0
         self._shape = tuple(
@@ -122,13 +124,10 @@ class SampledGenerator(nn.Module):
             cond = None if condition is None else condition.detach().to(own.device, copy=True)
             key = self._noise(own)
             first = self.gan.reweighted
-            given = self.gan._copy(
+            given = self._networks.given(
                 latent=_start_from(self.gan.latent, own, key),
                 reweighted=None if first is None else _start_from(first, own, key),
                 condition=cond,
-                _guides=self.gan._guides,
-                _pulled=self.gan._pulled,
-                _told=self.gan._told,
             )
             small = 16 * math.ceil(len(z) / 16)
             width = self._most if self._fixed else min(self._most, small)

@@ -16,7 +16,7 @@ from gantandem.errors import DataError
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
-    from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
 
 PROBE = 256
 AT_ONCE = 2**24
@@ -32,14 +32,14 @@ APART = 100.0
 Shape = tuple[int, ...]
 
 
-def probe(gan: GAN) -> Tensor:
+def probe(networks: Networks) -> Tensor:
     """A few samples of the generator, (M, *x_shape), on its device: those of no seed."""
-    ids = torch.arange(PROBE, device=gan.device)
-    z, cond = gan.latent.draw(Key(0).fold("probe of data"), ids), gan.conditions(ids)
+    ids = torch.arange(PROBE, device=networks.device)
+    z, cond = networks.latent.draw(Key(0).fold("probe of data"), ids), networks.conditions(ids)
     made: list[Tensor] = []
-    with gan.frozen():
+    with networks.frozen():
         for rows in Rows(z, cond).split(32):
-            made.append(gan.decode(*rows))
+            made.append(networks.decode(*rows))
             if sum(x.numel() for x in made) > AT_ONCE:
                 break
     return torch.cat(made)
@@ -52,14 +52,16 @@ def pieces(x: Tensor | Stored) -> Iterator[Tensor]:
         yield x[start : start + size]
 
 
-def take_in(gan: GAN, data: Any, where: str, *, made: Tensor | None = None, least: int = 1) -> Rows:
+def take_in(
+    networks: Networks, data: Any, where: str, *, made: Tensor | None = None, least: int = 1
+) -> Rows:
     """Read real samples with their conditions, and see that they suit this GAN.
 
     Args:
-        gan: Whose generator and conditions they must suit.
+        networks: Whose generator and conditions they must suit.
         data: What :data:`RealData` names, except a ``Real``.
         where: For messages.
-        made: Samples of ``probe(gan)``, if they are at hand.
+        made: Samples of ``probe(networks)``, if they are at hand.
         least: Samples that are needed.
 
     Returns:
@@ -69,7 +71,7 @@ def take_in(gan: GAN, data: Any, where: str, *, made: Tensor | None = None, leas
         DataError: If there are too few, some are not finite, or they differ in shape.
         InputError: If conditions are missing, superfluous or of another kind.
     """
-    made = probe(gan) if made is None else made
+    made = probe(networks) if made is None else made
     shape = tuple(made.shape[1:])
     x, cond, meant = read(data, where, shape)
     check_shape(tuple(x.shape[1:]), shape, where)
@@ -81,10 +83,10 @@ def take_in(gan: GAN, data: Any, where: str, *, made: Tensor | None = None, leas
     few = min(len(x), LOOKED_AT, max(64, AT_ONCE // max(1, math.prod(shape))))
     note = check_range(x[torch.linspace(0, len(x) - 1, few).long()], made, where)
     if note is not None:
-        gan._say(f"range: {note.rpartition(';')[2]}", note)
+        networks.say(f"range: {note.rpartition(';')[2]}", note)
     x = typed(x, made.dtype, where)
     check_finite(x, where)
-    own = gan._example_conditions()
+    own = networks.example_conditions()
     cond = None if own is None and not meant else like(own, cond)
     check_condition(own, cond, len(x), where)
     return Rows(x, cond)  # type: ignore  # what stays in its file is read where it is used

@@ -84,8 +84,7 @@ def calibrate(
     ratio = replace(ratio, calibrator=calibrator, diagnosis=None)
     ratio = remember(ratio, "calibrate", scored.held)
     new = gan.with_ratio(gan.law(scored.mover), ratio)
-    new.setup_passes += scored.passes
-    return new
+    return new.replace(setup_passes=new.setup_passes + scored.passes)
 
 
 def _fit_per_class(
@@ -162,7 +161,7 @@ def score_law(
         logit = ratio.logit(x, cond)
         return ratio.calibrated(logit, cond) if calibrated else logit.double()
 
-    with gan.frozen():
+    with gan.networks.frozen():
         scores = [
             torch.cat([score(*rows.to(gan.device)) for rows in both.split(1000)])
             for both in (held, drawn.rows)

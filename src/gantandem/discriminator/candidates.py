@@ -78,7 +78,7 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
     yield _line(shown)
     losses.append(_rank_loss(gan, network.score, shown))
     base = [*found, network][losses.index(min(losses))]
-    with gan.frozen():
+    with gan.networks.frozen():
         grown = _trees(base, shown)
     if grown is not None:
         yield grown
@@ -88,7 +88,7 @@ def _rank_loss(gan: GAN, score: Score, shown: Evidence) -> float:
     """One minus the AUC on held-out samples: whatever the scale of a score."""
     from sklearn.metrics import roc_auc_score
 
-    with gan.frozen():  # a shipped network may have been left in train mode
+    with gan.networks.frozen():  # a shipped network may have been left in train mode
         on_real, on_made = (_score(score, rows) for rows in (shown.out_real, shown.out_made))
     both = np.concatenate([on_real, on_made])
     if not np.isfinite(both).all():
@@ -157,7 +157,9 @@ def new_spec(gan: GAN, parts: Real, x: Tensor, cond: Tensor | None) -> dict[str,
 def _classes(gan: GAN, parts: Real) -> int:
     """One more than the largest label, of the real samples and of those the GAN is asked for."""
     known = [getattr(parts.conditions, part) for part in PARTS]
-    known.append(gan.condition if isinstance(gan.condition, Tensor) else gan._example_conditions())
+    known.append(
+        gan.condition if isinstance(gan.condition, Tensor) else gan.networks.example_conditions()
+    )
     low, high = min(int(v.min()) for v in known), max(int(v.max()) for v in known)
     if low < 0:
         raise InputError(f"fit_ratio: got the label {low}; labels are 0, 1, ...")

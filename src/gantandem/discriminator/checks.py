@@ -49,10 +49,9 @@ def check_discriminator(gan: GAN, parts: Real, *, fitting: bool = False) -> None
         return
     data = rows_hash(parts.fit[:16]).tolist()
     looked = f"looked {weights_hash(gan.generator)} {weights_hash(guide.network)} {data}"
-    if looked in gan._told:
+    if not gan.networks.first(looked):
         return
-    gan._told.add(looked)
-    with gan.frozen():
+    with gan.networks.frozen():
         real, made = _both(gan, parts.rows("fit"))
         on_real, on_made = _scores(guide, real), _scores(guide, made)
         if not bool(torch.cat([on_real, on_made]).isfinite().all()):
@@ -117,7 +116,7 @@ def _check_batches(
     kinds = sorted({type(layer).__name__ for _, layer, _ in kept_statistics(own)})
     refreshed = "D = gt.refresh_statistics(D, batches of half real, half generated samples)"
     helps = anew - kept > WORSE
-    gan._say(
+    gan.networks.say(
         f"statistics {id(guide.network)}",
         f"discriminator {type(guide.network).__name__}: its scores tell real from generated "
         f"samples with AUC {kept:.3f} as it is used, in eval mode, where with the statistics of "
@@ -134,14 +133,14 @@ def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool, remedy: str
     kind = f"discriminator {type(guide.network).__name__}"
     low, high = float(both.min()), float(both.max())
     if low == high:
-        gan._say(
+        gan.networks.say(
             f"constant {id(guide.network)}",
             f"{kind}: gives {low:.4g} for every real and generated sample, so that it refines "
             "nothing and accepts everything. Check its weights and the range of its input, or "
             f"{remedy}",
         )
     elif guide.output == "logit" and low >= 0 and high <= 1 and not known:
-        gan._say(
+        gan.networks.say(
             f"squashed {id(guide.network)}",
             f"{kind}: all scores of {len(both):,} samples lie in [0, 1], from {low:.3g} to "
             f"{high:.3g}, but output='logit'. Pass output='prob' if it ends in a sigmoid, or "
@@ -152,7 +151,7 @@ def _check_values(gan: GAN, guide: Score, both: Tensor, known: bool, remedy: str
 def _check_direction(gan: GAN, guide: Score, real: Tensor, made: Tensor, remedy: str) -> None:
     apart = auc(real, made)
     if apart < 0.5 - 3 * auc_noise(len(real), len(made)):
-        gan._say(
+        gan.networks.say(
             f"reversed {id(guide.network)}",
             f"discriminator {type(guide.network).__name__}: scores generated samples above real "
             f"ones (AUC {apart:.3f}), so that refining and accepting by it lead away from the "

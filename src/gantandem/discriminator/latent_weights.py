@@ -229,8 +229,8 @@ def fit_latent_reweight(
         rows = torch.cat([z.flatten(1), accept[:, None]], 1)
         _fit(network, rows, schedule, batch, weight_decay, key, progress)
     latent = ReweightedLatent(base=gan.latent, network=network, budget=budget)
-    new = gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": spec})
-    new.setup_passes += run.passes
+    specs, passes = {**gan.specs, "reweighted": spec}, gan.setup_passes + run.passes
+    new = gan.replace(reweighted=latent, specs=specs, setup_passes=passes)
     return new.replace(latent=latent, reweighted=None) if as_latent else new
 
 

@@ -38,6 +38,7 @@ class Negatives:
     ) -> None:
         self.own, self.mover, self.key = own, mover, key
         self.gan = asked_alike(gan, parts.rows("fit"), "shape")
+        self.networks = self.gan.networks
         self.held_out = parts.rows("select")
         self.batch, self.replay = batch, max(replay, batch)
         self.width = lanes(width or (batch + 15) // 16 * 16, gan.device)
@@ -48,7 +49,7 @@ class Negatives:
         self._pick = key.fold("negatives").generator()
         self._fresh = key.fold("fresh")
         self._pool = LanePool(
-            self.gan, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
+            self.networks, mover, key.fold("pool"), self.width, self._tickets, lambda: self.width
         )
 
     def _tickets(self, count: int) -> Tickets:
@@ -127,10 +128,10 @@ class Negatives:
     def _refined(self, ids: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Samples, and whose they are, as they are done."""
         cost = self.mover.cost()
-        state: Any = self.mover.init(self.gan, self._fresh, ids, torch.zeros_like(ids))
+        state: Any = self.mover.init(self.networks, self._fresh, ids, torch.zeros_like(ids))
         self.passes += cost.start * len(ids)
         while len(ids):
-            state, moved = self.mover.step(self.gan, self._fresh, state)
+            state, moved = self.mover.step(self.networks, self._fresh, state)
             self.passes += cost.step * len(ids)
             yield moved.x[moved.done], ids[moved.done]
             going = (~moved.done).nonzero().squeeze(1)

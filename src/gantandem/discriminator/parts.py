@@ -24,6 +24,7 @@ from gantandem.nets.copying import copy_network, unwrapped
 from gantandem.networks.held import random_state
 from gantandem.networks.score import call
 from gantandem.networks.statistics import kept_statistics, unfilled
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 
@@ -44,13 +45,13 @@ def parts_for(gan: GAN, real: RealData, where: str) -> Real:
             another shape than the generator's.
         InputError: If conditions are missing, superfluous or of another kind.
     """
-    made = probe(gan)
+    made = probe(gan.networks)
     if not isinstance(real, Real):
-        rows = take_in(gan, real, where, made=made, least=MIN_REAL)
+        rows = take_in(gan.networks, real, where, made=made, least=MIN_REAL)
         _say_missing(gan, rows.cond, where)
         return _split(rows.x, rows.cond, repeats(made))
     rows = [
-        take_in(gan, real.rows(part), f"{where} part {part!r}", made=made, least=MIN_PART)
+        take_in(gan.networks, real.rows(part), f"{where} part {part!r}", made=made, least=MIN_PART)
         for part in PARTS
     ]
     cond = [part.cond for part in rows if part.cond is not None]
@@ -69,7 +70,7 @@ def _say_missing(gan: GAN, cond: Tensor | None, where: str) -> None:
     missing = sorted(set(asked.tolist()) - set(cond.tolist()))
     if missing:
         named = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
-        gan._say(
+        gan.networks.say(
             f"missing {named}",
             f"{where}: there is no sample of {len(missing)} of the {len(asked.unique())} labels "
             f"that this GAN is asked for ({named}): what is fitted says nothing of them, and what "
@@ -156,7 +157,7 @@ def take(rows: T, index: Tensor) -> T:
 
 def draw(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Run:
     """Prepare a run of n proposals of a prepared mover, with ids of their own purpose."""
-    return Run(gan, mover, n, Key(0).fold(purpose), width=width)
+    return Run(networks_for(gan, mover), mover, n, Key(0).fold(purpose), width=width)
 
 
 @dataclass

@@ -162,7 +162,7 @@ def fit_ratio(
         offered = [_given(network, spec or {}, shown, options)]
     strengths = STRENGTHS if strength is None else (strength, 1.0)
     noise = chance(shown.out_real.x, distance)
-    with gan.frozen():
+    with gan.networks.frozen():
         found = [judge(one, shown, distance, strengths, noise) for one in offered]
     judged = [one for one in found if one is not None]
     if not judged:
@@ -177,8 +177,7 @@ def fit_ratio(
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
     ratio = dataclasses.replace(chosen.ratio, strength=used, chosen=rows)
     ratio = remember(ratio, "fit", parts.fit, parts.select)
-    new = gan.with_ratio(law, ratio)
-    new.setup_passes += drawn.passes
+    new = gan.with_ratio(law, ratio).replace(setup_passes=gan.setup_passes + drawn.passes)
     if as_guide:
         guide, described = _guide(judged, chosen)
         shipped = new.specs.get("discriminator") or new.specs.get("guide", {})

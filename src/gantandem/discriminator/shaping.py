@@ -122,7 +122,7 @@ def shape(
     tie = check("shape tie", NotNegative, tie)
     if recipe not in ("pool", "paper"):
         raise InputError(f"shape recipe: got {recipe!r}, allowed are 'pool' and 'paper'")
-    guide = gan.need_guide("shape")
+    guide = gan.networks.need_guide("shape")
     parts = parts_for(gan, real, "shape real")
     check_discriminator(gan, parts)
     gan = gan.observe(*parts.rows("fit")).replace(shaped=True)
@@ -130,8 +130,8 @@ def shape(
     if not isinstance(asked, Refine):
         raise InputError(f"shape refine: got {type(asked).__name__}, allowed is Refine(...)")
     key, pilot = Key(seed).fold("shape"), Key(0).fold("prepare")
-    with gan.frozen():
-        mover = asked.prepare(gan, pilot)
+    with gan.networks.frozen():
+        mover = asked.prepare(gan.networks, pilot)
     own = trainable(guide.network)
     score, scored = Score(own, guide.output), guide.as_logits(own, "shape")
     working = gan.replace(guide=score)
@@ -170,7 +170,7 @@ def shape(
         for step in range(updates)
     ]
     # Held once for all updates, and not at each: that took as long as a step of the pool.
-    with seeded(key, gan.device), negatives.gan.frozen(free=own):
+    with seeded(key, gan.device), negatives.networks.frozen(free=own):
         descend(
             own, rates, loss, look, {*range(0, updates, check_every), updates},
             what="shape", progress=progress,
@@ -185,12 +185,11 @@ def shape(
     guide = remember(Score(chosen, score.output), "shape", parts.fit, parts.select)
     shaped = gan.replace(guide=guide, history=tuple(history))
     shaped = shaped.observe(*parts.rows("fit"))
-    shaped.setup_passes += negatives.passes
     # What is read off the guide's scores of real data belongs to the guide that is kept.
     mover = replace(mover, threshold=asked.threshold, reference=asked.reference)
     found = choose_step(
-        shaped, mover.prepare(shaped, pilot), negatives.held_out, distance,
+        shaped, mover.prepare(shaped.networks, pilot), negatives.held_out, distance,
         auto=asked.step_size == "auto", count=check_samples, tie=tie, width=negatives.width,
     )  # fmt: skip
-    shaped.setup_passes += found.passes
-    return shaped.replace(proposal=found.mover)
+    passes = shaped.setup_passes + negatives.passes + found.passes
+    return shaped.replace(proposal=found.mover, setup_passes=passes)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantandem.engine.window import Scored
 from gantandem.errors import BudgetError, NonFiniteError
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Chain, Mover, Proposal, Selector, tree_map
 
@@ -45,7 +45,7 @@ class Account:
     """
 
     def __init__(
-        self, gan: GAN, mover: Mover, selector: Selector | None, name: str, scored: int | None
+        self, gan: Networks, mover: Mover, selector: Selector | None, name: str, scored: int | None
     ) -> None:
         self.gan, self.mover, self.selector, self.name = gan, mover, selector, name
         self.events = {"nonfinite": 0, "exhausted": 0}
@@ -122,7 +122,7 @@ class Account:
             )
         low, high = self._range.tolist()
         if self._rated and self.proposals >= FEW and high - low < FLAT:
-            self.gan._say(
+            self.gan.say(
                 "flat ratio",
                 f"{self.mover.name}: all {self.proposals:,} proposals have one log ratio "
                 f"({low:.3g}), so acceptance changes nothing. The discriminator is constant or "
@@ -180,7 +180,7 @@ def no_score(score: Tensor) -> Tensor:
     return score.isnan() | (score == torch.inf)
 
 
-def one_for_all(gan: GAN) -> str | None:
+def one_for_all(gan: Networks) -> str | None:
     """What to say of a generator that gives one x for every latent; None if it does not."""
     ids = torch.arange(LATENTS, device=gan.device)
     with gan.frozen():

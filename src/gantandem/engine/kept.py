@@ -30,7 +30,7 @@ def keep(gan: GAN, sampler: Any, options: tuple[Hashable, ...], make: Callable[[
     anew each time.
 
     Args:
-        gan: The networks; the copies that its methods return share what it keeps.
+        gan: What it is prepared for; the GANs that its methods return share what is kept.
         sampler: As given, not yet prepared.
         options: What else it depends on.
         make: Makes it.
@@ -42,17 +42,18 @@ def keep(gan: GAN, sampler: Any, options: tuple[Hashable, ...], make: Callable[[
         settings = None
     if kinds is None or settings is None:
         return make()
-    with gan.frozen():
+    networks = gan.networks
+    with networks.frozen():
         key = (kinds, settings, options, gan.condition if callable(gan.condition) else None)
         key = (*key, _digest(gan))
-        parts = dict(gan._parts)  # an attribute that was exchanged since has another object
-    found = gan._prepared.get(key)
+        parts = networks.parts()  # an attribute that was exchanged since has another object
+    found = networks.prepared.get(key)
     if found is not None and all(parts.get(n) is part for n, part in found[0].items()):
         return found[1]
     made = make()
-    gan._prepared[key] = (parts, made)
-    while len(gan._prepared) > MOST:
-        del gan._prepared[next(iter(gan._prepared))]
+    networks.prepared[key] = (parts, made)
+    while len(networks.prepared) > MOST:
+        del networks.prepared[next(iter(networks.prepared))]
     return made
 
 
@@ -84,9 +85,10 @@ def _digest(gan: GAN) -> str:
                 value = raw.view(torch.uint8).numpy().tobytes() if raw.numel() else b""
             digest.update(value if isinstance(value, bytes) else f"{value!r};".encode())
 
-    ids = torch.arange(ROWS, device=gan.device)
-    z, cond = gan.latent.draw(Key(0).fold("example"), ids), gan.conditions(ids)
-    x = gan.decode(z, cond)
+    networks = gan.networks
+    ids = torch.arange(ROWS, device=networks.device)
+    z, cond = gan.latent.draw(Key(0).fold("example"), ids), networks.conditions(ids)
+    x = networks.decode(z, cond)
     scores = {None: gan.guide, **{law: ratio.score for law, ratio in gan.ratios.items()}}
     logits: dict[int, Tensor] = {}
     for law, score in scores.items():
@@ -94,11 +96,11 @@ def _digest(gan: GAN) -> str:
             continue
         if id(score) not in logits:
             logits[id(score)] = score(x, cond)
-            note(gan.weights_hash(score.network), score.output, logits[id(score)])
+            note(networks.weights_hash(score.network), score.output, logits[id(score)])
         if law is not None:
             ratio = gan.ratios[law]
             note(law, ratio.origin, ratio.from_logit(logits[id(score)], cond))
-    note(z, x, gan.weights_hash(gan.generator), gan.latent.config(), str(gan.device))
+    note(z, x, networks.weights_hash(gan.generator), gan.latent.config(), str(networks.device))
     for condition in (gan.condition, cond):
         if isinstance(condition, Tensor):
             note(condition)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gantandem.engine.transfer import to_device, to_host
 from gantandem.errors import ContractError
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, leaves, tree_map
 from gantandem.samplers.optimisers import rows
@@ -85,10 +85,10 @@ def lanes(width: int, device: torch.device) -> int:
     return -(-width // block) * block
 
 
-def default_width(gan: GAN) -> int:
+def default_width(gan: Networks) -> int:
     """Lanes by default: 1024 for points, 256 for small images, 64 beyond (memory)."""
     with gan.frozen():
-        z, cond = gan._examples()
+        z, cond = gan.examples()
         size = gan.decode(z, cond)[0].numel()
     return 1024 if size <= 64 else 256 if size <= 4096 else 64
 
@@ -112,7 +112,7 @@ class LanePool:
 
     def __init__(
         self,
-        gan: GAN,
+        gan: Networks,
         mover: Mover,
         key: Key,
         width: int,

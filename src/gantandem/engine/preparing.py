@@ -17,6 +17,7 @@ from gantandem.engine.run import Run
 from gantandem.errors import BudgetError
 from gantandem.gan import GAN
 from gantandem.networks.saturated import warn_above_one
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Accepts, Mover, Proposal, Sampler, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
@@ -98,7 +99,7 @@ def make_ready(
     """
     check("gan", GAN, gan)
     check("sampler", Sampler, sampler)
-    wide = check_width(default_width(gan) if width is None else width)
+    wide = check_width(default_width(gan.networks) if width is None else width)
     fresh: list[Ready] = []
 
     def make() -> Ready:
@@ -116,11 +117,12 @@ def make_ready(
 def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
     mover = sampler.proposal if isinstance(sampler, Selector) else sampler
     spent = mover.pilot_passes
-    with gan.frozen():
-        mover = mover.prepare(gan, Key(0).fold("prepare"))
-    constant = one_for_all(gan)
+    networks = networks_for(gan, mover)
+    with networks.frozen():
+        mover = mover.prepare(networks, Key(0).fold("prepare"))
+    constant = one_for_all(networks)
     if constant is not None:
-        gan._say("one for all", constant)
+        networks.say("one for all", constant)
     if not isinstance(sampler, Selector):
         return Ready(mover, spent)
     pilots: list[tuple[Proposal, Run]] = []
@@ -128,7 +130,9 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
     def pilot(n: int) -> Proposal:
         ratio = gan.ratio(mover, strict=strict)
         asked, count = _spread(gan, n)
-        run = Run(asked, mover, count, Key(0).fold("pilot"), width=width, ratio=ratio)
+        run = Run(
+            networks_for(asked, mover), mover, count, Key(0).fold("pilot"), width=width, ratio=ratio
+        )
         blocks = list(run.blocks())
         run.conclude(count)
         ids, attempts, log_ratio = (
@@ -136,7 +140,7 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
             for name in ("ids", "attempts", "log_ratio")
         )
         if strict:  # else it may be another law's
-            warn_above_one(gan, ratio, log_ratio)
+            warn_above_one(networks, ratio, log_ratio)
         pilots.append((Proposal(ids, attempts - 1, log_ratio, asked.conditions(ids)), run))
         return pilots[-1][0]
 

@@ -13,7 +13,7 @@ from gantandem.engine.pool import Finished, LanePool, default_width, lanes
 from gantandem.engine.transfer import to_device, to_host
 from gantandem.engine.window import Scored, Window
 from gantandem.errors import NonFiniteError, StoppedError
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.progress import Interrupted, uninterrupted
 from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
@@ -75,7 +75,7 @@ class Run:
 
     def __init__(
         self,
-        gan: GAN,
+        gan: Networks,
         sampler: Any,
         n: int,
         key: Key,

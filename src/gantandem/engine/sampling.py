@@ -19,6 +19,7 @@ from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
 from gantandem.progress import Interrupted, track
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samples import Samples
@@ -35,12 +36,12 @@ def start_run(
     if start + n > 2**32:
         raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
     key = Key(seed)
-    width = check_width(default_width(gan) if width is None else width)
+    width = check_width(default_width(gan.networks) if width is None else width)
     ready = make_ready(gan, sampler, width=width, strict=strict)
     frozen = ready.sampler
     mover = frozen.proposal if isinstance(frozen, Selector) else frozen
     ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
-    run = Run(gan, frozen, n, key, start=start, width=width, ratio=ratio)
+    run = Run(networks_for(gan, mover), frozen, n, key, start=start, width=width, ratio=ratio)
     manifest = {
         "n": n,
         "seed": key.seed,
@@ -55,9 +56,9 @@ def start_run(
         "sampler": to_config(frozen),
         "law": gan.law(mover),
         "weights": {
-            "generator": gan.weights_hash(gan.generator),
-            "guide": None if gan.guide is None else gan.weights_hash(gan.guide.network),
-            "ratio": None if ratio is None else gan.weights_hash(ratio.score.network),
+            "generator": gan.networks.weights_hash(gan.generator),
+            "guide": None if gan.guide is None else gan.networks.weights_hash(gan.guide.network),
+            "ratio": None if ratio is None else gan.networks.weights_hash(ratio.score.network),
         },
         "setup_passes": ready.passes,
         "setup_cached": ready.cached,
@@ -86,7 +87,7 @@ def sample_iter(
         sampling, or Ctrl-C, what is finished is yielded.
     """
     check("gan", GAN, gan)
-    with gan.frozen():  # their weights are hashed once
+    with gan.networks.frozen():  # their weights are hashed once
         run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
     begin, count = time.perf_counter(), 0
     with track(n, run.name.lower(), progress) as update:

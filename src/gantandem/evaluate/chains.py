@@ -13,6 +13,7 @@ from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, need
 from gantandem.gan import GAN
 from gantandem.progress import track
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 from gantandem.samplers.latent_chain import ChainState, LatentChain
@@ -122,12 +123,13 @@ def chain_report(
     ready, setup = prepare(gan, mover)
     cost, key = ready.cost(), Key(seed).fold("chains")
     places, levels, before = [], [], (0, 0, 0)
-    with gan.frozen(), track(burn_in + draws, ready.name, progress) as update:
-        state = ready.init(gan, key, ids, torch.zeros_like(ids))
+    networks = networks_for(gan, ready)
+    with networks.frozen(), track(burn_in + draws, ready.name, progress) as update:
+        state = ready.init(networks, key, ids, torch.zeros_like(ids))
         for turn in range(burn_in + draws):
             if turn == burn_in:
                 before = _counted(ready.chain(state))
-            state, _ = ready.step(gan, key, state)
+            state, _ = ready.step(networks, key, state)
             if turn >= burn_in:
                 here = ready.chain(state).here
                 places.append(here.z.flatten(1).cpu().numpy())

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
 
 from gantandem.nets.copying import unwrapped
+
+_known: ContextVar[dict[int, tuple[nn.Module, object, str]] | None] = ContextVar(
+    "known", default=None
+)
+
+
+@contextlib.contextmanager
+def hashed_once() -> Iterator[None]:
+    """Hash the weights of a network once in this block, as long as nothing writes into them.
+
+    Outside, an edit through ``weight.data`` would go unseen: torch does not count it.
+    """
+    if _known.get() is not None:
+        yield
+        return
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -19,7 +41,18 @@ def weights_hash(module: nn.Module) -> str:
     """
     module = unwrapped(module)
     named = {**dict(module.named_parameters(remove_duplicate=False)), **dict(_buffers(module))}
-    return _hash(named)
+    known, written = _known.get(), [(id(t), _version(t), t.data_ptr()) for t in named.values()]
+    if known is None:
+        return _hash(named)
+    found = known.get(id(module))
+    if found is None or found[1] != written:
+        # With the module itself, so that its id stays its own.
+        found = known[id(module)] = module, written, _hash(named)
+    return found[2]
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def _buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

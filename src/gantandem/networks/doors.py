@@ -19,7 +19,7 @@ from gantandem.networks.score import Output, Score, typed
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
-    from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
 
 LABELS = 32
 """At most this many labels are tried, spread over those that are asked for."""
@@ -52,11 +52,13 @@ def as_score(network: Any, output: Output = "logit") -> Score | None:
     return Score(as_network(network, "discriminator"), output)
 
 
-def check_networks(gan: GAN, scores: Sequence[Score | None], *, generator: bool = False) -> None:
-    """Check networks of a GAN on a few latents.
+def check_networks(
+    networks: Networks, scores: Sequence[Score | None], *, generator: bool = False
+) -> None:
+    """Check networks on a few latents.
 
     Args:
-        gan: Whose generator makes the samples.
+        networks: Whose generator makes the samples.
         scores: What scores them; None is left out.
         generator: Check the generator as well.
 
@@ -66,27 +68,31 @@ def check_networks(gan: GAN, scores: Sequence[Score | None], *, generator: bool 
     own = [score for score in scores if score is not None]
     if not (own or generator):
         return
-    with gan.frozen(), held([score.network for score in own], gan.device):
+    with networks.frozen(), held([score.network for score in own], networks.device):
         if generator:
-            check_latent(gan.latent, gan.device)
-        z, cond = gan._examples()
+            check_latent(networks.latent, networks.device)
+        z, cond = networks.examples()
         try:
-            x = check_generator(gan.generator, z, cond) if generator else gan.decode(z, cond)
+            x = (
+                check_generator(networks.generator, z, cond)
+                if generator
+                else networks.decode(z, cond)
+            )
             for score in own:
                 check_score(score, x, cond)
         except InputError:
-            try_labels(gan, own, again=True, most=False)  # it may be a label's fault
+            try_labels(networks, own, again=True, most=False)  # it may be a label's fault
             raise
-        try_labels(gan, own, again=True)
+        try_labels(networks, own, again=True)
 
 
 def try_labels(
-    gan: GAN, scores: Sequence[Score | None], *, again: bool = False, most: bool = True
+    networks: Networks, scores: Sequence[Score | None], *, again: bool = False, most: bool = True
 ) -> None:
     """Try the labels that a GAN is asked for, one row each.
 
     Args:
-        gan: Whose generator and conditions.
+        networks: Whose generator and conditions.
         scores: What scores its samples.
         again: Try those that were tried before, too.
         most: Refuse them also where every label fails, for which it may not be to blame.
@@ -94,22 +100,22 @@ def try_labels(
     Raises:
         InputError: If a network does not know one.
     """
-    asked = gan.condition
+    asked = networks.condition
     if callable(asked) and not isinstance(asked, Tensor):
-        asked = gan.conditions(torch.arange(LOOKED_AT, device=gan.device))
+        asked = networks.conditions(torch.arange(LOOKED_AT, device=networks.device))
     if asked is None or not is_labels(asked):
         return
     places = labels_to_try(asked)
     labels = asked[places]
-    new = torch.tensor([again or label not in gan._tried for label in labels.tolist()])
+    new = torch.tensor([again or label not in networks.tried for label in labels.tolist()])
     if bool(new.any()):
-        ids = places.to(gan.device)[new.to(gan.device)]
-        z = gan.latent.draw(Key(0).fold("example"), ids)
+        ids = places.to(networks.device)[new.to(networks.device)]
+        z = networks.latent.draw(Key(0).fold("example"), ids)
         own = [score for score in scores if score is not None]
-        with gan.frozen():
-            known = labels[new.to(labels.device)].to(gan.device)
-            check_labels(gan.generator, own, z, known, most=most)
-    gan._tried = gan._tried.union(labels.tolist())
+        with networks.frozen():
+            known = labels[new.to(labels.device)].to(networks.device)
+            check_labels(networks.generator, own, z, known, most=most)
+    networks.tried = networks.tried.union(labels.tolist())
 
 
 def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
-    from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
     from gantandem.ratios.ratio import Ratio
 
 PILOTS = 64
@@ -20,26 +20,28 @@ ABOVE = 1.05
 """A mean ratio of pilots above this is not one of 1, where no ratio is below 1."""
 
 
-def warn_saturated(gan: GAN, where: str, key: Key, *, of: Literal["real", "fake"] = "real") -> None:
+def warn_saturated(
+    networks: Networks, where: str, key: Key, *, of: Literal["real", "fake"] = "real"
+) -> None:
     """Say that a guide is sure of every generated sample, so that its gradient moves nothing.
 
     Args:
-        gan: With a guide.
+        networks: With a guide.
         where: For the message.
         key: Of the pilot samples, 64.
         of: What samples are surely taken for where the gradient's weight vanishes: ``"real"``
             where it is sigmoid(-logit), ``"fake"`` where it is sigmoid(logit).
     """
-    guide = gan.guide
+    guide = networks.guide
     if guide is None or guide.output == "critic":
         return
-    ids = torch.arange(PILOTS, device=gan.device)
-    cond = gan.conditions(ids)
-    with gan.frozen():
-        logit = guide(gan.decode(gan.latent.draw(key.fold("saturated"), ids), cond), cond)
+    ids = torch.arange(PILOTS, device=networks.device)
+    cond = networks.conditions(ids)
+    with networks.frozen():
+        logit = guide(networks.decode(networks.latent.draw(key.fold("saturated"), ids), cond), cond)
     middle = float(logit.median())
     if (middle if of == "real" else -middle) > SURE:
-        gan._say(
+        networks.say(
             f"saturated {where} {id(guide.network)}",
             f"{where}: the logit of {type(guide.network).__name__} on generated samples is "
             f"{middle:.3g} (median of {PILOTS}): it is sure that they are {of}, and its gradient "
@@ -49,11 +51,11 @@ def warn_saturated(gan: GAN, where: str, key: Key, *, of: Literal["real", "fake"
         )
 
 
-def warn_above_one(gan: GAN, ratio: Ratio, log_ratio: Tensor) -> None:
+def warn_above_one(networks: Networks, ratio: Ratio, log_ratio: Tensor) -> None:
     """Say that no ratio is below 1: under the law that it was fitted on their mean is 1.
 
     Args:
-        gan: Who says it.
+        networks: What says it.
         ratio: What judges.
         log_ratio: (N,) of pilot samples of its law.
     """
@@ -61,7 +63,7 @@ def warn_above_one(gan: GAN, ratio: Ratio, log_ratio: Tensor) -> None:
     if len(finite) < PILOTS or float(finite.min()) < 0 or float(finite.exp().mean()) < ABOVE:
         return
     kind, low, high = type(ratio.score.network).__name__, float(finite.min()), float(finite.max())
-    gan._say(
+    networks.say(
         f"above one {id(ratio.score.network)} {ratio.calibrator is None}",
         f"the ratio that judges ({kind}) is above 1 for every one of {len(finite):,} pilot samples "
         f"(log ratios from {low:.3g} to {high:.3g}), where the mean of a right one is 1: it gives "

@@ -77,16 +77,16 @@ def name_law(gan: GAN, settings: dict[str, Any], guide: Score | None, pulled: Ra
         pulled: The ratio it walks on, if it is a chain in latent space.
     """
     scores = [score for score in (guide, pulled and pulled.score) if score is not None]
-    z, cond = gan._examples()
-    with gan.frozen():
+    z, cond = gan.networks.examples()
+    with gan.networks.frozen():
         traces = [trace(value) for value in _computed(gan, scores, z, cond)]
     parts = {
-        "generator": gan.weights_hash(gan.generator),
+        "generator": gan.networks.weights_hash(gan.generator),
         "latent": gan.latent.config(),
         # Their kind counts and not their values: one ratio judges every choice of labels.
         "condition": None if cond is None else [str(cond.dtype), list(cond.shape[1:])],
         "mover": settings,
-        "scores": [[gan.weights_hash(s.network), s.output] for s in scores],
+        "scores": [[gan.networks.weights_hash(s.network), s.output] for s in scores],
         "ratio": pulled and _weighing(pulled),
     }
     exact = _hash(_plain(parts))
@@ -160,7 +160,7 @@ def first_name(
     gan: GAN, settings: dict[str, Any], guide: Score | None, pulled: Ratio | None
 ) -> str:
     """The name that version 0.1 gave a law, under which run folders hold their ratios."""
-    cond = gan._example_conditions()
+    cond = gan.networks.example_conditions()
     parts: dict[str, Any] = {
         "generator": state_hash(gan.generator),
         "latent": gan.latent.config(),

@@ -13,6 +13,7 @@ from gantandem.settings import to_config
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
     from gantandem.samplers.base import Mover
 
 PLAIN: dict[str, Any] = {"name": "direct", "truncation": None, "how": "resample"}
@@ -23,7 +24,7 @@ def law_of(gan: GAN, mover: Mover) -> Law:
     """Name the law of a prepared mover, as it is known among the GAN's ratios if it is there."""
     guide = gan.guide if mover.uses_guide else None
     # Chains in latent space: their law depends on the ratio they walk on.
-    pulled = gan.need_pulled_ratio(mover.name) if mover.uses_ratio else None
+    pulled = pulled_ratio(gan, mover.name) if mover.uses_ratio else None
     return _known(gan, to_config(mover), mover.unused, guide, pulled)
 
 
@@ -53,6 +54,30 @@ def plain_ratio(gan: GAN) -> Ratio:
     return _judging(gan, plain_law(gan), "Direct", "Direct()")
 
 
+def pulled_ratio(gan: GAN, where: str) -> Ratio:
+    """The ratio of p_G, which chains in latent space pull back to z.
+
+    Raises:
+        LawMismatchError: If none was fitted on p_G.
+        NotARatioError: If only a critic is at hand.
+    """
+    if gan.guide is not None and plain_law(gan) not in gan.ratios:
+        gan.guide.need_ratio(where)
+    return plain_ratio(gan)
+
+
+def networks_for(gan: GAN, mover: Mover) -> Networks:
+    """What a mover is given: the networks, and the ratio of p_G if it walks on that.
+
+    Raises:
+        LawMismatchError: As :func:`pulled_ratio`.
+        NotARatioError: As :func:`pulled_ratio`.
+    """
+    if not mover.uses_ratio:
+        return gan.networks
+    return gan.networks.given(ratio=pulled_ratio(gan, mover.name))
+
+
 def find_ratio(gan: GAN, mover: Mover, *, strict: bool, quiet: bool, stale: bool) -> Ratio:
     """Look up the ratio of a prepared mover's law: see :meth:`gantandem.GAN.ratio`."""
     options = {"strict": strict, "quiet": quiet, "stale": stale}
@@ -73,7 +98,7 @@ def _judging(
     if law not in gan.ratios:
         return _other_ratio(gan, law, kind, mover, strict=strict)
     ratio = gan.ratios[law]
-    if not stale and ratio.stale_with(gan.weights_hash(ratio.score.network)):
+    if not stale and ratio.stale_with(gan.networks.weights_hash(ratio.score.network)):
         call = "fit_ratio" if ratio.origin == "fitted" else "calibrate"
         message = (
             f"the weights of the ratio that judges {kind} ({type(ratio.score.network).__name__}, "
@@ -82,17 +107,17 @@ def _judging(
         )
         if strict:
             raise LawMismatchError(message)
-        gan._say(f"stale {law}", message)
+        gan.networks.say(f"stale {law}", message)
     against = doubts(ratio.diagnosis) if ratio.diagnosis is not None and not quiet else []
     if against:
-        gan._say(
+        gan.networks.say(
             f"doubts {law} {against}",
             f"the ratio that judges {kind} was diagnosed, and should not be trusted: "
             f"{'; '.join(against)}. Put it right with gt.calibrate(gan, real), or fit another one "
             "with gt.fit_ratio(gan, real), and diagnose again",
         )
     if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
-        gan._say(
+        gan.networks.say(
             law,
             "the discriminator that came with the generator judges here and was never "
             "diagnosed: gan = gan.with_diagnosis(diagnose(gan, real, proposal=Direct())) tells "
@@ -116,5 +141,5 @@ def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> 
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
     if strict or fallback is None:
         raise LawMismatchError(message)
-    gan._say(f"mismatch {law}", message)
+    gan.networks.say(f"mismatch {law}", message)
     return fallback

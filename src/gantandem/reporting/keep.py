@@ -33,8 +33,10 @@ def write_landscape(run: Path, real: Tensor, before: GAN, after: GAN) -> None:
     grid = torch.cartesian_prod(axis_y, axis_x).flip(1)
     logits = []
     for gan in (before, after):
-        with gan.frozen():
-            logits.append(gan.need_guide("landscape")(grid).view(_GRID, _GRID).cpu().numpy())
+        with gan.networks.frozen():
+            logits.append(
+                gan.networks.need_guide("landscape")(grid).view(_GRID, _GRID).cpu().numpy()
+            )
     write_arrays(
         run / files.LANDSCAPE_FILE,
         axis_x=axis_x.numpy(),
@@ -73,7 +75,7 @@ def _write_pairs(run: Path, gan: GAN, name: str, samples: Samples) -> None:
     if samples.x.dim() != 4 or widened or path.exists() or not (samples.steps > 0).any():
         return
     z, ids = samples.z[:PICTURES], samples.ids[:PICTURES]
-    with gan.frozen():
+    with gan.networks.frozen():
         before = gan.decode(z, gan.conditions(ids))
     after = samples.x[:PICTURES]
     if not torch.allclose(before, after, atol=1e-4 * float(after.abs().max())):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,16 +123,16 @@ def _save_reweighting(gan: GAN, path: Path) -> None:
     save_weights(latent.network, path, {"gantandem": json.dumps(notes)})
 
 
-def _read_reweighting(gan: GAN, path: Path) -> None:
+def _read_reweighting(gan: GAN, path: Path) -> GAN:
     _, metadata = read_tensors(path)
     try:
         notes = json.loads(metadata["gantandem"])
-        gan.specs["reweighted"] = notes["spec"]
         network, options = _build(notes["spec"]), {k: notes[k] for k in ("budget", "acceptance")}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
     load_weights(network, path)
-    gan.reweighted = ReweightedLatent(base=gan.latent, network=network, **options)
+    latent = ReweightedLatent(base=gan.latent, network=network, **options)
+    return gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": notes["spec"]})
 
 
 def _spec(gan: GAN, name: str, network: nn.Module) -> dict[str, Any]:
@@ -197,31 +196,32 @@ def load_run(folder: str | Path) -> Loaded:
     meta = read_run_file(folder)
     generator = _build(meta["generator"])
     load_weights(generator, folder / "generator.safetensors")
-    guide, seen = None, {}
+    output = meta.get("output", "logit")
+    guide = None
     if "discriminator" in meta:
-        guide = _build(meta["discriminator"])
+        network = _build(meta["discriminator"])
         tensors, _ = read_tensors(folder / "guide.safetensors")
         seen = _memory(tensors)
-        assign(guide, tensors, str(folder / "guide.safetensors"))
+        assign(network, tensors, str(folder / "guide.safetensors"))
+        guide = Score(network, output, seen=seen)
     condition = None
     if "condition" in meta:
         condition = read_tensors(folder / CONDITION_FILE)[0]["condition"]
-    latent, output = make_latent(meta["latent"]), meta.get("output", "logit")
-    gan = GAN(generator, guide, latent, output=output, condition=condition)
-    if gan.guide is not None and seen:
-        gan.guide = replace(gan.guide, seen=seen)
-    gan.specs = {"generator": meta["generator"], "guide": meta.get("discriminator", {})}
+    gan = GAN(generator, guide, make_latent(meta["latent"]), condition=condition)
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
-    if files or state:
-        gan = gan.replace(ratios=dict(map(_read_ratio, files)))
-    gan.shaped = bool(state.get("shaped", False))
-    gan.spread, gan.real_logits = state.get("spread"), state.get("real_logits")
-    gan.setup_passes = int(state.get("setup_passes", 0))
-    gan.history = tuple(state.get("history", ()))
-    gan.proposal = from_config(state["proposal"]) if state.get("proposal") else None
+    gan = gan.replace(
+        specs={"generator": meta["generator"], "guide": meta.get("discriminator", {})},
+        ratios=dict(map(_read_ratio, files)) if files or state else gan.ratios,
+        shaped=bool(state.get("shaped", False)),
+        spread=state.get("spread"),
+        real_logits=state.get("real_logits"),
+        setup_passes=int(state.get("setup_passes", 0)),
+        history=state.get("history", ()),
+        proposal=from_config(state["proposal"]) if state.get("proposal") else None,
+    )
     if (folder / REWEIGHTING_FILE).is_file():
-        _read_reweighting(gan, folder / REWEIGHTING_FILE)
+        gan = _read_reweighting(gan, folder / REWEIGHTING_FILE)
     return Loaded(gan, meta)
 
 

@@ -236,8 +236,10 @@ def new_run(
     output: Any = recipe.given().get("output", get_loss(task.train.loss).output)
     gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=output)
     networks = {role: dict(spec) for role, spec in task.networks.items()}
-    gan.specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
-    save_run(gan, out, {**recipe.given(), "train": dataclasses.asdict(task.train)})
+    specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
+    save_run(
+        gan.replace(specs=specs), out, {**recipe.given(), "train": dataclasses.asdict(task.train)}
+    )
     return Workspace(out)
 
 
@@ -249,7 +251,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
             the task's.
     """
     n = check("n", Count, n)
-    made = tuple(probe(work.gan).shape[1:])
+    made = tuple(probe(work.gan.networks).shape[1:])
     check_shape(work.task.x_shape, made, f"task {work.task.name}")
     logger.info("measuring real data against real data")
     write_real(work.run, work.real.test)

@@ -61,7 +61,7 @@ class Workspace:
         """
         if len(self.task.x_shape) != 3 or self.task.range is not None:
             return self.task.range
-        return find_range(probe(self.gan).cpu().numpy())
+        return find_range(probe(self.gan.networks).cpu().numpy())
 
     def save(self, gan: GAN) -> None:
         """Keep improved networks and the settings that made them."""

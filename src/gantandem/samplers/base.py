@@ -20,7 +20,7 @@ from gantandem.settings import Rule, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
 
 
 class Moved(NamedTuple):
@@ -160,7 +160,7 @@ class Mover(Settings, ABC):
         """Passes that ``prepare`` will spend; 0 once it is prepared."""
         return 0
 
-    def prepare(self, gan: GAN, key: Key) -> Mover:
+    def prepare(self, gan: Networks, key: Key) -> Mover:
         """Resolve every ``auto``; nothing adapts afterwards."""
         return self
 
@@ -169,11 +169,11 @@ class Mover(Settings, ABC):
         """Passes of a lane."""
 
     @abstractmethod
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> Any:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> Any:
         """Make the states of W (id, attempt) pairs, (W,) int64 each."""
 
     @abstractmethod
-    def step(self, gan: GAN, key: Key, state: Any) -> tuple[Any, Moved]:
+    def step(self, gan: Networks, key: Key, state: Any) -> tuple[Any, Moved]:
         """Move every lane once. May overwrite ``state``."""
 
     def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor | None:

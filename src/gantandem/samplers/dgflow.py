@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
 from gantandem.latent import need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
@@ -90,7 +90,7 @@ class DGFlow(Mover):
     noise: NotNegative = 0.01
     steps: Count = 25
 
-    def prepare(self, gan: GAN, key: Key) -> DGFlow:
+    def prepare(self, gan: Networks, key: Key) -> DGFlow:
         """Check that the guide offers what the divergence needs; say where it is saturated."""
         if gan.need_guide("dgflow").output == "critic" and self.divergence != "kl":
             raise InputError(
@@ -109,7 +109,7 @@ class DGFlow(Mover):
         """The head once, then a tail, guide and gradient each time; the last one scores x."""
         return Cost(start=0 if self.layer == "latent" else 1, step=3, scores=True)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> FlowState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> FlowState:
         """Draw the latents and run the head."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, carry = gan.split(self.layer).head(z, cond)
@@ -119,7 +119,7 @@ class DGFlow(Mover):
         """Every move, and the look that finds it finished."""
         return torch.full_like(ids, self.steps + 1)
 
-    def step(self, gan: GAN, key: Key, state: FlowState) -> tuple[FlowState, Moved]:
+    def step(self, gan: Networks, key: Key, state: FlowState) -> tuple[FlowState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         s = state
         x, d, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)

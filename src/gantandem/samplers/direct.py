@@ -12,8 +12,8 @@ from torch import Tensor
 from torch import distributions as dist
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
 from gantandem.latent import Distribution, Latent, Normal, Uniform
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key, stable
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.settings import Positive
@@ -68,7 +68,7 @@ class Direct(Mover):
                 "number above 0 and up to 1"
             )
 
-    def prepare(self, gan: GAN, key: Key) -> Direct:
+    def prepare(self, gan: Networks, key: Key) -> Direct:
         """Check that the prior can be truncated; without truncation ``how`` names no other law."""
         if self.truncation is None:
             return replace(self, how="resample")
@@ -79,7 +79,7 @@ class Direct(Mover):
         """One generator pass; an acceptance's discriminator belongs to the same pass."""
         return Cost(start=0, step=1, scores=False)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
         """Draw the latents."""
         key, latent, psi = key.fold("latent"), gan.latent, self.truncation
         if psi is not None and self.how == "resample":
@@ -96,7 +96,7 @@ class Direct(Mover):
         """One step."""
         return torch.ones_like(ids)
 
-    def step(self, gan: GAN, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
+    def step(self, gan: Networks, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
         """Decode; every lane is done at once."""
         x = gan.decode(state.z, state.cond)
         steps = torch.zeros_like(state.id)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
 from gantandem.latent import Normal, need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
@@ -121,7 +121,7 @@ class DOT(Mover):
         }
         return [name for name, use in used.items() if not use]
 
-    def prepare(self, gan: GAN, key: Key) -> DOT:
+    def prepare(self, gan: Networks, key: Key) -> DOT:
         """Resolve steps and update from the layer, and k_eff on pilot pairs."""
         gan.need_guide("dot")
         if self.layer == "latent":
@@ -135,7 +135,7 @@ class DOT(Mover):
             changes["lipschitz"] = rounded(self._steepest(gan, key.fold("pairs")))
         return replace(self, **changes)
 
-    def _steepest(self, gan: GAN, key: Key) -> float:
+    def _steepest(self, gan: Networks, key: Key) -> float:
         """k_eff: the largest |difference of D| / ||difference|| over the pilot pairs."""
         guide, slopes = gan.need_guide("dot"), []
         for ids in torch.arange(self.pairs, device=gan.device).split(256):
@@ -160,7 +160,7 @@ class DOT(Mover):
         """In the data a generator first; then guide and gradient each time; the last scores x."""
         return Cost(start=0 if self.layer == "latent" else 1, step=3, scores=True)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> DOTState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> DOTState:
         """Draw the latents, and in the data decode them."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, _ = gan.split(self.layer).head(z, cond)
@@ -171,7 +171,7 @@ class DOT(Mover):
         """Every move, and the look that finds it finished."""
         return torch.full_like(ids, (self.steps or 0) + 1)
 
-    def step(self, gan: GAN, key: Key, state: DOTState) -> tuple[DOTState, Moved]:
+    def step(self, gan: Networks, key: Key, state: DOTState) -> tuple[DOTState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         assert self.steps is not None and self.lipschitz is not None  # resolved by prepare
         s = state

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.langevin import Langevin
@@ -71,7 +71,7 @@ class Ex2MCMC(RatioChain):
         """Every round."""
         return torch.full_like(ids, self.rounds)
 
-    def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
+    def step(self, gan: Networks, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """One round: explore, then exploit."""
         q = Langevin(self.tau, max_drift=self.max_drift)
         state = self._isir(gan, key, state)
@@ -79,7 +79,7 @@ class Ex2MCMC(RatioChain):
             state = langevin_move(gan, key, state, q)
         return state, state.report(state.step >= self.rounds * (1 + self.moves))
 
-    def _isir(self, gan: GAN, key: Key, s: ChainState) -> ChainState:
+    def _isir(self, gan: Networks, key: Key, s: ChainState) -> ChainState:
         """Choose among here and N - 1 fresh draws with weights r, in one pass over them."""
         ratio = gan._pulled or gan.need_pulled_ratio("ex2mcmc")
         z, log_total = s.here.z, s.here.log_ratio

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError, NonFiniteError
-from gantandem.gan import GAN
 from gantandem.latent import Latent, Normal, need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, tree_map
 from gantandem.samplers.langevin import Langevin, Point
@@ -119,7 +119,7 @@ class RatioChain(LatentChain, ABC):
             )
         return self.step_size
 
-    def prepare(self, gan: GAN, key: Key) -> Any:
+    def prepare(self, gan: Networks, key: Key) -> Any:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio(self.name)
         need_continuous(gan.latent, self.name)
@@ -129,7 +129,7 @@ class RatioChain(LatentChain, ABC):
         tau = tune_step(gan, key.fold("tune"), self.target_acceptance, self.name, self.max_drift)
         return replace(new, step_size=tau)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> Any:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> Any:
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, self.name)
 
@@ -148,28 +148,28 @@ def log_prior(latent: Latent, z: Tensor) -> tuple[Tensor, Tensor]:
     return value.detach().double(), gradient
 
 
-def look(gan: GAN, z: Tensor, cond: Tensor | None) -> Point:
+def look(gan: Networks, z: Tensor, cond: Tensor | None) -> Point:
     """Evaluate latents on the calibrated ratio of p_G: 3 passes each."""
     return _point(gan, z, *gan.latent_ratio(z, cond))
 
 
-def look_by_guide(gan: GAN, z: Tensor, cond: Tensor | None) -> Point:
+def look_by_guide(gan: Networks, z: Tensor, cond: Tensor | None) -> Point:
     """Evaluate latents on the guide's logit or critic: 3 passes each."""
     return _point(gan, z, *gan.guidance("latent", z, (), cond))
 
 
-def _point(gan: GAN, z: Tensor, x: Tensor, log_ratio: Tensor, slope: Tensor) -> Point:
+def _point(gan: Networks, z: Tensor, x: Tensor, log_ratio: Tensor, slope: Tensor) -> Point:
     level, pull = log_prior(gan.latent, z)
     return Point(z, x, log_ratio.double(), level, slope + pull)
 
 
 def start(
-    gan: GAN,
+    gan: Networks,
     key: Key,
     ids: Tensor,
     attempts: Tensor,
     name: str,
-    look: Callable[[GAN, Tensor, Tensor | None], Point] = look,
+    look: Callable[[Networks, Tensor, Tensor | None], Point] = look,
 ) -> ChainState:
     """Chains begin at draws from the prior.
 
@@ -200,7 +200,7 @@ def proceed(s: ChainState, there: Point, accept: Tensor) -> ChainState:
 
 
 def langevin_move(
-    gan: GAN,
+    gan: Networks,
     key: Key,
     s: ChainState,
     q: Langevin,
@@ -226,7 +226,7 @@ def langevin_move(
     return proceed(s, there, log_u < log_alpha)
 
 
-def tune_step(gan: GAN, key: Key, target: float, name: str, limit: float | None) -> float:
+def tune_step(gan: Networks, key: Key, target: float, name: str, limit: float | None) -> float:
     """The step size at which MALA accepts a share ``target`` of its moves, on pilot chains.
 
     Robbins-Monro on log tau with the gain 4 t^-0.6, averaged over the second half. It costs

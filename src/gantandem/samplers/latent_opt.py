@@ -12,8 +12,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from gantandem.gan import GAN
 from gantandem.latent import need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.border import keep_inside
@@ -64,7 +64,7 @@ class LatentOpt(Mover):
     damping: Positive = 5.0
     steps: Count = 3
 
-    def prepare(self, gan: GAN, key: Key) -> LatentOpt:
+    def prepare(self, gan: Networks, key: Key) -> LatentOpt:
         """Check that there is a guide; nothing to resolve."""
         gan.need_guide("latent_opt")
         need_continuous(gan.latent, "latent_opt")
@@ -74,7 +74,7 @@ class LatentOpt(Mover):
         """Generator, guide and gradient each time; the last one scores x."""
         return Cost(start=0, step=3, scores=True)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> LatentOptState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> LatentOptState:
         """Draw the latents."""
         z = gan.latent.draw(key.fold("latent"), ids, attempts)
         return LatentOptState(ids, attempts, z, z, gan.conditions(ids), torch.zeros_like(ids))
@@ -83,7 +83,7 @@ class LatentOpt(Mover):
         """Every move, and the look that finds it finished."""
         return torch.full_like(ids, self.steps + 1)
 
-    def step(self, gan: GAN, key: Key, state: LatentOptState) -> tuple[LatentOptState, Moved]:
+    def step(self, gan: Networks, key: Key, state: LatentOptState) -> tuple[LatentOptState, Moved]:
         """Evaluate every lane where it stands, then move it."""
         s = state
         x, logit, gradient = gan.guidance("latent", s.z, (), s.cond)

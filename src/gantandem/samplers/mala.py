@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.langevin import Langevin
@@ -73,7 +73,7 @@ class MALA(RatioChain):
         """
         return Cost(start=3, step=3, scores=False)
 
-    def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
+    def step(self, gan: Networks, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """Move every chain once."""
         q = Langevin(self.tau, self.noise, self.max_drift)
         state = langevin_move(gan, key, state, q)

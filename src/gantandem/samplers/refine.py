@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
 from gantandem.latent import need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
@@ -147,7 +147,7 @@ class Refine(Mover):
         }
         return [name for name, use in used.items() if not use]
 
-    def prepare(self, gan: GAN, key: Key) -> Refine:
+    def prepare(self, gan: Networks, key: Key) -> Refine:
         """Resolve step size, threshold, reference and spread on pilot samples."""
         guide = gan.need_guide("refine")
         if self.layer == "latent":
@@ -182,7 +182,7 @@ class Refine(Mover):
                     )
                 changes[name] = gan.real_logits[statistic]  # pyright: ignore
         if not gan.shaped:
-            gan._say(
+            gan.say(
                 "unshaped",
                 "refining with a discriminator that was not shaped: it often makes samples worse. "
                 "shape(gan, real, refine=...) makes a guide to follow",
@@ -190,7 +190,7 @@ class Refine(Mover):
         warn_saturated(gan, "refine", key)
         return replace(self, **changes)
 
-    def _measure_spread(self, gan: GAN, key: Key) -> float:
+    def _measure_spread(self, gan: Networks, key: Key) -> float:
         if self.layer == "data" and gan.spread is not None:
             return gan.spread
         ids = torch.arange(PILOTS, device=gan.device)
@@ -205,7 +205,7 @@ class Refine(Mover):
         """The head once, then a tail, guide and gradient each time; the last one scores x."""
         return Cost(start=0 if self.layer == "latent" else 1, step=3, scores=True)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> RefineState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> RefineState:
         """Run the head, widen some starts, and draw every lane's stop."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
         h, carry = gan.split(self.layer).head(z, cond)
@@ -238,7 +238,7 @@ class Refine(Mover):
         noise = key.fold("wide").normal(ids, attempts, shape=tuple(h.shape[1:]))
         return h + std.view(-1, *[1] * (h.dim() - 1)) * noise
 
-    def _inside(self, gan: GAN, h: Tensor, before: Tensor) -> Tensor:
+    def _inside(self, gan: Networks, h: Tensor, before: Tensor) -> Tensor:
         """A latent stays where its prior is."""
         return keep_inside(gan.latent, h, before) if self.layer == "latent" else h
 
@@ -260,7 +260,7 @@ class Refine(Mover):
         """Every move, and the look that finds the lane at its stop; unknown with a threshold."""
         return None if self.stop == "threshold" else self._draw_stop(key, ids, attempts) + 1
 
-    def step(self, gan: GAN, key: Key, state: RefineState) -> tuple[RefineState, Moved]:
+    def step(self, gan: Networks, key: Key, state: RefineState) -> tuple[RefineState, Moved]:
         """Evaluate every lane where it stands, then move those that are not done."""
         s = state
         x, logit, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from gantandem.errors import InputError, LawMismatchError
-from gantandem.gan import GAN
 from gantandem.latent import Latent
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.samplers.direct import Direct, DirectState
@@ -38,7 +38,7 @@ class LatentReweight(Mover):
 
     weights: str | None = None
 
-    def prepare(self, gan: GAN, key: Key) -> LatentReweight:
+    def prepare(self, gan: Networks, key: Key) -> LatentReweight:
         """Name the fitted w."""
         weights = str(_fitted(gan).config()["digest"])
         if self.weights not in (None, weights):
@@ -52,7 +52,7 @@ class LatentReweight(Mover):
         """One generator pass, however many latents were rejected."""
         return _DIRECT.cost()
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
         """Draw the latents that w lets pass."""
         z = _fitted(gan).draw(key.fold("latent"), ids, attempts)
         return DirectState(ids, attempts, z, gan.conditions(ids))
@@ -61,12 +61,12 @@ class LatentReweight(Mover):
         """One step."""
         return _DIRECT.lifetime(key, ids, attempts)
 
-    def step(self, gan: GAN, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
+    def step(self, gan: Networks, key: Key, state: DirectState) -> tuple[DirectState, Moved]:
         """Decode; every lane is done at once."""
         return _DIRECT.step(gan, key, state)
 
 
-def _fitted(gan: GAN) -> Latent:
+def _fitted(gan: Networks) -> Latent:
     if gan.reweighted is None:
         raise InputError(
             "latent_reweight: no w(z) was fitted. Call gan = fit_latent_reweight(gan), or for a "

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gantandem.gan import GAN
 from gantandem.latent import need_continuous
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.langevin import Langevin
@@ -49,7 +49,7 @@ class ULA(LatentChain):
     steps: Count = 100
     step_size: Positive = 0.0005
 
-    def prepare(self, gan: GAN, key: Key) -> ULA:
+    def prepare(self, gan: Networks, key: Key) -> ULA:
         """Nothing to resolve."""
         gan.need_guide("ula")
         need_continuous(gan.latent, "ula")
@@ -59,11 +59,11 @@ class ULA(LatentChain):
         """The guide and its gradient at the start and after each move; the last scores x."""
         return Cost(start=3, step=3, scores=True)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> ChainState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> ChainState:
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, "ula", look_by_guide)
 
-    def step(self, gan: GAN, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
+    def step(self, gan: Networks, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
         """Move every chain once."""
         z = Langevin(self.step_size).draw(state.here, state.noise(key))
         there = look_by_guide(gan, z, state.cond)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.gan import GAN
+from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.langevin import Langevin, Point
@@ -164,7 +164,7 @@ class WangLandau(RatioChain):
             return []
         return ["target_acceptance", "quantiles", "reach", "pilots", "warm_up", "t0"]
 
-    def prepare(self, gan: GAN, key: Key) -> WangLandau:
+    def prepare(self, gan: Networks, key: Key) -> WangLandau:
         """Fit the range of energies, then learn theta and the step size, on pilot chains."""
         new = super().prepare(gan, key)
         if self._ranging or self._learning:
@@ -179,7 +179,7 @@ class WangLandau(RatioChain):
         return new
 
     def _fit_range(
-        self, gan: GAN, key: Key, chain: ChainState
+        self, gan: Networks, key: Key, chain: ChainState
     ) -> tuple[ChainState, tuple[float, float]]:
         """Quantiles of the energy where untilted pilot chains settle, and of their starts."""
         starts, seen = -chain.here.log_density, []
@@ -196,7 +196,7 @@ class WangLandau(RatioChain):
         return chain, (round(low, 2), round(high, 2))
 
     def _learn(
-        self, gan: GAN, key: Key, chain: ChainState, *, tune: bool
+        self, gan: Networks, key: Key, chain: ChainState, *, tune: bool
     ) -> tuple[tuple[float, ...], float]:
         """Stochastic approximation: all pilots walk on, and update, one theta.
 
@@ -228,7 +228,9 @@ class WangLandau(RatioChain):
         inner = torch.arange(1, self.bins, dtype=torch.float64, device=here.log_ratio.device)
         return torch.bucketize(-here.log_density, low + (high - low) / self.bins * inner)
 
-    def _move(self, gan: GAN, key: Key, chain: ChainState, tau: float, theta: Tensor) -> ChainState:
+    def _move(
+        self, gan: Networks, key: Key, chain: ChainState, tau: float, theta: Tensor
+    ) -> ChainState:
         """One MALA move of every lane on L(z) - theta[bin(E(z))]."""
         q = Langevin(tau, max_drift=self.max_drift)
         return langevin_move(gan, key, chain, q, tilt=lambda point: theta[self.bin(point)])
@@ -241,7 +243,7 @@ class WangLandau(RatioChain):
         """The ratio of p_G and its gradient at the start and after each move."""
         return Cost(start=3, step=3, scores=False)
 
-    def init(self, gan: GAN, key: Key, ids: Tensor, attempts: Tensor) -> WangLandauState:
+    def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> WangLandauState:
         """Begin at draws from the prior, with nothing kept."""
         chain, kept = super().init(gan, key, ids, attempts), None
         if self.reweight:
@@ -250,7 +252,9 @@ class WangLandau(RatioChain):
             kept = Reservoir(here.x, here.z, here.log_ratio, nothing)
         return WangLandauState(chain, kept)
 
-    def step(self, gan: GAN, key: Key, state: WangLandauState) -> tuple[WangLandauState, Moved]:
+    def step(
+        self, gan: Networks, key: Key, state: WangLandauState
+    ) -> tuple[WangLandauState, Moved]:
         """Move every chain once; then keep its state by its weight."""
         theta = torch.tensor(_known(self.log_weights), dtype=torch.float64, device=gan.device)
         chain, kept = self._move(gan, key, state.chain, self.tau, theta), state.kept
