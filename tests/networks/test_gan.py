@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import operator
+import pickle
+import weakref
 
 import pytest
 import torch
@@ -299,3 +303,37 @@ def test_improving_calls_give_new_gans():
     gan.observe(torch.randn(200, 2, generator=torch.Generator().manual_seed(0)))
     assert vars(gan) == before
     assert "law" not in gan.ratios
+
+
+@pytest.mark.parametrize("name", ["guide", "ratios", "setup_passes", "specs", "networks"])
+def test_nothing_writes_to_a_gan(name):
+    gan = toy_gan()
+    for write in (lambda: setattr(gan, name, None), lambda: delattr(gan, name)):
+        with pytest.raises(InputError, match=rf"GAN.{name}: a GAN never changes, replace"):
+            write()
+
+
+def test_a_write_is_told_what_to_call_instead():
+    with pytest.raises(InputError, match=r"gan = gan.replace\(spread=...\)"):
+        toy_gan().spread = 1.0
+    with pytest.raises(InputError, match="did you mean 'spread'"):
+        toy_gan().spreads = 1.0
+
+
+def test_a_deep_copy_runs_networks_of_its_own():
+    gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
+    sampler = Refine(layer="0", steps=2, step_size=0.1)
+    out = sample(gan, sampler, 16, width=16)
+    other = pickle.loads(pickle.dumps(copy.deepcopy(gan)))
+    other.generator[0].weight.data.zero_()
+    assert not torch.equal(sample(other, sampler, 16, width=16).x, out.x)
+    assert torch.equal(sample(gan, sampler, 16, width=16).x, out.x)
+
+
+def test_what_is_kept_for_a_gan_goes_with_it():
+    gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
+    sample(gan, Refine(layer="0", steps=2, step_size=0.1), 16, width=16)
+    generator = weakref.ref(gan.generator)
+    del gan
+    gc.collect()
+    assert generator() is None
