@@ -26,6 +26,7 @@ from gantandem.errors import ConfigError, ContractError
 from gantandem.gan import GAN
 from gantandem.latent import Normal
 from gantandem.nets.hashing import weights_hash
+from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers import from_config
 from gantandem.samplers.base import Mover, Selector
@@ -175,10 +176,11 @@ def _check_lifetime(sampler: Any, gan: GAN) -> None:
         return
     if told.shape != ids.shape or told.dtype != torch.int64 or bool((told < 1).any()):
         _fail("lifetime", f"lifetime() must give ({WIDTH},) int64 of 1 or more, or None")
-    with gan.frozen():
-        state = mover.init(gan, key, ids, attempts)
+    networks = networks_for(gan, mover)
+    with networks.frozen():
+        state = mover.init(networks, key, ids, attempts)
         for step in range(1, int(told.max()) + 1):
-            state, moved = mover.step(gan, key, state)
+            state, moved = mover.step(networks, key, state)
             done, due = moved.done.cpu(), told == step
             if not bool(done[due].all()) or bool(done[told > step].any()):
                 _fail("lifetime", f"lifetime() and step() disagree on what is done at step {step}")

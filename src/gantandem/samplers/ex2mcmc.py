@@ -81,7 +81,7 @@ class Ex2MCMC(RatioChain):
 
     def _isir(self, gan: Networks, key: Key, s: ChainState) -> ChainState:
         """Choose among here and N - 1 fresh draws with weights r, in one pass over them."""
-        ratio = gan._pulled or gan.need_pulled_ratio("ex2mcmc")
+        ratio = gan.need_pulled_ratio("ex2mcmc")
         z, log_total = s.here.z, s.here.log_ratio
         fresh = torch.zeros_like(s.id, dtype=torch.bool)
         divergent = torch.zeros_like(s.id)

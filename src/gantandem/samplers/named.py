@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gantandem.errors import ConfigError, InputError, near
-from gantandem.networks.networks import Networks
+from gantandem.gan import GAN
 from gantandem.samplers import SAMPLERS, from_config
 from gantandem.samplers.base import Mover, Sampler, Selector
 from gantandem.samplers.collaborative import collaborative
@@ -19,7 +19,7 @@ SamplerLike = str | Mover | Selector
 SamplersLike = SamplerLike | Iterable[SamplerLike] | Mapping[str, SamplerLike]
 
 
-def named_sampler(gan: Networks, name: str) -> Mover | Selector:
+def named_sampler(gan: GAN, name: str) -> Mover | Selector:
     """Make a sampler of its name, for a GAN.
 
     ``"refine"`` is the refinement that the GAN was shaped for, without widened starts, and
@@ -39,7 +39,7 @@ def named_sampler(gan: Networks, name: str) -> Mover | Selector:
     return from_config(name)
 
 
-def as_samplers(gan: Networks, samplers: SamplersLike) -> dict[str, Mover | Selector]:
+def as_samplers(gan: GAN, samplers: SamplersLike) -> dict[str, Mover | Selector]:
     """Samplers by the name of their row; those in a list are called by what they are.
 
     Raises:
