@@ -30,7 +30,7 @@ from gantandem import (
     sample,
     shape,
 )
-from gantandem.discriminator import shaping
+from gantandem.discriminator import negatives
 from gantandem.engine.account import REDRAWS, surely_above
 from gantandem.errors import BudgetError, NonFiniteError
 from gantandem.testing import toy_gan
@@ -184,14 +184,14 @@ def test_pools_of_fits_hold_what_is_finite_and_no_less():
 
 
 def test_shaping_that_leaves_the_numbers_keeps_the_best_guide_so_far(monkeypatch, caplog):
-    whole = shaping._Shaper.check
+    whole = negatives.Negatives.compare
 
     def check(self, distance, count, step):
         if step >= 4:
             raise NonFiniteError("refine: 60 of 64 proposals are NaN or infinite")
         return whole(self, distance, count, step)
 
-    monkeypatch.setattr(shaping._Shaper, "check", check)
+    monkeypatch.setattr(negatives.Negatives, "compare", check)
     options = {"updates": 6, "batch": 32, "check_every": 2, "check_samples": 64}
     refine = Refine(steps=2, step_size=0.1)
     shaped = shape(toy_gan(), torch.randn(400, 2), refine=refine, **options)

@@ -13,6 +13,7 @@ from test_reference import GAN_
 
 from gantandem import GAN, MALA, Key, Normal, WangLandau, from_config, prepare, sample, to_config
 from gantandem.errors import InputError
+from gantandem.ratios.lookup import networks_for
 from gantandem.samplers import latent_chain
 from langevin_reference import SlowChain, normal_log_prior
 from targets import DATA, PROPOSAL, TARGETS, Formula, discrete, gaussian
@@ -229,6 +230,7 @@ def test_what_is_not_allowed():
         with pytest.raises(InputError, match=words):
             WangLandau(**wrong)
     mover, ids = WangLandau(step_size=0.1), torch.arange(16)
-    state = mover.init(GAN_, Key(0), ids, torch.zeros_like(ids))
+    networks = networks_for(GAN_, mover)
+    state = mover.init(networks, Key(0), ids, torch.zeros_like(ids))
     with pytest.raises(InputError, match="not prepared"):
-        mover.step(GAN_, Key(0), state)
+        mover.step(networks, Key(0), state)

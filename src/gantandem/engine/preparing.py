@@ -169,8 +169,9 @@ def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[s
     log_accept = selector.log_accept(pilot).clamp(max=0)
     found = by_condition(selector.name, pilot._replace(log_ratio=log_accept), quiet=True)
     log_rate = torch.stack([v.logsumexp(0) - math.log(len(v)) for v in found.values()])
-    log_rate += math.log(1 - run.account.events["nonfinite"] / run.account.proposals)
+    # What is not finite is drawn again, at a cost, but does not use up an attempt of the budget.
     rate, budget = log_rate.exp(), selector.budget
+    log_rate += math.log(1 - run.account.events["nonfinite"] / run.account.proposals)
     missed = (budget * torch.log1p(-rate.clamp(max=1 - 1e-15))).exp()
     name, share = selector.name, float(missed.mean())
     proposals = float((-log_rate).exp().mean())
