@@ -24,6 +24,7 @@ from gantandem.networks.statistics import warn_unfilled
 from gantandem.ratios.law import Law
 from gantandem.ratios.lookup import find_ratio, law_of, plain_law
 from gantandem.ratios.ratio import Ratio
+from gantandem.ratios.words import describe
 
 if TYPE_CHECKING:
     from gantandem.discriminator.diagnostics import Diagnosis
@@ -57,9 +58,8 @@ class GAN:
             it) or ``"critic"`` (any other score; ``"hinge"``, ``"wgan"``, ``"lsgan"`` mean this).
         condition: What the networks are conditioned on: M rows as a tensor, an array or a list (id
             i gets row i mod M), one label, or a function from (N,) ids to N rows.
-        compile: Compile what guides samples, gradient included (``torch.compile``, which needs a
-            C++ compiler), and the steps of ``refine``; the first batch of every width and layer
-            then takes many seconds.
+        compile: Compile guidance and the steps of ``refine`` (``torch.compile``, which needs a C++
+            compiler); the first batch of every width and layer then takes many seconds.
 
     Attributes:
         guide: The discriminator whose gradient movers follow, or None.
@@ -116,6 +116,9 @@ class GAN:
         warn_unfilled(self.guide and self.guide.network, "discriminator")
         if self.guide is not None and self.guide.output != "critic":
             self._note(ratios={plain_law(self): Ratio(self.guide, origin="shipped")})
+
+    def __repr__(self) -> str:
+        return describe(self)
 
     def _note(self, **facts: Any) -> None:
         for name, value in facts.items():
@@ -279,8 +282,7 @@ class GAN:
         """Add the ratio of a law.
 
         Raises:
-            InputError: If its network does not take the generator's samples, or mixes the rows of
-                a batch.
+            InputError: As :meth:`with_guide`.
         """
         return self.replace(ratios={**self.ratios, law: ratio})
 
@@ -291,10 +293,9 @@ class GAN:
             LawMismatchError: If this GAN holds no ratio of that law.
         """
         if diagnosis.law not in self.ratios:
-            known = ", ".join(self.ratios) or "none"
             raise LawMismatchError(
                 f"with_diagnosis: the diagnosis is of law {diagnosis.law or 'unknown'}, and this "
-                f"GAN holds ratios of {known}; diagnose this GAN's own ratio"
+                f"GAN holds ratios of {', '.join(self.ratios) or 'none'}; diagnose its own ratio"
             )
         ratio = dataclasses.replace(self.ratios[diagnosis.law], diagnosis=diagnosis)
         return self.with_ratio(diagnosis.law, ratio)
