@@ -18,7 +18,7 @@ import torch
 from experiments.stages import stages, train_stage
 from experiments.study import Given
 from gantandem._version import __version__
-from gantandem.discriminator import shape
+from gantandem.discriminator import shape_discriminator
 from gantandem.errors import ConfigError
 from gantandem.evaluate.comparing import compare
 from gantandem.networks.score import Score
@@ -80,7 +80,7 @@ def _baselines(work: Workspace, n: int) -> dict[str, Any]:
 
 
 def _recipe(work: Workspace, n: int) -> dict[str, Any]:
-    shaped = shape(
+    shaped = shape_discriminator(
         work.gan, work.real, refine=REFINE, updates=UPDATES, learning_rate=RATE, batch=BATCH,
         check_every=UPDATES, recipe="paper", seed=work.recipe.seed,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from torch import Tensor
 from experiments.small_gans import DATA, ITERATIONS, REAL, trained
 from experiments.study import Given, Study
 from experiments.tables import table
-from gantandem.discriminator import diagnose, fit_ratio, shape
+from gantandem.discriminator import diagnose, fit_ratio, shape_discriminator
 from gantandem.discriminator.latent_weights import fit_latent_reweight
 from gantandem.engine.sampling import sample
 from gantandem.errors import GANtandemError
@@ -86,7 +86,7 @@ def _measured(
     plain = {count: _plain(gan, count, fresh[:n]) for count in (n, n // 4)}
     begin = time.perf_counter()
     fitted = fit_ratio(gan, real, proposal=Direct())
-    shaped = fit_ratio(shape(gan, real), real)
+    shaped = fit_ratio(shape_discriminator(gan, real), real)
     seconds = time.perf_counter() - begin
     reweighted = fit_latent_reweight(fitted)
     chosen: dict[str, tuple[GAN, Any]] = {"direct": (gan, Direct())}

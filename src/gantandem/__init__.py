@@ -15,7 +15,14 @@ from gantandem._version import __version__
 if TYPE_CHECKING:
     from gantandem.adapt.drop_in import SampledGenerator
     from gantandem.data.real import Real
-    from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+    from gantandem.discriminator import (
+        Diagnosis,
+        calibrate,
+        diagnose,
+        fit_ratio,
+        shape,
+        shape_discriminator,
+    )
     from gantandem.discriminator.latent_weights import ReweightedLatent, fit_latent_reweight
     from gantandem.discriminator.parts import split_real
     from gantandem.engine.sampling import prepare, sample, sample_iter
@@ -64,7 +71,14 @@ _WHERE = {
     "evaluate.comparing": ("compare",),
     "evaluate.comparison": ("Compared", "Comparison"),
     "data.real": ("Real",),
-    "discriminator": ("Diagnosis", "calibrate", "diagnose", "fit_ratio", "shape"),
+    "discriminator": (
+        "Diagnosis",
+        "calibrate",
+        "diagnose",
+        "fit_ratio",
+        "shape",
+        "shape_discriminator",
+    ),
     "engine.sampling": ("prepare", "sample", "sample_iter"),
     "evaluate.metrics.pareto": ("pareto_front",),
     "evaluate.knobs": ("Sweep",),
@@ -162,6 +176,7 @@ __all__ = [
     "sample_iter",
     "save_run",
     "shape",
+    "shape_discriminator",
     "split_real",
     "sweep",
     "to_config",

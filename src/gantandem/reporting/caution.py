@@ -104,7 +104,7 @@ def _of_gan(gan: GAN) -> Iterator[str]:
     if gan.guide is not None and not gan.shaped:
         yield (
             "The guide was not shaped: refinement along it often makes samples worse. Shape it "
-            "(shape), or compare refined samples with plain ones first."
+            "(shape_discriminator), or compare refined samples with plain ones first."
         )
 
 

@@ -119,7 +119,7 @@ class TrainSettings(Section):
 
 
 class ShapeSettings(Section):
-    """Discriminator shaping; the settings of :func:`gantandem.shape`.
+    """Discriminator shaping; the settings of :func:`gantandem.shape_discriminator`.
 
     ``refine`` is the refinement to shape for; what it leaves out comes from the task.
     """

@@ -13,7 +13,7 @@ from torch import nn
 
 from gantandem._version import __version__
 from gantandem.data.matching import check_shape, probe
-from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape
+from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape_discriminator
 from gantandem.discriminator.latent_weights import fit_latent_reweight
 from gantandem.discriminator.parts import seeded
 from gantandem.engine.sampling import prepare
@@ -73,7 +73,7 @@ def shape_run(work: Workspace) -> GAN:
     before = _with_task_guide(work)
     given = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
     settings = {**work.task.shape_defaults, **given}
-    shaped = shape(
+    shaped = shape_discriminator(
         before,
         work.real,
         refine=refine,

@@ -38,7 +38,8 @@ def collaborative(
     if mover is None:
         raise InputError(
             "collaborative: this GAN was not shaped, so there is no proposal to accept. Call "
-            "gan = shape(gan, real), then gan = fit_ratio(gan, real), or pass proposal=Refine(...)"
+            "gan = shape_discriminator(gan, real), then gan = fit_ratio(gan, real), or pass "
+            "proposal=Refine(...)"
         )
     if accept == "obrs":
         return OBRS(proposal=mover, expected=expected)

@@ -185,7 +185,7 @@ class Refine(Mover):
             gan.say(
                 "unshaped",
                 "refining with a discriminator that was not shaped: it often makes samples worse. "
-                "shape(gan, real, refine=...) makes a guide to follow",
+                "shape_discriminator(gan, real, refine=...) makes a guide to follow",
             )
         warn_saturated(gan, "refine", key)
         return replace(self, **changes)

@@ -36,7 +36,7 @@ class Task(ABC):
             ``{"refine": {"step_size": .1}}``.
         ratio: Network that ratios and the guide to shape start from, for ``gantandem.nets.build``;
             None where the shipped discriminator serves.
-        shape_defaults: Settings of :func:`gantandem.shape` that suit this task.
+        shape_defaults: Settings of :func:`gantandem.shape_discriminator` that suit this task.
         fit_defaults: Settings of :func:`gantandem.fit_ratio` that suit it.
         range: The values of black and of white in images; None for points, and where they are
             found by what the generator makes.
