@@ -27,7 +27,7 @@ from gantandem.engine.window import Window
 from gantandem.networks import held
 from gantandem.ratios import law
 from gantandem.ratios.ratio import Ratio
-from gantandem.samplers import reservoir
+from gantandem.samplers import sir
 from gantandem.samplers.langevin import Langevin
 
 Patch = pytest.MonkeyPatch
@@ -160,7 +160,7 @@ MUTATIONS: dict[str, Mutation] = {
         "test_judge_has_the_transition_matrix",
     ),
     "a reservoir weighs against the one it holds instead of all": Mutation(
-        edit(reservoir, "_choose", "< log_weight - log_total", "< log_weight - chain.log_ratio"),
+        edit(sir, "choose", "< log_weight - log_total", "< log_weight - chain.log_ratio"),
         "test_reservoir",
         "test_law_of_sir",
         {"m": 3},

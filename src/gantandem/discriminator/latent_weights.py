@@ -29,7 +29,7 @@ from gantandem.nets.hashing import weights_hash
 from gantandem.rng import Key
 from gantandem.samplers.base import Proposal
 from gantandem.samplers.direct import Direct
-from gantandem.samplers.rejection import OBRS
+from gantandem.samplers.obrs import OBRS
 from gantandem.settings import Count, NotNegative, Rule, Schedule, at_least, check
 
 logger = logging.getLogger(__name__)

@@ -12,14 +12,17 @@ from gantandem.samplers.collaborative import collaborative
 from gantandem.samplers.dgflow import DGFlow
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.dot import DOT
+from gantandem.samplers.drs import DRS
 from gantandem.samplers.ex2mcmc import Ex2MCMC
+from gantandem.samplers.isir import ISIR
 from gantandem.samplers.latent_opt import LatentOpt
 from gantandem.samplers.mala import MALA
 from gantandem.samplers.metropolis import Metropolis
+from gantandem.samplers.obrs import OBRS
 from gantandem.samplers.refine import Refine
-from gantandem.samplers.rejection import DRS, OBRS, Rejection
-from gantandem.samplers.reservoir import ISIR, SIR
+from gantandem.samplers.rejection import Rejection
 from gantandem.samplers.reweighted import LatentReweight
+from gantandem.samplers.sir import SIR
 from gantandem.samplers.ula import ULA
 from gantandem.samplers.wanglandau import WangLandau
 from gantandem.settings import check_names, show, to_config

@@ -8,7 +8,7 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.samplers.base import Mover
 from gantandem.samplers.metropolis import Metropolis
-from gantandem.samplers.rejection import OBRS
+from gantandem.samplers.obrs import OBRS
 
 
 def collaborative(
