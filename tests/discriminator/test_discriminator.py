@@ -354,7 +354,7 @@ def test_a_refinement_that_leaves_the_numbers_ends_in_one_message(monkeypatch):
     options = {"refine": BLOWN_UP, "updates": 4, "batch": 32, "check_every": 2}
     with pytest.raises(NonFiniteError, match="refine: 64 of 64 proposals .* step_size"):
         shape(toy_gan(), torch.randn(400, 2), check_samples=64, **options)
-    monkeypatch.setattr(shaping.Negatives, "check", lambda *_: {"distance": 1.0})
+    monkeypatch.setattr(shaping.Negatives, "compare", lambda *_: {"distance": 1.0})
     with pytest.raises(NonFiniteError, match="gave 0 finite samples.*step_size"):
         shape(toy_gan(), torch.randn(400, 2), **options)
     with pytest.raises(NonFiniteError, match="none of 32 refined samples is finite.*step_size"):
