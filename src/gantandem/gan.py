@@ -53,7 +53,8 @@ class GAN:
         generator: Called as ``generator(z)`` or ``generator(z, condition)``.
         discriminator: Called as ``discriminator(x)`` or ``discriminator(x, condition)``. None when
             it was never published: then start with ``fit_ratio``.
-        latent: The prior of z, a ``torch.distributions`` object, or the size of a standard normal.
+        latent: The prior of z, a ``torch.distributions`` object, or the size or shape of a standard
+            normal: with ``(100, 1, 1)`` the generator is given z of shape (N, 100, 1, 1).
         output: What the discriminator returns: ``"logit"`` (before a sigmoid), ``"prob"`` (after
             it) or ``"critic"`` (any other score; ``"hinge"``, ``"wgan"``, ``"lsgan"`` mean this).
         condition: What the networks are conditioned on: M rows as a tensor, an array or a list (id
@@ -103,7 +104,7 @@ class GAN:
         self,
         generator: nn.Module,
         discriminator: nn.Module | Score | None,
-        latent: Latent | dist.Distribution | int,
+        latent: Latent | dist.Distribution | int | tuple[int, ...],
         *,
         output: Output = "logit",
         condition: Condition | None = None,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import distributions as dist
 from gantandem.errors import ConfigError, InputError
 from gantandem.latent.distributions import ALLOWED, describe, draw
 from gantandem.rng import Key
-from gantandem.settings import Count, Interval, check
+from gantandem.settings import Count, Interval, Rule, check
 
 
 @runtime_checkable
@@ -36,20 +36,33 @@ class Latent(Protocol):
         ...
 
 
+Shape = tuple[int, ...]
+Dim: Any = Count | Annotated[tuple[Count, ...], Rule("a shape such as (100, 1, 1)", bool)]
+
+
+def _as_shape(dim: int | Shape) -> Shape:
+    return (dim,) if isinstance(dim, int) else dim
+
+
 @dataclass(frozen=True)
 class Normal:
-    """The standard normal in ``dim`` dimensions: z of shape (N, dim)."""
+    """The standard normal: z of shape (N, dim), or (N, *dim) where ``dim`` is a shape."""
 
-    dim: int
+    dim: int | Shape
     kind: ClassVar[str] = "normal"
 
     def __post_init__(self) -> None:
         """Check the dimension."""
-        object.__setattr__(self, "dim", check("latent dim", Count, self.dim))
+        object.__setattr__(self, "dim", check("latent dim", Dim, self.dim))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one latent."""
+        return _as_shape(self.dim)
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
-        """Draw one latent for each id, (N, dim)."""
-        return key.normal(ids, attempts, shape=(self.dim,))
+        """Draw one latent for each id, (N, *shape)."""
+        return key.normal(ids, attempts, shape=self.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, (N,)."""
@@ -62,9 +75,9 @@ class Normal:
 
 @dataclass(frozen=True)
 class Uniform:
-    """The uniform law on [low, high]^dim: z of shape (N, dim)."""
+    """The uniform law on [low, high]: z of shape (N, dim), or (N, *dim) where it is a shape."""
 
-    dim: int
+    dim: int | Shape
     low: float = -1.0
     high: float = 1.0
     kind: ClassVar[str] = "uniform"
@@ -72,18 +85,23 @@ class Uniform:
     def __post_init__(self) -> None:
         """Check the dimension and the interval."""
         low, high = check("latent (low, high)", Interval, (self.low, self.high))
-        for name, value in (("dim", check("latent dim", Count, self.dim)), ("low", low)):
+        for name, value in (("dim", check("latent dim", Dim, self.dim)), ("low", low)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "high", high)
 
+    @property
+    def shape(self) -> Shape:
+        """Of one latent."""
+        return _as_shape(self.dim)
+
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
-        """Draw one latent for each id, (N, dim)."""
-        return self.low + (self.high - self.low) * key.uniform(ids, attempts, shape=(self.dim,))
+        """Draw one latent for each id, (N, *shape)."""
+        return self.low + (self.high - self.low) * key.uniform(ids, attempts, shape=self.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density, (N,): -inf outside the box."""
         inside = ((z >= self.low) & (z <= self.high)).flatten(1).all(1)
-        level = -self.dim * math.log(self.high - self.low)
+        level = -math.prod(self.shape) * math.log(self.high - self.low)
         return torch.where(inside, level, -math.inf)
 
     def config(self) -> dict[str, Any]:
@@ -205,15 +223,15 @@ def need_continuous(latent: Latent, where: str) -> None:
             )
 
 
-def as_latent(latent: Latent | dist.Distribution | int) -> Latent:
-    """Take a latent, a ``torch.distributions`` object, or a dimension (standard normal)."""
-    if isinstance(latent, int | np.integer):
+def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
+    """Take a latent, a ``torch.distributions`` object, or a size or shape (standard normal)."""
+    if isinstance(latent, int | np.integer | tuple | list):
         return Normal(latent)
     if isinstance(latent, dist.Distribution):
         return Distribution(latent)
     if isinstance(latent, Latent):
         return latent
     raise InputError(
-        f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a torch.distributions "
-        "object, or an object with draw, log_prob and config"
+        f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a size or a shape, a "
+        "torch.distributions object, or an object with draw, log_prob and config"
     )

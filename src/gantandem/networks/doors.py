@@ -138,7 +138,8 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
             x = generator(z, *beside)
         except _REFUSALS as error:
             raise InputError(
-                f"generator {kind} does not take latents of shape {tuple(z.shape)}: {error}"
+                f"generator {kind} does not take latents of shape {tuple(z.shape)}"
+                f"{_shape_hint(generator, z, beside)}: {error}"
             ) from error
     if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
         got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
@@ -154,6 +155,16 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
             f"{len(z)}; the first axis must stay, so use squeeze(1) or flatten(1), not squeeze()"
         )
     return x
+
+
+def _shape_hint(generator: nn.Module, z: Tensor, beside: tuple[Tensor, ...]) -> str:
+    """Which shape of latents it takes, if it takes maps of one pixel."""
+    shape = (z[0].numel(), 1, 1)
+    try:
+        generator(z.reshape(-1, *shape), *beside)
+    except _REFUSALS:
+        return ""
+    return f" and takes {(len(z), *shape)}: pass latent={shape}, or Uniform({shape})"
 
 
 def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discriminator") -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from gantandem.data.ranges import check_range
 from gantandem.errors import ConfigError, near
+from gantandem.latent import Dim
 from gantandem.settings import check, check_names, kinds, plain
 
 RUN_FILE = "run.yaml"
@@ -85,7 +86,7 @@ class LatentSpec(Section):
     """The prior of z: standard normal, or uniform on [low, high]^dim."""
 
     kind: Literal["normal", "uniform"]
-    dim: PositiveInt
+    dim: Annotated[Any, BeforeValidator(lambda dim: check("dim", Dim, dim))]
     low: float | None = None
     high: float | None = None
 

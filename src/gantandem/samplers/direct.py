@@ -123,7 +123,7 @@ def truncated_normal(uniform: Tensor, psi: float) -> Tensor:
 def _scale(latent: Latent) -> tuple[Tensor | float, Tensor | float, tuple[int, ...]]:
     """Mean, standard deviation and shape of a normal prior with independent coordinates."""
     if isinstance(latent, Normal):
-        return 0.0, 1.0, (latent.dim,)
+        return 0.0, 1.0, latent.shape
     law = latent.law if isinstance(latent, Distribution) else None
     while isinstance(law, dist.Independent):
         law = law.base_dist

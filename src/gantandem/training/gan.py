@@ -114,15 +114,17 @@ def train_gan(
 
 
 def draw_latent(latent: Mapping[str, Any], n: int, noise: torch.Generator) -> Tensor:
-    """Draw n latents, shape (n, dim), from a task's latent description.
+    """Draw n latents, shape (n, dim) or (n, *dim), from a task's latent description.
 
     Raises:
         ConfigError: If the kind is neither "normal" nor "uniform".
     """
+    dim = latent["dim"]
+    shape = (n, dim) if isinstance(dim, int) else (n, *dim)
     if latent["kind"] == "normal":
-        return torch.randn(n, latent["dim"], generator=noise)
+        return torch.randn(shape, generator=noise)
     if latent["kind"] == "uniform":
-        unit = torch.rand(n, latent["dim"], generator=noise)
+        unit = torch.rand(shape, generator=noise)
         return latent["low"] + (latent["high"] - latent["low"]) * unit
     raise ConfigError(f"latent kind {latent['kind']!r}: allowed are 'normal' and 'uniform'")
 
