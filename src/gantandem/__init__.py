@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gantandem.evaluate.sweeping import sweep
     from gantandem.gan import GAN
     from gantandem.latent import Latent, Normal, Uniform
+    from gantandem.networks.deterministic import deterministic
     from gantandem.networks.statistics import refresh_statistics
     from gantandem.reporting.caution import cautions
     from gantandem.reporting.report import report
@@ -82,6 +83,7 @@ _WHERE = {
     "engine.sampling": ("prepare", "sample", "sample_iter"),
     "evaluate.metrics.pareto": ("pareto_front",),
     "evaluate.knobs": ("Sweep",),
+    "networks.deterministic": ("deterministic",),
     "networks.statistics": ("refresh_statistics",),
     "evaluate.sweeping": ("sweep",),
     "discriminator.parts": ("split_real",),
@@ -163,6 +165,7 @@ __all__ = [
     "chain_report",
     "collaborative",
     "compare",
+    "deterministic",
     "diagnose",
     "fit_latent_reweight",
     "fit_ratio",

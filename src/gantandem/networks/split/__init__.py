@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantandem.errors import SplitError, near
 from gantandem.nets.copying import unwrapped
+from gantandem.networks.deterministic import deterministic
 from gantandem.networks.held import held, untouched
 from gantandem.networks.probe import close
 from gantandem.networks.split.base import Carry, Example, Split, Unsplittable, has_rows
@@ -52,7 +53,7 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
             f"split needs at least 4 example rows, as many in cond as in z; got {rows}"
         )
     generator = unwrapped(generator)
-    with held([generator], z.device):
+    with held([generator], z.device), deterministic():
         examples = [_rows(z, cond, 4), _rows(z, cond, 8)]
         if layer == "latent":
             return _verified(LatentSplit(generator), generator, examples, reach=False)
