@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gantandem.evaluate.sweeping import sweep
     from gantandem.gan import GAN
     from gantandem.latent import Latent, Normal, Uniform
-    from gantandem.networks.deterministic import deterministic
+    from gantandem.networks.devices import deterministic
     from gantandem.networks.statistics import refresh_statistics
     from gantandem.reporting.caution import cautions
     from gantandem.reporting.report import report
@@ -83,7 +83,7 @@ _WHERE = {
     "engine.sampling": ("prepare", "sample", "sample_iter"),
     "evaluate.metrics.pareto": ("pareto_front",),
     "evaluate.knobs": ("Sweep",),
-    "networks.deterministic": ("deterministic",),
+    "networks.devices": ("deterministic",),
     "networks.statistics": ("refresh_statistics",),
     "evaluate.sweeping": ("sweep",),
     "discriminator.parts": ("split_real",),

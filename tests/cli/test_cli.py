@@ -271,6 +271,11 @@ MISTAKES = {
         ["sample", "RUN", "--sampler", "refine", "layer=main.99"],
         ["main.99", "main.9"],
     ),
+    "a device that is not there": (
+        ["sample", "RUN", "--sampler", "direct", "--device", "cuda:99"],
+        ["device: got 'cuda:99'", "there are cpu"],
+    ),
+    "no device at all": (["train", "imbalanced-8", "--device", "gpu"], ["got 'gpu'", "cpu"]),
     "unshaped": (["sample", "RUN"], ["not shaped", "gantandem shape"]),
     "no run": (["sample", "NONE"], ["does not exist", "gantandem train"]),
     "unknown task": (["train", "imbalanced8"], ["imbalanced8", "imbalanced-8"]),
@@ -376,7 +381,8 @@ def test_every_command_has_help():
     text = run("-h").stdout
     for name in ("demo", "train", "shape", "fit-ratio", "calibrate", "diagnose", "sample"):
         assert name in text
-        assert "Usage" in run(name, "-h").stdout
+        shown = run(name, "-h").stdout
+        assert "Usage" in shown and "--device" in shown
 
 
 def test_a_wrong_option_is_a_usage_error(tmp_path):

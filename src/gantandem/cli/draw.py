@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gantandem.cli.frame import Count, Overrides, Run, Seed, out
+from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, out
 from gantandem.cli.improve import split_names
 
 
@@ -47,12 +47,13 @@ def sample(
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
+    device: Device = None,
 ) -> None:
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
     from gantandem import runs as pipeline
     from gantandem.data.ranges import check_range
 
-    work = pipeline.Workspace(run)
+    work = pipeline.Workspace(run, device=device)
     folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
     manifest = pipeline.sample_run(
         work,
@@ -118,6 +119,7 @@ def compare(
     fit: Annotated[
         bool, typer.Option("--fit", help="With --sweep: fit the ratios that settings need.")
     ] = False,
+    device: Device = None,
 ) -> None:
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
     from gantandem import runs as pipeline
@@ -127,7 +129,7 @@ def compare(
     incomplete = None
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
-    work = pipeline.Workspace(run, overrides or ())
+    work = pipeline.Workspace(run, overrides or (), device)
     names = None if samplers is None else split_names(samplers)
     if sweep:
         count = 4_000 if n is None else n

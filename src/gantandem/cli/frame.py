@@ -24,6 +24,10 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Random seed.")]
 Count = Annotated[int, typer.Option("-n", "--n", help="Number of samples.")]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Where networks run, for example cuda.", show_default="cpu"),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings as key=value, nested keys dotted.", show_default=False),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Overrides, Run, out
+from gantandem.cli.frame import Device, Overrides, Run, out
 
 Samplers = Annotated[
     str, typer.Option("--samplers", help="Names, separated by commas.", show_default=True)
@@ -31,12 +31,12 @@ def register(app: typer.Typer) -> None:
     app.command()(diagnose)
 
 
-def shape(run: Run, overrides: Overrides = None) -> None:
+def shape(run: Run, overrides: Overrides = None, device: Device = None) -> None:
     """Shape the guide for refinement, for example with `shape.updates=2000`."""
     from gantandem import runs as pipeline
     from gantandem.cli.show import history_table
 
-    work = pipeline.Workspace(run, overrides or ())
+    work = pipeline.Workspace(run, overrides or (), device)
     shaped = pipeline.shape_run(work)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
@@ -47,12 +47,13 @@ def fit_ratio(
     run: Run,
     overrides: Overrides = None,
     samplers: Samplers = "direct,collaborative",
+    device: Device = None,
 ) -> None:
     """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
     from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or ())
+    work = pipeline.Workspace(run, overrides or (), device)
     found = pipeline.fit_run(work, split_names(samplers))
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
@@ -64,21 +65,27 @@ def calibrate(
     overrides: Overrides = None,
     sampler: Sampler = "collaborative",
     method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.auto,
+    device: Device = None,
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
     from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or ())
+    work = pipeline.Workspace(run, overrides or (), device)
     out.print(diagnosis_text(pipeline.calibrate_run(work, sampler, method.value)), markup=False)
 
 
-def diagnose(run: Run, overrides: Overrides = None, sampler: Sampler = "collaborative") -> None:
+def diagnose(
+    run: Run,
+    overrides: Overrides = None,
+    sampler: Sampler = "collaborative",
+    device: Device = None,
+) -> None:
     """Measure on test data how far a ratio can be trusted."""
     from gantandem import runs as pipeline
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or ())
+    work = pipeline.Workspace(run, overrides or (), device)
     out.print(diagnosis_text({sampler: pipeline.diagnose_run(work, sampler)}), markup=False)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Count, Overrides, Seed, out
+from gantandem.cli.frame import Count, Device, Overrides, Seed, out
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +25,7 @@ def demo(
         bool, typer.Option("--pretrained", help="Load the shipped weights instead of training.")
     ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    device: Device = None,
 ) -> None:
     """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
     from gantandem import runs as pipeline
@@ -34,7 +35,12 @@ def demo(
     incomplete = None
     try:
         metrics = pipeline.demo(
-            folder, seed=seed, n=n, pretrained=pretrained, overrides=overrides or ()
+            folder,
+            seed=seed,
+            n=n,
+            pretrained=pretrained,
+            overrides=overrides or (),
+            device=device,
         )
     except IncompleteError as error:  # told after the rows that there are
         metrics, incomplete = error.metrics, error
@@ -53,6 +59,7 @@ def train(
     resume: Annotated[
         bool, typer.Option(help="Go on from the last checkpoint in the folder.")
     ] = True,
+    device: Device = None,
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
     from gantandem import runs as pipeline
@@ -60,7 +67,7 @@ def train(
 
     settings = load_recipe(recipe, overrides or ())
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
-    pipeline.train_run(settings, folder, resume=resume)
+    pipeline.train_run(settings, folder, resume=resume, device=device)
     out.print(f"trained: {folder}", markup=False)
     out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
 

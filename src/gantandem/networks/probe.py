@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from gantandem.errors import InputError
-from gantandem.networks.deterministic import deterministic
+from gantandem.networks.devices import deterministic
 from gantandem.networks.held import held
 
 # Both runs compared have one batch shape, so honest rows agree to rounding of the same kernels.

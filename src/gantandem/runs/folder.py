@@ -22,6 +22,7 @@ from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.nets import build, load_weights, save_weights
 from gantandem.nets.weights import assign, read_tensors, write_tensors
+from gantandem.networks.devices import find_device
 from gantandem.networks.score import Score
 from gantandem.ratios.calibrators import make_calibrator
 from gantandem.ratios.law import Law
@@ -130,7 +131,7 @@ def _read_reweighting(gan: GAN, path: Path) -> GAN:
         network, options = _build(notes["spec"]), {k: notes[k] for k in ("budget", "acceptance")}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
-    load_weights(network, path)
+    load_weights(network.to(gan.device), path)
     latent = ReweightedLatent(base=gan.latent, network=network, **options)
     return gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": notes["spec"]})
 
@@ -182,8 +183,12 @@ class Loaded(NamedTuple):
     meta: dict[str, Any]
 
 
-def load_run(folder: str | Path) -> Loaded:
+def load_run(folder: str | Path, *, device: str | torch.device | None = None) -> Loaded:
     """Read a RUN folder.
+
+    Args:
+        folder: The RUN.
+        device: Where its networks will run, such as ``"cuda"``; None for the CPU.
 
     Returns:
         The ``gan``, and the other entries of ``run.yaml`` as ``meta``.
@@ -191,15 +196,16 @@ def load_run(folder: str | Path) -> Loaded:
     Raises:
         ConfigError: If ``run.yaml`` is missing or not readable.
         WeightsError: If a weight file is truncated, pickled or does not fit.
+        InputError: If there is no such device.
     """
-    folder = Path(folder)
+    folder, where = Path(folder), find_device(device)
     meta = read_run_file(folder)
-    generator = _build(meta["generator"])
+    generator = _build(meta["generator"]).to(where)
     load_weights(generator, folder / "generator.safetensors")
     output = meta.get("output", "logit")
     guide = None
     if "discriminator" in meta:
-        network = _build(meta["discriminator"])
+        network = _build(meta["discriminator"]).to(where)
         tensors, _ = read_tensors(folder / "guide.safetensors")
         seen = _memory(tensors)
         assign(network, tensors, str(folder / "guide.safetensors"))
@@ -212,7 +218,7 @@ def load_run(folder: str | Path) -> Loaded:
     files = sorted((folder / "ratios").glob("*.safetensors"))
     gan = gan.replace(
         specs={"generator": meta["generator"], "guide": meta.get("discriminator", {})},
-        ratios=dict(map(_read_ratio, files)) if files or state else gan.ratios,
+        ratios=dict(_read_ratio(path, where) for path in files) if files or state else gan.ratios,
         shaped=bool(state.get("shaped", False)),
         spread=state.get("spread"),
         real_logits=state.get("real_logits"),
@@ -250,12 +256,12 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _read_ratio(path: Path) -> tuple[Law, Ratio]:
+def _read_ratio(path: Path, device: torch.device) -> tuple[Law, Ratio]:
     tensors, metadata = read_tensors(path)
     seen = _memory(tensors)
     try:
         notes = json.loads(metadata["gantandem"])
-        network = _build(notes["spec"])
+        network = _build(notes["spec"]).to(device)
         assign(network, tensors, str(path))
         diagnosis = notes["diagnosis"]
         ratio = Ratio(

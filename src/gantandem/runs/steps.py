@@ -43,8 +43,10 @@ logger = logging.getLogger(__name__)
 DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
 
 
-def train_run(recipe: Recipe, out: str | Path, *, resume: bool = True) -> Workspace:
-    """Train the baseline GAN of a recipe into a run folder.
+def train_run(
+    recipe: Recipe, out: str | Path, *, resume: bool = True, device: str | None = None
+) -> Workspace:
+    """Train the baseline GAN of a recipe into a run folder, on a device such as ``"cuda"``.
 
     Raises:
         ConfigError: If the folder holds a checkpoint of another run.
@@ -61,9 +63,15 @@ def train_run(recipe: Recipe, out: str | Path, *, resume: bool = True) -> Worksp
             last = step
 
         generator, discriminator = train_gan(
-            task, real.fit, seed=recipe.seed, out_dir=out, resume=resume, on_step=on_step
+            task,
+            real.fit,
+            seed=recipe.seed,
+            out_dir=out,
+            resume=resume,
+            on_step=on_step,
+            device=device,
         )
-    return new_run(recipe, task, generator, discriminator, out)
+    return new_run(recipe, task, generator, discriminator, out, device)
 
 
 def shape_run(work: Workspace) -> GAN:
@@ -226,7 +234,12 @@ def compare_run(
 
 
 def new_run(
-    recipe: Recipe, task: Task, generator: nn.Module, discriminator: nn.Module, out: Path
+    recipe: Recipe,
+    task: Task,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    out: Path,
+    device: str | None = None,
 ) -> Workspace:
     """Save a baseline GAN; what was measured on other weights in that folder goes."""
     measured = ("metrics.json", "sweep.json", "sweep.png", "report.html")
@@ -240,7 +253,7 @@ def new_run(
     save_run(
         gan.replace(specs=specs), out, {**recipe.given(), "train": dataclasses.asdict(task.train)}
     )
-    return Workspace(out)
+    return Workspace(out, device=device)
 
 
 def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:

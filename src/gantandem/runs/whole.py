@@ -37,6 +37,7 @@ def demo(
     pretrained: bool = False,
     samplers: Sequence[str] = DEFAULT_SAMPLERS,
     overrides: Sequence[str] = (),
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Run the main job on the 2D task, from nothing to a report.
 
@@ -47,6 +48,7 @@ def demo(
         pretrained: Load the shipped weights instead of training.
         samplers: What to compare.
         overrides: ``key=value`` texts on the recipe.
+        device: Where the networks run, such as ``"cuda"``; None for the CPU.
 
     Returns:
         The content of ``metrics.json``.
@@ -57,7 +59,8 @@ def demo(
     recipe = load_recipe("imbalanced-8", [f"seed={seed}", *overrides])
     setup: dict[str, Any] = {}
     with _step("train", setup):
-        work = pretrained_run(recipe, out) if pretrained else train_run(recipe, out)
+        begin = pretrained_run if pretrained else train_run
+        work = begin(recipe, out, device=device)
     with _step("diagnose", setup):
         diagnose_run(work, "direct", "direct, as trained")
     with _step("shape", setup, work):
@@ -77,7 +80,7 @@ def demo(
     return metrics
 
 
-def pretrained_run(recipe: Recipe, out: str | Path) -> Workspace:
+def pretrained_run(recipe: Recipe, out: str | Path, *, device: str | None = None) -> Workspace:
     """Make a run folder of the weights that ship with the package."""
     task = task_of(recipe)
     networks = {}
@@ -88,7 +91,8 @@ def pretrained_run(recipe: Recipe, out: str | Path) -> Workspace:
             if not path.is_file():
                 raise WeightsError(f"no weights of {task.name} ship with this version: train them")
             load_weights(networks[role], path)
-    return new_run(recipe, task, networks["generator"], networks["discriminator"], Path(out))
+    pair = networks["generator"], networks["discriminator"]
+    return new_run(recipe, task, *pair, Path(out), device)
 
 
 @contextmanager

@@ -29,17 +29,21 @@ class Workspace:
     Args:
         run: The folder.
         overrides: ``key=value`` texts; they are kept in ``run.yaml`` when a step saves.
+        device: Where the networks run, such as ``"cuda"``; None for the CPU.
 
     Raises:
         ConfigError: If the folder holds no run, or a setting is wrong.
         WeightsError: If a weight file is damaged.
+        InputError: If there is no such device.
     """
 
-    def __init__(self, run: str | Path, overrides: Sequence[str] = ()) -> None:
+    def __init__(
+        self, run: str | Path, overrides: Sequence[str] = (), device: str | None = None
+    ) -> None:
         self.run = Path(run)
         self.recipe = load_settings(self.run, overrides)
         self.task = task_of(self.recipe)
-        self.gan = load_run(self.run).gan
+        self.gan = load_run(self.run, device=device).gan
         # Freshly built networks are in train mode, where BatchNorm would change with every batch.
         for score in (self.gan.guide, *(ratio.score for ratio in self.gan.ratios.values())):
             if score is not None:

@@ -17,6 +17,7 @@ from gantandem.errors import ConfigError, DataError, NonFiniteError
 from gantandem.files import write_bytes
 from gantandem.nets import build
 from gantandem.nets.weights import save_weights
+from gantandem.networks.devices import find_device
 from gantandem.progress import keeping, uninterrupted
 from gantandem.training.checkpoint import TrainState, identity_of, restore, write_checkpoint
 from gantandem.training.config import Trainable as Trainable
@@ -54,11 +55,13 @@ def train_gan(
     train: TrainConfig | None = None,
     resume: bool = True,
     on_step: Callable[[TrainState, TrainInfo, int], None] | None = None,
+    device: str | torch.device | None = None,
 ) -> Pair:
     """Train a GAN and return its networks, in eval mode.
 
     The same seed gives the same weights bit by bit on one machine, build and number of threads,
     however often the run was interrupted and resumed; torch's global random state is left alone.
+    On a GPU this holds up to rounding (see ``deterministic``), and for networks without noise.
 
     Args:
         task: Networks, latent and default settings.
@@ -71,8 +74,11 @@ def train_gan(
         resume: Go on from the checkpoint in ``out_dir`` if there is one. Default True; False
             starts anew and overwrites it.
         on_step: Called with (state, info, iterations done) after every update.
+        device: Where the networks are trained and returned, such as ``"cuda"``; None for the CPU.
+            Initial weights, batches and latents are those of the CPU.
 
     Raises:
+        InputError: If there is no such device.
         ConfigError: If the checkpoint in ``out_dir`` is of another run or has gone too far.
         DataError: If there are fewer samples than a batch.
         NonFiniteError: If a loss becomes NaN or infinite; the last checkpoint is kept.
@@ -80,14 +86,14 @@ def train_gan(
 
     Source: Goodfellow et al., NeurIPS 2014, Algorithm 1 with one discriminator step.
     """
-    train = train or task.train
+    train, where = train or task.train, find_device(device)
     if len(data) < train.batch_size:
         raise DataError(f"{len(data)} samples are fewer than the batch_size of {train.batch_size}")
     folder = Path(out_dir) if out_dir is not None else None
     identity = identity_of(task, train, seed, data)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
-        state = _fresh(task, train, seed)
+        state = _fresh(task, train, seed, where)
         if folder is not None and resume and (folder / CHECKPOINT).exists():
             restore(state, folder / CHECKPOINT, identity)
             if state.iteration > train.iterations:
@@ -140,6 +146,7 @@ def _loop(
     on_step: Callable[[TrainState, TrainInfo, int], None] | None,
 ) -> None:
     per_epoch, loss = len(data) // train.batch_size, get_loss(train.loss)
+    where = next(state.generator.parameters()).device
     epoch, order = -1, torch.empty(0, dtype=torch.long)
     while state.iteration < train.iterations:
         if epoch != state.iteration // per_epoch:
@@ -149,7 +156,8 @@ def _loop(
         at = state.iteration % per_epoch * train.batch_size
         real = data[order[at : at + train.batch_size]]
         with uninterrupted():
-            info = _update(state, loss, real, draw_latent(task.latent, len(real), state.noise))
+            z = draw_latent(task.latent, len(real), state.noise)
+            info = _update(state, loss, real.to(where), z.to(where))
             state.iteration += 1
             if on_step is not None:
                 on_step(state, info, state.iteration)
@@ -196,9 +204,10 @@ def _stream(seed: int, purpose: int, index: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + index * 101 + purpose)
 
 
-def _fresh(task: Trainable, train: TrainConfig, seed: int) -> TrainState:
-    generator = build(task.networks["generator"]).train()
-    discriminator = build(task.networks["discriminator"]).train()
+def _fresh(task: Trainable, train: TrainConfig, seed: int, device: torch.device) -> TrainState:
+    generator, discriminator = (
+        build(task.networks[role]).train().to(device) for role in ("generator", "discriminator")
+    )
     return TrainState(
         generator=generator,
         discriminator=discriminator,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantandem.errors import SplitError, near
 from gantandem.nets.copying import unwrapped
-from gantandem.networks.deterministic import deterministic
+from gantandem.networks.devices import deterministic
 from gantandem.networks.held import held, untouched
 from gantandem.networks.probe import close
 from gantandem.networks.split.base import Carry, Example, Split, Unsplittable, has_rows

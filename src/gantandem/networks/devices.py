@@ -1,4 +1,4 @@
-"""A GPU that computes in full float32, and the same each time."""
+"""Which device networks run on, and how exactly it computes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,32 @@ from typing import Any
 
 import torch
 
+from gantandem.errors import InputError
+
 _cudnn: Any = torch.backends.cudnn
 _matmul: Any = torch.backends.cuda.matmul
+
+
+def find_device(device: str | torch.device | None) -> torch.device:
+    """A device by name, such as ``"cuda"`` or ``"cuda:1"``; None is the CPU.
+
+    Raises:
+        InputError: If there is no such device here, or it cannot compute in float64, in which
+            log ratios are.
+    """
+    try:
+        found = torch.device("cpu" if device is None else device)
+        torch.zeros(1, dtype=torch.float64, device=found).cpu()
+    except Exception as error:  # torch raises whatever its build for a device raises
+        here = ["cpu"]
+        if torch.cuda.is_available():
+            here += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise InputError(
+            f"device: got {str(device)!r}, which cannot be used here ({reason}); there are "
+            f"{', '.join(here)}"
+        ) from None
+    return found
 
 
 def _settings() -> list[tuple[Any, str, Any]]:
