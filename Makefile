@@ -4,7 +4,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint format clean
+.PHONY: help venv demo test test-gpu test-slow lint format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
@@ -29,6 +29,9 @@ test: $(STAMP) ## run the tests but the slow ones
 
 test-slow: $(STAMP) ## run the slow tests: whole studies at a small scale
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m slow
+
+test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json
+	@$(VENV)/bin/python -m pytest -q -m accelerator tests/accelerator
 
 lint: $(STAMP) ## ruff and pyright
 	@$(VENV)/bin/ruff check .
