@@ -22,6 +22,7 @@ from gantandem.discriminator.parts import asked_alike, draw_all, parts_for
 from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.calibrators import Calibrator, PerClass, fit_isotonic, fit_platt
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
@@ -35,6 +36,7 @@ CLASS_MIN = 100
 """Fewer real or generated samples of a label do not make a map of their own."""
 
 
+@hashed_once()
 def calibrate(
     gan: GAN,
     real: RealData,

@@ -15,6 +15,7 @@ from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
 from gantandem.discriminator.verdict import tell
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.doubts import doubts
 from gantandem.samplers.base import Mover, Selector
 from gantandem.settings import check
@@ -152,6 +153,7 @@ def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Dia
     )
 
 
+@hashed_once()
 def diagnose(
     gan: GAN,
     real: RealData,

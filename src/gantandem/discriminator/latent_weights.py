@@ -25,7 +25,7 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.nets import build
-from gantandem.nets.hashing import weights_hash
+from gantandem.nets.hashing import hashed_once, weights_hash
 from gantandem.rng import Key
 from gantandem.samplers.base import Proposal
 from gantandem.samplers.direct import Direct
@@ -143,6 +143,7 @@ class ReweightedLatent:
         return {**settings, "digest": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
 
 
+@hashed_once()
 def fit_latent_reweight(
     gan: GAN,
     *,

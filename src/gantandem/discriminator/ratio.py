@@ -34,6 +34,7 @@ from gantandem.errors import NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
+from gantandem.nets.hashing import hashed_once
 from gantandem.networks.score import Score
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
@@ -54,6 +55,7 @@ EMBEDDED = 500
 """Images that go through a backbone at a time."""
 
 
+@hashed_once()
 def fit_ratio(
     gan: GAN,
     real: RealData,

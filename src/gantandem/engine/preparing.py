@@ -16,6 +16,7 @@ from gantandem.engine.pool import check_width, default_width
 from gantandem.engine.run import Run
 from gantandem.errors import BudgetError
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.networks.saturated import warn_above_one
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
@@ -89,6 +90,7 @@ def prepare(
     return Prepared(ready.sampler, ready.passes)
 
 
+@hashed_once()
 def make_ready(
     gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
 ) -> Ready:

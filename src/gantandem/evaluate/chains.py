@@ -12,6 +12,7 @@ import torch
 from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, need
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.progress import track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
@@ -66,6 +67,7 @@ class ChainReport:
         }
 
 
+@hashed_once()
 def chain_report(
     gan: GAN,
     mover: Mover,

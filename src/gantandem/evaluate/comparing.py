@@ -16,6 +16,7 @@ from gantandem.evaluate.against import Against
 from gantandem.evaluate.comparison import Compared, Comparison
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.progress import keeping
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
@@ -29,6 +30,7 @@ Metrics = Callable[[Tensor], Mapping[str, Any]]
 _FORM = "a function from samples to named numbers"
 
 
+@hashed_once()
 def compare(
     gan: GAN,
     samplers: SamplersLike,

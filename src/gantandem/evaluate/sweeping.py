@@ -14,6 +14,7 @@ from gantandem.evaluate.comparing import Metrics, compare, measured_by
 from gantandem.evaluate.knobs import Sweep, default_sweeps, plan
 from gantandem.evaluate.metrics.pareto import PASSES, Axis, Pareto, pareto_front
 from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
 from gantandem.progress import keeping
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.direct import Direct
@@ -40,6 +41,7 @@ class Swept(NamedTuple):
     gan: GAN
 
 
+@hashed_once()
 def sweep(
     gan: GAN,
     samplers: SamplersLike,
