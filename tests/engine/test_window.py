@@ -44,7 +44,7 @@ def live_bytes():
     gc.collect()
     stores = {}
     for thing in gc.get_objects():
-        if type(thing) is torch.Tensor:
+        if type(thing) is torch.Tensor and thing.layout == torch.strided:
             store = thing.untyped_storage()
             stores[store.data_ptr()] = store.nbytes()
     return sum(stores.values())

@@ -277,7 +277,7 @@ def test_a_spent_budget_skips_that_setting_alone():
     spent = Rejection(budget=40)
     found = run_sweep(gaussian().gan, {"r": spent}, sweeps={"r": [Sweep("log_max", (60.0, 0.0))]})
     assert [row["value"] for row in found.points] == [0.0]
-    assert "used up their attempts" in found.skipped[0]["reason"]
+    assert "would use up their 40 attempts" in found.skipped[0]["reason"]
 
 
 def test_nothing_measured_is_an_error_with_every_reason():

@@ -82,7 +82,7 @@ def test_a_compiled_gradient_is_the_gradient_at_any_layer():
     with gan.networks.frozen():
         h, carry = gan.split("main.5").head(z, None)
         eager = gan.networks.guidance("main.5", h, carry, None)
-    compiled = gan.replace(compile=True).guidance("main.5", h, carry, None)
+    compiled = gan.replace(compile=True).networks.guidance("main.5", h, carry, None)
     for a, b in zip(eager, compiled, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
         assert not b.requires_grad

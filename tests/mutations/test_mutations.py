@@ -20,12 +20,12 @@ import pytest
 
 from awkward import Remembers
 from gantandem import GAN, Key, Metropolis, Refine
-from gantandem.discriminator import calibration, parts
+from gantandem.discriminator import parts
 from gantandem.engine.pool import LanePool
 from gantandem.engine.run import Run
 from gantandem.engine.window import Window
 from gantandem.networks import held
-from gantandem.ratios import law
+from gantandem.ratios import calibrators, law
 from gantandem.ratios.ratio import Ratio
 from gantandem.samplers import sir
 from gantandem.samplers.langevin import Langevin
@@ -143,7 +143,7 @@ MUTATIONS: dict[str, Mutation] = {
         "test_a_fitted_ratio_changed_in_place_is_refused",
     ),
     "calibration forgets the two counts": Mutation(
-        edit(calibration.Isotonic, "__call__", " - self.correction", ""),
+        edit(calibrators.Isotonic, "__call__", " - self.correction", ""),
         "test_calibration",
         "test_isotonic_recovers_the_log_ratio",
         {"distortion": "none", "counts": (30_000, 10_000)},

@@ -111,7 +111,9 @@ def make_ready(
     ready = keep(gan, sampler, (wide, strict), make)
     if not fresh:
         return ready._replace(cached=True)
-    if ready.sampler != sampler:  # which may be asked for by itself, its constants given
+    if (
+        isinstance(sampler, Accepts) and ready.sampler != sampler
+    ):  # which may be asked for by itself, its constants given
         keep(gan, ready.sampler, (wide, strict), lambda: ready._replace(passes=0))
     return ready
 

@@ -105,7 +105,10 @@ class Writer(ABC):
         for path in self._old:
             path.unlink(missing_ok=True)
         self._old = ()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.folder}: the folder cannot be made ({error})") from error
         self.write(samples)
         self.kept += len(samples)
 
