@@ -23,11 +23,11 @@ from gantandem import (
     WangLandau,
     sample,
 )
-from gantandem.latent import as_latent
+from gantandem.latent import Latent, as_latent
 from gantandem.rng import stable
 
 
-class Triangle:
+class Triangle(Latent):
     """A user's own prior: z of density 2 (1 - z) on [0, 1], two independent ones."""
 
     def draw(self, key, ids, attempts=0):

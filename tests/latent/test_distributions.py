@@ -31,7 +31,7 @@ from gantandem import (
 )
 from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, InputError
-from gantandem.latent import Distribution, as_latent, make_latent
+from gantandem.latent import Distribution, Latent, as_latent, make_latent
 
 N, RARE = 10_000, 1e-4
 KEY = Key(3).fold("latent")
@@ -286,7 +286,7 @@ def test_what_does_not_move_the_latent_takes_a_discrete_prior():
         sample(gan, Direct(truncation=0.5, how="shrink"), 5)
 
 
-class Lattice:
+class Lattice(Latent):
     """A user's own discrete prior: nothing says so but its density."""
 
     def draw(self, key, ids, attempts=0):

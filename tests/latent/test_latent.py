@@ -10,9 +10,9 @@ import torch
 from scipy import stats
 from torch import distributions as dist
 
-from gantandem import GAN, Direct, Key, Normal, Uniform, sample
+from gantandem import DOT, GAN, MALA, ULA, Direct, Key, Normal, Refine, Uniform, sample
 from gantandem.errors import ConfigError, InputError
-from gantandem.latent import Distribution, as_latent, make_latent
+from gantandem.latent import Distribution, Latent, as_latent, make_latent
 
 N = 20_000
 RARE = 1e-4
@@ -160,7 +160,7 @@ def test_bad_configurations(config):
 # -- a user's own -------------------------------------------------------------------------------
 
 
-class Own:
+class Own(Latent):
     """A standard normal, with one method replaced by what a test breaks."""
 
     def __init__(self, **broken):
@@ -216,3 +216,44 @@ def test_a_prior_of_ones_own_is_taken():
     for how, words in (("resample", "independent coordinates"), ("shrink", "known, finite mean")):
         with pytest.raises(InputError, match=f"truncation.*{words}.*Own"):
             sample(gan, Direct(truncation=0.5, how=how), 9)
+
+
+class Known(Own):
+    """The same, which tells its mean and how it is truncated."""
+
+    mean = 0.0
+
+    def truncated(self, key, ids, attempts, psi):
+        return Normal(2).truncated(key, ids, attempts, psi)
+
+
+@pytest.mark.parametrize("how", ["resample", "shrink"])
+def test_a_prior_of_ones_own_can_be_truncated(how):
+    gan = GAN(torch.nn.Identity(), torch.nn.Linear(2, 1), Known())
+    mover = Direct(truncation=0.5, how=how)
+    assert torch.equal(sample(gan, mover, 9).x, sample(gan.replace(latent=Normal(2)), mover, 9).x)
+
+
+@pytest.mark.parametrize(
+    "mover",
+    [
+        MALA(steps=5, step_size=0.2),
+        ULA(steps=5, step_size=0.2),
+        Refine(layer="latent", steps=3, step_size=0.1),
+        DOT(steps=3, project=False),
+    ],
+)
+def test_movers_take_a_prior_of_ones_own_as_they_take_the_librarys(mover):
+    score = torch.nn.Linear(2, 1)
+    a, b = (
+        sample(GAN(torch.nn.Identity(), score, latent), mover, 9).x for latent in (Own(), Normal(2))
+    )
+    assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_what_only_looks_like_a_prior_is_refused_in_one_message():
+    class Looks:
+        draw, log_prob, config = Own.draw, Own.log_prob, Own.config
+
+    with pytest.raises(InputError, match="latent: got Looks; .*subclass of gantandem.Latent"):
+        GAN(torch.nn.Identity(), torch.nn.Linear(2, 1), Looks())

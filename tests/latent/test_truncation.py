@@ -12,11 +12,11 @@ from torch import distributions as dist
 
 from gantandem import GAN, OBRS, Direct, Key, Normal, Rejection, Uniform, prepare, sample
 from gantandem.errors import InputError, LawMismatchError
-from gantandem.latent import as_latent
+from gantandem.latent import Latent, as_latent
+from gantandem.latent.distributions import truncated_normal
 from gantandem.networks.score import Score
 from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.ratio import Ratio
-from gantandem.samplers.direct import truncated_normal
 from gantandem.testing import toy_gan
 from targets import Formula
 
@@ -167,7 +167,7 @@ def test_resampling_needs_a_normal_prior(latent):
         sample(gan_of(latent), Direct(truncation=1.0), 10)
 
 
-class Circle:
+class Circle(Latent):
     """A prior that is no vector space, with the three methods of a latent."""
 
     def draw(self, key, ids, attempts=0):

@@ -43,7 +43,7 @@ from gantandem import (
 )
 from gantandem.discriminator.diagnostics import diagnose_probs
 from gantandem.errors import LawMismatchError
-from gantandem.latent import make_latent
+from gantandem.latent import Latent, make_latent
 from gantandem.nets import build
 from gantandem.networks.score import Score
 from gantandem.ratios.law import Law, near, trace
@@ -77,7 +77,7 @@ PRIORS = {
 }
 
 
-class Silent:
+class Silent(Latent):
     """A prior whose ``config`` tells nothing."""
 
     def __init__(self, scale):

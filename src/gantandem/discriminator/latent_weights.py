@@ -43,7 +43,7 @@ TWO = Annotated[int, at_least(2)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReweightedLatent:
+class ReweightedLatent(Latent):
     """A prior that draws from another and accepts with sigmoid(network(z)).
 
     Each (id, attempt) owns ``budget`` candidates, which are candidates ``attempt * budget`` and
@@ -129,6 +129,11 @@ class ReweightedLatent:
         weight = accept * (1 - last) / self._rate + last
         log_prob = self.base.log_prob(z)
         return log_prob + weight.log().to(log_prob.dtype)
+
+    @property
+    def discrete(self) -> bool:
+        """As the prior of the candidates."""
+        return self.base.discrete
 
     def config(self) -> dict[str, Any]:
         """The settings as JSON-ready values; ``digest`` names them all, the weights included."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,27 +14,10 @@ from torch import Tensor
 from torch import distributions as dist
 
 from gantandem.errors import ConfigError, InputError
-from gantandem.latent.distributions import ALLOWED, describe, draw
+from gantandem.latent.base import Latent
+from gantandem.latent.distributions import ALLOWED, describe, draw, truncated_normal
 from gantandem.rng import Key
 from gantandem.settings import Count, Interval, Rule, check
-
-
-@runtime_checkable
-class Latent(Protocol):
-    """A prior over z."""
-
-    def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
-        """Draw one latent for each id: (N,) int64 -> (N, *shape) float32."""
-        ...
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """Log density of (N, *shape) latents, (N,); -inf outside the support."""
-        ...
-
-    def config(self) -> dict[str, Any]:
-        """The settings as JSON-ready values; part of every law."""
-        ...
-
 
 Shape = tuple[int, ...]
 Dim: Any = Count | Annotated[tuple[Count, ...], Rule("a shape such as (100, 1, 1)", bool)]
@@ -45,7 +28,7 @@ def _as_shape(dim: int | Shape) -> Shape:
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(Latent):
     """The standard normal: z of shape (N, dim), or (N, *dim) where ``dim`` is a shape."""
 
     dim: int | Shape
@@ -68,13 +51,35 @@ class Normal:
         """Log density, (N,)."""
         return -0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
 
+    def log_prob_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Log density, (N,) float64, and its gradient -z."""
+        return self.log_prob(z.double()), -z
+
+    @property
+    def mean(self) -> float:
+        """0, of every coordinate."""
+        return 0.0
+
+    @property
+    def spherical(self) -> bool:
+        """No rotation changes it."""
+        return True
+
+    def truncated(self, key: Key, ids: Tensor, attempts: Tensor | int, psi: float) -> Tensor:
+        """Draw with every coordinate within psi of 0, (N, *shape)."""
+        return truncated_normal(key.uniform(ids, attempts, shape=self.shape), psi)
+
+    def keep_inside(self, z: Tensor, before: Tensor) -> Tensor:
+        """It has no border."""
+        return z
+
     def config(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
         return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Latent):
     """The uniform law on [low, high]: z of shape (N, dim), or (N, *dim) where it is a shape."""
 
     dim: int | Shape
@@ -104,21 +109,30 @@ class Uniform:
         level = -math.prod(self.shape) * math.log(self.high - self.low)
         return torch.where(inside, level, -math.inf)
 
+    @property
+    def mean(self) -> float:
+        """The middle of the interval, of every coordinate."""
+        return 0.5 * (self.low + self.high)
+
+    def keep_inside(self, z: Tensor, before: Tensor) -> Tensor:
+        """Clip to the box, as the authors of DOT and LOGAN do."""
+        return z.clamp(self.low, self.high)
+
     def config(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
         return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)
-class Distribution:
+class Distribution(Latent):
     """Any ``torch.distributions`` object, of shape batch_shape + event_shape.
 
     Draws are keyed: through the inverse distribution function, or through the normals, gammas,
     components and transforms it is built of (see ``gantandem.latent.distributions``).
 
     Raises:
-        InputError: If the object offers neither (for example VonMises). Then write a class with
-            ``draw``, ``log_prob`` and ``config``; three methods are all that a latent needs.
+        InputError: If the object offers neither (for example VonMises). Then write a subclass of
+            :class:`Latent`; three methods are all that it needs.
     """
 
     law: dist.Distribution
@@ -131,7 +145,7 @@ class Distribution:
         except NotImplementedError as error:
             raise InputError(
                 f"latent: {self.law} cannot be drawn from a key. Allowed is {ALLOWED}; for others "
-                "write a class with draw, log_prob and config"
+                "write a subclass of gantandem.Latent with draw, log_prob and config"
             ) from error
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
@@ -145,6 +159,36 @@ class Distribution:
         safe = torch.where(inside.view(-1, *[1] * (z.dim() - 1)), z, one)
         log_prob = self.law.log_prob(safe)
         return torch.where(inside, log_prob.reshape(len(z), -1).sum(1), -math.inf)
+
+    @property
+    def mean(self) -> Tensor | None:
+        """The law's, where it is continuous and has a finite one."""
+        with contextlib.suppress(NotImplementedError):  # transformed laws may not know theirs
+            mean = self.law.mean
+            if bool(mean.isfinite().all()) and not self.discrete:
+                return mean
+        return None
+
+    @property
+    def discrete(self) -> bool:
+        """As the law's support says, if it does."""
+        with contextlib.suppress(NotImplementedError):
+            return bool(self.law.support.is_discrete)  # pyright: ignore
+        return False
+
+    def truncated(self, key: Key, ids: Tensor, attempts: Tensor | int, psi: float) -> Tensor:
+        """Draw from independent normals within psi standard deviations, (N, *shape)."""
+        law = self.law
+        while isinstance(law, dist.Independent):
+            law = law.base_dist
+        if not isinstance(law, dist.Normal):
+            return super().truncated(key, ids, attempts, psi)
+        uniform = key.uniform(ids, attempts, shape=tuple(law.batch_shape))
+        return law.loc + law.scale * truncated_normal(uniform, psi)
+
+    def __str__(self) -> str:
+        """The law as torch shows it."""
+        return str(self.law)
 
     def config(self) -> dict[str, Any]:
         """The distribution and all it is built of, with their parameters."""
@@ -207,22 +251,6 @@ def check_latent(latent: Latent, device: torch.device) -> None:
         raise InputError(f"{name}: log_prob of its own draws is NaN or -inf")
 
 
-def need_continuous(latent: Latent, where: str) -> None:
-    """Refuse a discrete prior where latents are moved along a gradient.
-
-    Raises:
-        InputError: If it is discrete.
-    """
-    law = getattr(getattr(latent, "base", latent), "law", None)
-    with contextlib.suppress(NotImplementedError):  # a law of the user's own may not say
-        if isinstance(law, dist.Distribution) and law.support.is_discrete:  # pyright: ignore
-            raise InputError(
-                f"{where}: a latent cannot move along a gradient under this GAN's prior, {law}, "
-                "which is discrete. Accept plain samples instead (OBRS() or Metropolis()), or "
-                "refine a layer of the generator behind it, refine(layer=...)"
-            )
-
-
 def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
     """Take a latent, a ``torch.distributions`` object, or a size or shape (standard normal)."""
     if isinstance(latent, int | np.integer | tuple | list):
@@ -233,5 +261,6 @@ def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
         return latent
     raise InputError(
         f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a size or a shape, a "
-        "torch.distributions object, or an object with draw, log_prob and config"
+        "torch.distributions object, or an instance of your own subclass of gantandem.Latent with "
+        "draw, log_prob and config"
     )

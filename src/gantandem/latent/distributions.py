@@ -22,7 +22,7 @@ from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 
 from gantandem.nets.hashing import weights_hash
-from gantandem.rng import Key
+from gantandem.rng import Key, stable
 
 _ROWS, _ELEMENTS = 64, 32768  # as in rng.stable: whole vectors, on one thread
 LISTED = 64
@@ -89,6 +89,22 @@ def draw(law: dist.Distribution, key: Key, ids: Tensor, attempts: Tensor | int =
         if isinstance(law, kind):
             return _inverted(law, inverse, uniform())
     return by_rows(law.icdf, uniform())
+
+
+def truncated_normal(uniform: Tensor, psi: float) -> Tensor:
+    """Map uniforms in (0, 1) to the standard normal law given |z| < psi.
+
+    Its distribution function is (1 + erf(z / sqrt 2) / erf(psi / sqrt 2)) / 2, inverted here.
+
+    Args:
+        uniform: Of any shape, float32.
+        psi: Threshold in standard deviations.
+
+    Returns:
+        Float32 of the same shape.
+    """
+    inside = math.erf(psi / math.sqrt(2))
+    return stable(torch.erfinv, (2 * uniform.double() - 1) * inside).mul(math.sqrt(2)).float()
 
 
 def by_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

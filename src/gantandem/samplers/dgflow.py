@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.latent import need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import rows, wide
 from gantandem.settings import Count, Layer, NotNegative, Positive
 
@@ -78,7 +76,7 @@ class DGFlow(Mover):
             ``divergence`` is not "kl".
 
     Departures from the authors' code: eval mode; no weight gradients; where the prior has a border
-    a latent is kept inside it (see ``border.keep_inside``; all of theirs are normal).
+    a latent is kept inside it (see ``Latent.keep_inside``; all of theirs are normal).
     """
 
     name: ClassVar[str] = "dgflow"
@@ -99,7 +97,7 @@ class DGFlow(Mover):
                 "fit_ratio(gan, real, proposal=Direct(), as_guide=True)"
             )
         if self.layer == "latent":
-            need_continuous(gan.latent, "dgflow")
+            gan.latent.need_continuous("dgflow")
         if self.divergence != "kl":
             of = "real" if self.divergence == "logd" else "fake"
             warn_saturated(gan, "dgflow", key, of=of)
@@ -132,7 +130,7 @@ class DGFlow(Mover):
             h = h + math.sqrt(2 * self.step_size * self.noise) * xi
         h = h.to(s.h.dtype)
         if self.layer == "latent":
-            h = keep_inside(gan.latent, h, s.h)
+            h = gan.latent.keep_inside(h, s.h)
         return s._replace(h=h, step=s.step + 1), moved
 
     def _weight(self, d: Tensor) -> Tensor:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch import distributions as dist
 
 from gantandem.errors import InputError
-from gantandem.latent import Distribution, Latent, Normal, Uniform
+from gantandem.latent import Latent
 from gantandem.networks.networks import Networks
-from gantandem.rng import Key, stable
+from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.settings import Positive
 
@@ -72,7 +69,8 @@ class Direct(Mover):
         """Check that the prior can be truncated; without truncation ``how`` names no other law."""
         if self.truncation is None:
             return replace(self, how="resample")
-        (_scale if self.how == "resample" else _mean)(gan.latent)
+        one = torch.zeros(1, dtype=torch.int64, device=gan.device)
+        self._draw(gan.latent, key, one, one)
         return self
 
     def cost(self) -> Cost:
@@ -81,16 +79,15 @@ class Direct(Mover):
 
     def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> DirectState:
         """Draw the latents."""
-        key, latent, psi = key.fold("latent"), gan.latent, self.truncation
-        if psi is not None and self.how == "resample":
-            mean, std, shape = _scale(latent)
-            z = mean + std * truncated_normal(key.uniform(ids, attempts, shape=shape), psi)
-        else:
-            z = latent.draw(key, ids, attempts)
-        if psi is not None and self.how == "shrink":
-            mean = _mean(latent)
-            z = mean + psi * (z - mean)
+        z = self._draw(gan.latent, key.fold("latent"), ids, attempts)
         return DirectState(ids, attempts, z, gan.conditions(ids))
+
+    def _draw(self, latent: Latent, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
+        psi = self.truncation
+        if psi is not None and self.how == "resample":
+            return latent.truncated(key, ids, attempts, psi)
+        z = latent.draw(key, ids, attempts)
+        return z if psi is None else latent.shrunk(z, psi)
 
     def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         """One step."""
@@ -102,58 +99,3 @@ class Direct(Mover):
         steps = torch.zeros_like(state.id)
         unknown = torch.full((len(x),), torch.nan, device=x.device)
         return state, Moved(x, state.z, unknown, steps, torch.ones_like(steps, dtype=torch.bool))
-
-
-def truncated_normal(uniform: Tensor, psi: float) -> Tensor:
-    """Map uniforms in (0, 1) to the standard normal law given |z| < psi.
-
-    Its distribution function is (1 + erf(z / sqrt 2) / erf(psi / sqrt 2)) / 2, inverted here.
-
-    Args:
-        uniform: Of any shape, float32.
-        psi: Threshold in standard deviations.
-
-    Returns:
-        Float32 of the same shape.
-    """
-    inside = math.erf(psi / math.sqrt(2))
-    return stable(torch.erfinv, (2 * uniform.double() - 1) * inside).mul(math.sqrt(2)).float()
-
-
-def _scale(latent: Latent) -> tuple[Tensor | float, Tensor | float, tuple[int, ...]]:
-    """Mean, standard deviation and shape of a normal prior with independent coordinates."""
-    if isinstance(latent, Normal):
-        return 0.0, 1.0, latent.shape
-    law = latent.law if isinstance(latent, Distribution) else None
-    while isinstance(law, dist.Independent):
-        law = law.base_dist
-    if isinstance(law, dist.Normal):
-        return law.loc, law.scale, tuple(law.batch_shape)
-    raise InputError(
-        f"direct truncation: how='resample' needs a normal prior with independent coordinates, "
-        f"and this GAN's is {_described(latent)}. Pass how='shrink', or truncation=None"
-    )
-
-
-def _mean(latent: Latent) -> Tensor | float:
-    """The prior's mean, towards which latents shrink."""
-    if isinstance(latent, Normal):
-        return 0.0
-    if isinstance(latent, Uniform):
-        return 0.5 * (latent.low + latent.high)
-    if isinstance(latent, Distribution):
-        with contextlib.suppress(NotImplementedError):  # transformed laws may not know theirs
-            mean, support = latent.law.mean, latent.law.support
-            if bool(mean.isfinite().all()) and not getattr(support, "is_discrete", True):
-                return mean
-    raise InputError(
-        "direct truncation: how='shrink' needs a continuous prior with a known, finite mean, and "
-        f"this GAN's is {_described(latent)}. Pass truncation=None, or a prior that is already "
-        "narrower as the GAN's latent"
-    )
-
-
-def _described(latent: Latent) -> str:
-    if isinstance(latent, Normal | Uniform):
-        return str(latent)
-    return str(latent.law) if isinstance(latent, Distribution) else type(latent).__name__

@@ -16,11 +16,9 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.latent import Normal, need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
 from gantandem.settings import Count, Decays, Interval, Positive
 
@@ -52,7 +50,7 @@ class DOT(Mover):
     In the latent the descent keeps to where the prior is. A normal prior lives near a sphere, so
     the component of the descent direction along z is removed (``project``): z turns about the
     origin. In few dimensions there is no such sphere, and in one nothing is left to move: pass
-    ``project=False`` or move the data. At the border of another prior ``border.keep_inside`` holds
+    ``project=False`` or move the data. At the border of another prior ``Latent.keep_inside`` holds
     (a ``Uniform`` is clipped to its box, as in the authors' code).
 
     The distance is || h - start + offset || with the offset added to every coordinate, which gives
@@ -125,7 +123,7 @@ class DOT(Mover):
         """Resolve steps and update from the layer, and k_eff on pilot pairs."""
         gan.need_guide("dot")
         if self.layer == "latent":
-            need_continuous(gan.latent, "dot")
+            gan.latent.need_continuous("dot")
         changes: dict[str, Any] = {
             name: value
             for name, value in PUBLISHED[self.layer].items()
@@ -179,12 +177,12 @@ class DOT(Mover):
         moved = Moved(x, s.z, score, s.step, s.step >= self.steps)
         away = (s.h - s.start).to(wide(s.h)) + self.offset
         slope = away / rows(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
-        if self.layer == "latent" and self.project and isinstance(gan.latent, Normal):
+        if self.layer == "latent" and self.project and gan.latent.spherical:
             z = s.h.to(slope.dtype)
             slope = slope - z * rows(_dot(z, slope) / _dot(z, z), z)
         h = self._descend(s, slope).to(s.h.dtype)
         if self.layer == "latent":
-            h = keep_inside(gan.latent, h, s.h)
+            h = gan.latent.keep_inside(h, s.h)
         elif self.clamp is not None:
             h = h.clamp(*self.clamp)
         return s._replace(h=h, step=(s.step + 1).clamp_(max=self.steps)), moved

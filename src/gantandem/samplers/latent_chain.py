@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError, NonFiniteError
-from gantandem.latent import Latent, Normal, need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, tree_map
@@ -122,7 +121,7 @@ class RatioChain(LatentChain, ABC):
     def prepare(self, gan: Networks, key: Key) -> Any:
         """Look the ratio up and tune the step size."""
         gan.need_pulled_ratio(self.name)
-        need_continuous(gan.latent, self.name)
+        gan.latent.need_continuous(self.name)
         new: Any = self
         if self.step_size != "auto":
             return new
@@ -132,20 +131,6 @@ class RatioChain(LatentChain, ABC):
     def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> Any:
         """Begin at draws from the prior."""
         return start(gan, key, ids, attempts, self.name)
-
-
-def log_prior(latent: Latent, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Log density of the prior, (W,) float64, and its gradient for z (0 outside the support)."""
-    if isinstance(latent, Normal):
-        return latent.log_prob(z.double()), -z
-    leaf = z.detach().requires_grad_()
-    with torch.enable_grad():
-        value = latent.log_prob(leaf)
-        total = value.sum()
-    gradient = torch.zeros_like(z)
-    if value.requires_grad:  # a uniform law has none
-        (gradient,) = torch.autograd.grad(total, leaf)
-    return value.detach().double(), gradient
 
 
 def look(gan: Networks, z: Tensor, cond: Tensor | None) -> Point:
@@ -159,7 +144,7 @@ def look_by_guide(gan: Networks, z: Tensor, cond: Tensor | None) -> Point:
 
 
 def _point(gan: Networks, z: Tensor, x: Tensor, log_ratio: Tensor, slope: Tensor) -> Point:
-    level, pull = log_prior(gan.latent, z)
+    level, pull = gan.latent.log_prob_and_gradient(z)
     return Point(z, x, log_ratio.double(), level, slope + pull)
 
 

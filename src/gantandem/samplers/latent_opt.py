@@ -12,11 +12,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from gantandem.latent import need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import rows, wide
 from gantandem.settings import Count, Positive
 
@@ -43,7 +41,7 @@ class LatentOpt(Mover):
 
     LOGAN moves z once, while it trains; here a generator trained without it is sampled. Its prior
     is uniform on [-1, 1] and z is clipped to it: a ``Uniform`` latent is clipped to its box, at a
-    border of another prior the move is dropped (see ``border.keep_inside``), and a normal latent,
+    border of another prior the move is dropped (see ``Latent.keep_inside``), and a normal latent,
     which the authors avoid, is left as it is. Their regulariser of the move's length belongs to
     training.
 
@@ -67,7 +65,7 @@ class LatentOpt(Mover):
     def prepare(self, gan: Networks, key: Key) -> LatentOpt:
         """Check that there is a guide; nothing to resolve."""
         gan.need_guide("latent_opt")
-        need_continuous(gan.latent, "latent_opt")
+        gan.latent.need_continuous("latent_opt")
         return self
 
     def cost(self) -> Cost:
@@ -91,5 +89,5 @@ class LatentOpt(Mover):
         g = gradient.to(wide(gradient))
         alpha, beta = self.step_size, self.damping
         z = s.z + alpha * g / rows(beta + g.square().flatten(1).sum(1), g)
-        z = keep_inside(gan.latent, z.to(s.z.dtype), s.z)
+        z = gan.latent.keep_inside(z.to(s.z.dtype), s.z)
         return s._replace(z=z, step=s.step + 1), moved

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import InputError
-from gantandem.latent import need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.border import keep_inside
 from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Share
 
@@ -68,7 +66,7 @@ class Refine(Mover):
 
     Args:
         layer: Module of the generator whose output is refined, or ``"latent"`` (kept within the
-            border of the prior, see ``border.keep_inside``) or ``"data"``.
+            border of the prior, see ``Latent.keep_inside``) or ``"data"``.
         steps: K, most steps of a lane.
         step_size: lambda, in units of the activation; ``"auto"`` takes 0.02 times the
             activation's standard deviation on G's samples, or 0.001 times along a guide that was
@@ -151,7 +149,7 @@ class Refine(Mover):
         """Resolve step size, threshold, reference and spread on pilot samples."""
         guide = gan.need_guide("refine")
         if self.layer == "latent":
-            need_continuous(gan.latent, "refine")
+            gan.latent.need_continuous("refine")
         if self.update == "scaled-adam" and guide.output == "critic":
             raise InputError(
                 "refine update: got 'scaled-adam', which weighs by the probability of real, and "
@@ -240,7 +238,7 @@ class Refine(Mover):
 
     def _inside(self, gan: Networks, h: Tensor, before: Tensor) -> Tensor:
         """A latent stays where its prior is."""
-        return keep_inside(gan.latent, h, before) if self.layer == "latent" else h
+        return gan.latent.keep_inside(h, before) if self.layer == "latent" else h
 
     def _draw_stop(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         target = torch.full_like(ids, self.steps)

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gantandem.latent import need_continuous
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
@@ -52,7 +51,7 @@ class ULA(LatentChain):
     def prepare(self, gan: Networks, key: Key) -> ULA:
         """Nothing to resolve."""
         gan.need_guide("ula")
-        need_continuous(gan.latent, "ula")
+        gan.latent.need_continuous("ula")
         return self
 
     def cost(self) -> Cost:
