@@ -369,7 +369,7 @@ def test_a_sampler_that_is_no_subclass_is_refused_in_one_message():
 
 def test_a_mover_needs_three_methods_and_a_decorator():
     class Undecorated(Mover):
-        cost, init, step = Direct.cost, Direct.init, Direct.step
+        cost, init, step, _draw = Direct.cost, Direct.init, Direct.step, Direct._draw
 
     @dataclass(frozen=True, kw_only=True)
     class Least(Undecorated):
