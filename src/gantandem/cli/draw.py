@@ -50,12 +50,12 @@ def sample(
     device: Device = None,
 ) -> None:
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.data.ranges import check_range
 
-    work = pipeline.Workspace(run, device=device)
+    work = runs.Workspace(run, device=device)
     folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
-    manifest = pipeline.sample_run(
+    manifest = runs.sample_run(
         work,
         sampler,
         n,
@@ -122,29 +122,29 @@ def compare(
     device: Device = None,
 ) -> None:
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import comparison_table, sweep_table
     from gantandem.errors import ConfigError, IncompleteError
 
     incomplete = None
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
-    work = pipeline.Workspace(run, overrides or (), device)
+    work = runs.Workspace(run, overrides or (), device)
     names = None if samplers is None else split_names(samplers)
     if sweep:
         count = 4_000 if n is None else n
-        found = pipeline.sweep_run(work, sweep, names or (), count, seed=seed, fit=fit)
+        found = runs.sweep_run(work, sweep, names or (), count, seed=seed, fit=fit)
         table = sweep_table(found)
     else:
         count = 10_000 if n is None else n
-        names = pipeline.DEFAULT_SAMPLERS if names is None else names
+        names = runs.DEFAULT_SAMPLERS if names is None else names
         try:
-            found = pipeline.compare_run(work, names, count, seed=seed)
+            found = runs.compare_run(work, names, count, seed=seed)
         except IncompleteError as error:  # told after the rows that there are
             found, incomplete = error.metrics, error
         table = comparison_table(found)
     if json_file is not None:
-        pipeline.write_json(json_file, found)
+        runs.write_json(json_file, found)
     out.print(table)
     if sweep:
         out.print(f"picture: {run / 'sweep.png'}", markup=False)

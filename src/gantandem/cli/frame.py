@@ -82,7 +82,7 @@ class LogHandler(logging.Handler):
 
 
 def set_up_log(*, verbose: bool, quiet: bool) -> None:
-    """Show the pipeline's steps and all warnings; everything with ``verbose``."""
+    """Show the steps of a run and all warnings; everything with ``verbose``."""
     package, steps = logging.getLogger("gantandem"), logging.getLogger("gantandem.runs")
     package.handlers = [h for h in package.handlers if not isinstance(h, LogHandler)]
     package.addHandler(LogHandler())

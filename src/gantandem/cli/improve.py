@@ -33,11 +33,11 @@ def register(app: typer.Typer) -> None:
 
 def shape(run: Run, overrides: Overrides = None, device: Device = None) -> None:
     """Shape the guide for refinement, for example with `shape.updates=2000`."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import history_table
 
-    work = pipeline.Workspace(run, overrides or (), device)
-    shaped = pipeline.shape_run(work)
+    work = runs.Workspace(run, overrides or (), device)
+    shaped = runs.shape_run(work)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
     out.print(f"next: gantandem fit-ratio {run}", style="dim", markup=False)
@@ -50,11 +50,11 @@ def fit_ratio(
     device: Device = None,
 ) -> None:
     """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or (), device)
-    found = pipeline.fit_run(work, split_names(samplers))
+    work = runs.Workspace(run, overrides or (), device)
+    found = runs.fit_run(work, split_names(samplers))
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
     out.print(f"next: gantandem compare {run}", style="dim", markup=False)
@@ -68,11 +68,11 @@ def calibrate(
     device: Device = None,
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or (), device)
-    out.print(diagnosis_text(pipeline.calibrate_run(work, sampler, method.value)), markup=False)
+    work = runs.Workspace(run, overrides or (), device)
+    out.print(diagnosis_text(runs.calibrate_run(work, sampler, method.value)), markup=False)
 
 
 def diagnose(
@@ -82,11 +82,11 @@ def diagnose(
     device: Device = None,
 ) -> None:
     """Measure on test data how far a ratio can be trusted."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = pipeline.Workspace(run, overrides or (), device)
-    out.print(diagnosis_text({sampler: pipeline.diagnose_run(work, sampler)}), markup=False)
+    work = runs.Workspace(run, overrides or (), device)
+    out.print(diagnosis_text({sampler: runs.diagnose_run(work, sampler)}), markup=False)
 
 
 def split_names(text: str) -> list[str]:

@@ -28,13 +28,13 @@ def demo(
     device: Device = None,
 ) -> None:
     """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.cli.show import comparison_table
     from gantandem.errors import IncompleteError
 
     incomplete = None
     try:
-        metrics = pipeline.demo(
+        metrics = runs.demo(
             folder,
             seed=seed,
             n=n,
@@ -62,12 +62,12 @@ def train(
     device: Device = None,
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
-    from gantandem import runs as pipeline
+    from gantandem import runs
     from gantandem.runs.reading import load_recipe
 
     settings = load_recipe(recipe, overrides or ())
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
-    pipeline.train_run(settings, folder, resume=resume, device=device)
+    runs.train_run(settings, folder, resume=resume, device=device)
     out.print(f"trained: {folder}", markup=False)
     out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
 
