@@ -32,7 +32,8 @@ def test_the_study_measures_every_sampler_and_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(small, "DATA", {"moons": small.DATA["moons"]})
     for module in (small, small_gans):
         monkeypatch.setattr(module, "ITERATIONS", 3)
-    for call, settings in (("fit_ratio", FIT), ("fit_latent_reweight", FIT), ("shape", SHAPING)):
+    small_fits = {"fit_ratio": FIT, "fit_latent_reweight": FIT, "shape_discriminator": SHAPING}
+    for call, settings in small_fits.items():
         monkeypatch.setattr(small, call, partial(getattr(small, call), **settings))
     result = SMALL.result(tmp_path, seeds=[0], n=400)
     (found,) = result["gans"].values()
