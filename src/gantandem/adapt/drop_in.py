@@ -21,7 +21,8 @@ from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.base import Selector
+from gantandem.samplers.named import SamplerLike
 from gantandem.settings import Count, check
 
 
@@ -40,7 +41,7 @@ class SampledGenerator(nn.Module):
 
     Args:
         gan: Networks, latent and ratios.
-        sampler: A mover or selector; its law is that on the GAN's own latent.
+        sampler: A mover or selector, or the name of one; its law is that on the GAN's own latent.
         seed: Of everything but the given latents.
         width: Lanes, a multiple of 16; None takes what suits the data, and fewer for a small batch.
         common_noise: Give all rows of all batches the same random numbers, so that x is a function
@@ -68,7 +69,7 @@ class SampledGenerator(nn.Module):
     def __init__(
         self,
         gan: GAN,
-        sampler: Mover | Selector,
+        sampler: SamplerLike,
         *,
         seed: int = 0,
         width: int | None = None,

@@ -24,8 +24,8 @@ from gantandem.errors import InputError, NonFiniteError
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.calibrators import Calibrator, PerClass, fit_isotonic, fit_platt
-from gantandem.samplers.base import Mover, Selector
-from gantandem.samplers.direct import Direct
+from gantandem.samplers.base import Mover
+from gantandem.samplers.named import SamplerLike, as_proposal
 from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def calibrate(
     gan: GAN,
     real: RealData,
     *,
-    proposal: Mover | Selector | None = None,
+    proposal: SamplerLike | None = None,
     method: Literal["auto", "isotonic", "platt"] = "auto",
     per_class: bool = False,
     n: int | None = None,
@@ -53,7 +53,8 @@ def calibrate(
         gan: With a ratio for the law.
         real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``;
             its ``calibrate`` part is used.
-        proposal: The mover whose law it is; None takes the GAN's, or ``Direct()``.
+        proposal: The sampler whose proposals it judges, or its name; None takes the GAN's own, or
+            ``Direct()``.
         method: ``"isotonic"`` (any monotone error, needs some thousand samples) or ``"platt"``
             (two numbers); ``"auto"`` takes Platt's below 4,000 real or generated samples.
         per_class: Fit a map for each label of a GAN with class labels. A label with fewer than
@@ -137,7 +138,7 @@ def score_law(
     gan: GAN,
     real: RealData,
     part: Literal["calibrate", "test"],
-    proposal: Mover | Selector | None,
+    proposal: SamplerLike | None,
     n: int | None,
     width: int | None,
     *,
@@ -148,8 +149,7 @@ def score_law(
     parts = parts_for(gan, real, f"{part} real")
     check_discriminator(gan, parts)
     held = parts.rows(part)
-    chosen = proposal or gan.proposal or Direct()
-    mover, _ = prepare(gan, chosen.proposal if isinstance(chosen, Selector) else chosen)
+    mover = prepare(gan, as_proposal(gan, proposal)).sampler
     ratio = gan.ratio(mover, quiet=True, stale=True)
     if calibrated and ratio.calibrator is not None:
         ratio = gan.ratio(mover, quiet=True)  # its calibrator must speak of these weights

@@ -17,7 +17,7 @@ from gantandem.discriminator.verdict import tell
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.doubts import doubts
-from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.named import SamplerLike
 from gantandem.settings import check
 
 BINS = 20
@@ -158,7 +158,7 @@ def diagnose(
     gan: GAN,
     real: RealData,
     *,
-    proposal: Mover | Selector | None = None,
+    proposal: SamplerLike | None = None,
     n: int | None = None,
     width: int | None = None,
 ) -> Diagnosis:
@@ -175,7 +175,8 @@ def diagnose(
         gan: With a ratio for the law.
         real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``;
             its ``test`` part is used.
-        proposal: The mover whose law it is; None takes the GAN's, or ``Direct()``.
+        proposal: The sampler whose proposals it judges, or its name; None takes the GAN's own, or
+            ``Direct()``.
         n: Generated samples; None for as many as real ones.
         width: Lanes.
 

@@ -36,8 +36,7 @@ from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.hashing import hashed_once
 from gantandem.networks.score import Score
-from gantandem.samplers.base import Mover, Selector
-from gantandem.samplers.direct import Direct
+from gantandem.samplers.named import SamplerLike, as_proposal
 from gantandem.settings import (
     Count,
     NotNegative,
@@ -60,7 +59,7 @@ def fit_ratio(
     gan: GAN,
     real: RealData,
     *,
-    proposal: Mover | Selector | None = None,
+    proposal: SamplerLike | None = None,
     network: nn.Module | None = None,
     spec: dict[str, Any] | None = None,
     pool: int = 100_000,
@@ -97,8 +96,8 @@ def fit_ratio(
         gan: Networks and latent.
         real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``
             split in parts.
-        proposal: The mover whose law it is (of a selector its proposal); None takes the one the
-            GAN was shaped for, or ``Direct()``.
+        proposal: The sampler whose law it is (of a selector its proposal), or its name; None
+            takes the mover the GAN was shaped for, or ``Direct()``.
         network: The only candidate, left unchanged (a copy is trained); weights that are frozen
             in it stay.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
@@ -139,7 +138,7 @@ def fit_ratio(
     check_discriminator(gan, parts, fitting=True)
     if gan.spread is None:
         gan = gan.observe(*parts.rows("fit"))
-    mover, _ = prepare(gan, _mover(gan, proposal))
+    mover = prepare(gan, as_proposal(gan, proposal)).sampler
     law = gan.law(mover)
     asked = asked_alike(gan, parts.rows("fit"), "fit ratio")
     drawn = draw_all(asked, mover, pool, "fit ratio", width=width)
@@ -202,11 +201,6 @@ def _embed(network: FeatureRatio, x: Tensor) -> Tensor:
 
 
 _seen: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-
-def _mover(gan: GAN, proposal: Mover | Selector | None) -> Mover:
-    chosen = proposal or gan.proposal or Direct()
-    return chosen.proposal if isinstance(chosen, Selector) else chosen
 
 
 def _given(

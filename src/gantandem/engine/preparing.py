@@ -20,8 +20,9 @@ from gantandem.nets.hashing import hashed_once
 from gantandem.networks.saturated import warn_above_one
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
-from gantandem.samplers.base import Accepts, Mover, Proposal, Sampler, Selector
+from gantandem.samplers.base import Accepts, Mover, Proposal, Selector
 from gantandem.samplers.constants import MOST_CONDITIONS, by_condition, worst
+from gantandem.samplers.named import SamplerLike, as_sampler
 from gantandem.settings import check
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Ready(NamedTuple):
 
 
 def prepare(
-    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
+    gan: GAN, sampler: SamplerLike, *, width: int | None = None, strict: bool = True
 ) -> Prepared:
     """Resolve every ``auto`` and fix every constant of a sampler on pilot samples.
 
@@ -78,6 +79,12 @@ def prepare(
     is sampled later. Where conditions repeat (class labels), it has as many proposals of each. A
     mover whose own ``prepare`` runs the networks says beforehand what that will cost, in an
     attribute ``pilot_passes``: 0 once it is prepared. What was prepared is kept with the GAN.
+
+    Args:
+        gan: Networks, latent and ratios.
+        sampler: A mover, a selector, or the name of one.
+        width: Lanes of the pilot.
+        strict: False turns a law mismatch into a warning.
 
     Returns:
         ``sampler``, frozen, and the ``passes`` behind it.
@@ -92,7 +99,7 @@ def prepare(
 
 @hashed_once()
 def make_ready(
-    gan: GAN, sampler: Mover | Selector, *, width: int | None = None, strict: bool = True
+    gan: GAN, sampler: SamplerLike, *, width: int | None = None, strict: bool = True
 ) -> Ready:
     """As :func:`prepare`, with what a sample is expected to cost.
 
@@ -100,7 +107,7 @@ def make_ready(
     setting has changed.
     """
     check("gan", GAN, gan)
-    check("sampler", Sampler, sampler)
+    sampler = as_sampler(gan, sampler)
     wide = check_width(default_width(gan.networks) if width is None else width)
     fresh: list[Ready] = []
 

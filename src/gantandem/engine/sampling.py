@@ -21,7 +21,8 @@ from gantandem.gan import GAN
 from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import RNG_VERSION, Key
-from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.base import Selector
+from gantandem.samplers.named import SamplerLike
 from gantandem.samples import Samples
 from gantandem.settings import Count, NotNegativeInt, check, to_config
 
@@ -69,7 +70,7 @@ def start_run(
 
 def sample_iter(
     gan: GAN,
-    sampler: Mover | Selector,
+    sampler: SamplerLike,
     n: int,
     *,
     seed: int = 0,
@@ -119,7 +120,7 @@ def _totals(manifest: dict[str, Any], run: Run, count: int, begin: float) -> dic
 
 def sample(
     gan: GAN,
-    sampler: Mover | Selector,
+    sampler: SamplerLike,
     n: int,
     *,
     seed: int = 0,
@@ -136,7 +137,8 @@ def sample(
 
     Args:
         gan: Networks, latent and ratios.
-        sampler: A mover (``Refine(...)``) or a selector over one (``OBRS(proposal=...)``).
+        sampler: A mover (``Refine(...)``), a selector over one (``OBRS(proposal=...)``), or the
+            name of a sampler: ``"obrs"``, ``"collaborative"``, ``"module:Name"``.
         n: Number of samples.
         seed: From 0 to 2^64 - 1.
         width: Lanes, a multiple of 16 (on a CPU there are as many as the next multiple of 64);

@@ -16,8 +16,8 @@ from gantandem.nets.hashing import hashed_once
 from gantandem.progress import track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
-from gantandem.samplers.base import Mover
 from gantandem.samplers.latent_chain import ChainState, LatentChain
+from gantandem.samplers.named import SamplerLike, as_sampler
 from gantandem.settings import at_least, check, show
 
 
@@ -70,7 +70,7 @@ class ChainReport:
 @hashed_once()
 def chain_report(
     gan: GAN,
-    mover: Mover,
+    mover: SamplerLike,
     *,
     chains: int = 64,
     draws: int = 500,
@@ -88,7 +88,7 @@ def chain_report(
     Args:
         gan: Networks, latent and ratios. A conditional one must ask for one condition only, since
             chains of several conditions have several laws.
-        mover: What makes the chains; it is prepared here.
+        mover: What makes the chains, or its name; it is prepared here.
         chains: Chains, 2 or more.
         draws: Draws of each after the burn-in, 4 or more.
         burn_in: Draws of each left out before, 0 or more.
@@ -110,6 +110,7 @@ def chain_report(
         )
     )
     need("arviz_stats", "chains")
+    mover = as_sampler(gan, mover)
     if not isinstance(mover, LatentChain):
         raise InputError(
             f"chain_report mover: got {show(mover)}, which makes no chain in the latent; allowed "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gantandem.errors import LawMismatchError
+from gantandem.errors import InputError, LawMismatchError
 from gantandem.networks.score import Score
 from gantandem.ratios.doubts import doubts
 from gantandem.ratios.law import Law, first_name, name_law
 from gantandem.ratios.ratio import Ratio
-from gantandem.settings import to_config
+from gantandem.settings import show, to_config
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
@@ -21,7 +21,16 @@ PLAIN: dict[str, Any] = {"name": "direct", "truncation": None, "how": "resample"
 
 
 def law_of(gan: GAN, mover: Mover) -> Law:
-    """Name the law of a prepared mover, as it is known among the GAN's ratios if it is there."""
+    """Name the law of a prepared mover, as it is known among the GAN's ratios if it is there.
+
+    Raises:
+        InputError: If it is a name.
+    """
+    if isinstance(mover, str):
+        raise InputError(
+            f"mover: got {show(mover)}, allowed is a prepared mover, such as "
+            "prepare(gan, 'direct').sampler"
+        )
     guide = gan.guide if mover.uses_guide else None
     # Chains in latent space: their law depends on the ratio they walk on.
     pulled = pulled_ratio(gan, mover.name) if mover.uses_ratio else None

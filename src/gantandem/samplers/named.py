@@ -11,6 +11,7 @@ from gantandem.gan import GAN
 from gantandem.samplers import SAMPLERS, from_config
 from gantandem.samplers.base import Mover, Sampler, Selector
 from gantandem.samplers.collaborative import collaborative
+from gantandem.samplers.direct import Direct
 from gantandem.samplers.refine import Refine
 from gantandem.settings import check, show, to_config
 
@@ -37,6 +38,28 @@ def named_sampler(gan: GAN, name: str) -> Mover | Selector:
         known = ["collaborative", *SAMPLERS]
         raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
     return from_config(name)
+
+
+def as_sampler(gan: GAN, sampler: SamplerLike) -> Mover | Selector:
+    """A sampler as it is, or the one of that name.
+
+    Raises:
+        ConfigError: If it is no sampler, or there is none of that name.
+        InputError: As :func:`named_sampler`.
+    """
+    return check(
+        "sampler", Sampler, named_sampler(gan, sampler) if isinstance(sampler, str) else sampler
+    )
+
+
+def as_proposal(gan: GAN, proposal: SamplerLike | None) -> Mover:
+    """The mover whose law is meant: of a selector its proposal; the GAN's own by default.
+
+    Raises:
+        InputError: As :func:`as_sampler`.
+    """
+    chosen = as_sampler(gan, proposal or gan.proposal or Direct())
+    return chosen.proposal if isinstance(chosen, Selector) else chosen
 
 
 def as_samplers(gan: GAN, samplers: SamplersLike) -> dict[str, Mover | Selector]:
