@@ -44,14 +44,14 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
     # Words 2 and 0 side by side, and words 1 and 3, for the two halves of a round at once.
     even, odd = torch.stack([c2, c0]), torch.stack([c1, c3])
     shape = (2, *[1] * c0.dim())
-    multiplier = _MULTIPLIER.reshape(shape)
-    keys = [words.reshape(shape) for words in _round_keys(key)]
     if even.device.type == "cpu":  # the same integers, by operations that cost less than torch's
-        arrays = _rounds(even.numpy(), odd.numpy(), keys, multiplier, lambda words: words[::-1])
+        keys = [words.reshape(shape) for words in _round_keys(key)]
+        factor = _MULTIPLIER.reshape(shape)
+        arrays = _rounds(even.numpy(), odd.numpy(), keys, factor, lambda words: words[::-1])
         even, odd = map(torch.from_numpy, arrays)
     else:
-        *keys, multiplier = (torch.from_numpy(w).to(even.device) for w in (*keys, multiplier))
-        even, odd = _rounds(even, odd, keys, multiplier, lambda words: words.flip(0))
+        *keys, factor = (words.reshape(shape) for words in _on_device(key, even.device))
+        even, odd = _rounds(even, odd, keys, factor, lambda words: words.flip(0))
     return [even[0], odd[0], even[1], odd[1]]
 
 
@@ -75,6 +75,12 @@ def _round_keys(key: tuple[int, int]) -> list[np.ndarray]:
     """The key of each round, (2,) int64."""
     words = [[(k + r * w) & _MASK for k, w in zip(key, _WEYL, strict=True)] for r in range(10)]
     return list(np.array(words, np.int64))
+
+
+@functools.lru_cache(maxsize=256)
+def _on_device(key: tuple[int, int], device: torch.device) -> list[Tensor]:
+    """The key of each round, and the multiplier: kept, since a host waits while it sends them."""
+    return [torch.from_numpy(words).to(device) for words in (*_round_keys(key), _MULTIPLIER)]
 
 
 def stable(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

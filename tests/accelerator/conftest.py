@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 OUTCOMES: dict[str, str] = {}
+MEASURED: dict[str, object] = {}
+
+
+@pytest.fixture
+def measured():
+    """Where a test puts numbers that it measured, by name."""
+    return MEASURED
 
 
 def pytest_runtest_logreport(report):
@@ -22,4 +30,6 @@ def pytest_sessionfinish():
         path = Path("runs/accelerator.json")
         path.parent.mkdir(exist_ok=True)
         found = {"device": torch.cuda.get_device_name(), "torch": str(torch.__version__)}
-        path.write_text(json.dumps({**found, "tests": OUTCOMES}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({**found, "measured": MEASURED, "tests": OUTCOMES}, indent=1) + "\n"
+        )

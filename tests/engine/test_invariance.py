@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import logging
 import signal
@@ -39,6 +37,7 @@ from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
 from gantandem.samples import FIELDS
 from gantandem.testing import toy_gan
+from memory import live_bytes
 from targets import Formula
 
 REFINE = Refine(steps=4, defensive=0.5)
@@ -196,17 +195,6 @@ def test_order_and_look_ahead(selector):
         emitted += len(block)
     assert emitted == n
     assert max(SEEN) == n - 1
-
-
-def live_bytes() -> int:
-    gc.collect()
-    stores = {}
-    for thing in gc.get_objects():
-        if type(thing) in (torch.Tensor, nn.Parameter):
-            with contextlib.suppress(NotImplementedError):  # wrappers that torch.func leaves behind
-                store = thing.untyped_storage()
-                stores[store.data_ptr()] = store.nbytes()
-    return sum(stores.values())
 
 
 def test_memory_of_streaming_does_not_grow():

@@ -9,11 +9,24 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
 
-from gantandem import OBRS, Key, Metropolis, Refine, sample
+from asking import Asking
+from gantandem import (
+    OBRS,
+    SAMPLERS,
+    Key,
+    Metropolis,
+    Mover,
+    Refine,
+    fit_latent_reweight,
+    prepare,
+    sample,
+)
 from gantandem.engine import pool, run
 from gantandem.engine.pool import LanePool, Tickets
 from gantandem.engine.run import Run
+from gantandem.engine.sampling import start_run
 from gantandem.samplers.base import Cost, Moved, tree_map
 from gantandem.samples import FIELDS
 from gantandem.testing import toy_gan
@@ -105,6 +118,27 @@ def test_a_run_asks_the_device_once_for_a_chunk_of_proposals(monkeypatch):
     assert sum(map(len, blocks)) == len(ids) and blocks[0].x.device == META
     assert work.passes == int(mover.lifetime(Key(0), ids, 0 * ids).sum())
     assert len(asked) <= 40 / run.BULK + 5
+
+
+@pytest.mark.parametrize("name", [n for n, kind in SAMPLERS.items() if issubclass(kind, Mover)])
+def test_no_move_asks_the_device(name):
+    gan = fit_latent_reweight(toy_gan(), pool=200, schedule=[(2, 1e-3)], progress=False)
+    mover, _ = prepare(gan, SAMPLERS[name]())
+    networks = start_run(gan, mover, 64, 0, 64, 0, True)[0].gan
+    with networks.frozen():
+        ids = torch.arange(64)
+        state = mover.init(networks, Key(0), ids, 0 * ids)
+        state, _ = mover.step(networks, Key(0), state)
+        with Asking() as asking:
+            mover.step(networks, Key(0), state)
+    assert not asking.seen
+
+
+def test_what_asks_is_seen():
+    for question in (bool, lambda x: x[x > 0], Tensor.nonzero, lambda x: x.equal(x), float):
+        with Asking() as asking:
+            question(torch.ones(1))
+        assert len(asking.seen) == 1
 
 
 THRESHOLD = Refine(steps=9, step_size=0.05, stop="threshold", threshold=0.1)

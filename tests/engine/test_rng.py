@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
+from asking import Asking
 from gantandem import Key
 from gantandem.errors import InputError
 from gantandem.rng import philox, stable
@@ -40,6 +41,22 @@ FULL = 0xFFFFFFFF
 def test_philox_known_answers(counter, key, answer):
     """The vectors published with Random123 (kat_vectors, philox4x32 10)."""
     assert words(counter, key) == answer.split()
+
+
+def test_a_device_is_sent_nothing_but_once():
+    """Nor asked. The meta device stands for one that cannot be read."""
+    key, ids = Key(7).fold("sent"), torch.arange(64, device="meta")
+    draws = (
+        lambda: key.normal(ids, 0 * ids, 0 * ids, (3,)),
+        lambda: key.log_uniform(ids, 0 * ids),
+        lambda: key.integers(7, ids),
+    )
+    with Asking() as asking:
+        draws[0]()
+    assert asking.seen
+    with Asking() as asking:
+        assert all(draw().device.type == "meta" for draw in draws)
+    assert not asking.seen
 
 
 def test_bits_put_block_step_attempt_and_id_in_the_counter():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import pytest
 import torch
 from torch import nn
@@ -11,6 +9,7 @@ from torch import nn
 from gantandem import GAN, OBRS, Direct, sample, sample_iter
 from gantandem.engine import window
 from gantandem.engine.window import HELD, LEAST, LOOK_AHEAD, Window
+from memory import live_bytes
 
 
 class Image(nn.Module):
@@ -38,16 +37,6 @@ def test_how_far_a_run_looks_ahead_follows_the_size_of_a_sample(side, widths):
     ids.fit(3 * side * side * 4)
     assert ids.reach == widths * 64
     assert ids.reach * 3 * side * side * 4 <= HELD or widths == LEAST
-
-
-def live_bytes():
-    gc.collect()
-    stores = {}
-    for thing in gc.get_objects():
-        if type(thing) is torch.Tensor and thing.layout == torch.strided:
-            store = thing.untyped_storage()
-            stores[store.data_ptr()] = store.nbytes()
-    return sum(stores.values())
 
 
 SAMPLERS = [Direct(), OBRS(expected=3, log_scale=-1.0)]

@@ -44,12 +44,19 @@ class Isotonic:
 
     def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Interpolate the probability, then take log odds."""
-        x = torch.tensor(self.logits, dtype=torch.float64, device=logit.device)
-        y = torch.tensor(self.probs, dtype=torch.float64, device=logit.device)
+        x, y = self._knots(logit.device)
         right = torch.searchsorted(x, logit.contiguous()).clamp(1, len(x) - 1)
         share = ((logit - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
         prob = torch.lerp(y[right - 1], y[right], share)
         return torch.where(logit.isnan(), torch.nan, torch.logit(prob) - self.correction)
+
+    def _knots(self, device: torch.device) -> Tensor:
+        """Logits and probabilities of the knots, (2, K): kept on a device once they are there."""
+        kept = vars(self).setdefault("_kept", {})
+        if device not in kept:
+            knots = (self.logits, self.probs)
+            kept[device] = torch.tensor(knots, dtype=torch.float64, device=device)
+        return kept[device]
 
     def config(self) -> dict[str, Any]:
         """The fitted constants."""

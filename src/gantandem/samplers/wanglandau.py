@@ -8,6 +8,7 @@ would else be kept in. Keeping a state with weight exp(theta[bin]) undoes the ti
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, NamedTuple
@@ -256,7 +257,7 @@ class WangLandau(RatioChain):
         self, gan: Networks, key: Key, state: WangLandauState
     ) -> tuple[WangLandauState, Moved]:
         """Move every chain once; then keep its state by its weight."""
-        theta = torch.tensor(_known(self.log_weights), dtype=torch.float64, device=gan.device)
+        theta = _sent(_known(self.log_weights), gan.device)
         chain, kept = self._move(gan, key, state.chain, self.tau, theta), state.kept
         moved = chain.report(chain.step >= self.steps)
         if kept is not None:
@@ -277,6 +278,12 @@ class WangLandau(RatioChain):
             torch.where(hold, here.log_ratio, kept.log_ratio),
             log_total,
         )
+
+
+@functools.lru_cache(maxsize=16)
+def _sent(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Settings on a device, float64: kept, since a host waits while it sends them."""
+    return torch.tensor(values, dtype=torch.float64, device=device)
 
 
 def _known(value: tuple[float, ...] | None) -> tuple[float, ...]:
