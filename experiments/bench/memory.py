@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.bench.common import RUNS, STEP_SIZE, STEPS, pair
 from gantandem.engine.sampling import prepare, sample_iter
-from gantandem.runs.writers import make_writer
+from gantandem.runs.formats import make_writer
 from gantandem.samplers import Refine
 
 

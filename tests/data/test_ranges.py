@@ -20,8 +20,8 @@ from gantandem.data.ranges import check_range, count_clipped, find_range, to_lev
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.reporting import write_report
 from gantandem.runs import Workspace, pretrained_run, sample_run
+from gantandem.runs.formats import make_writer
 from gantandem.runs.reading import load_recipe
-from gantandem.runs.writers import make_writer
 
 TANH, SIGMOID, BYTES = (-1.0, 1.0), (0.0, 1.0), (0.0, 255.0)
 

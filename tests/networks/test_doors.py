@@ -30,7 +30,7 @@ from gantandem import (
 from gantandem.errors import InputError, SplitError
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
-from gantandem.runs.writers import make_writer
+from gantandem.runs.formats import make_writer
 
 FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 

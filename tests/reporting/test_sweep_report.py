@@ -7,7 +7,8 @@ import re
 
 from matplotlib.text import Annotation
 
-from gantandem.reporting.pareto import pareto_figure, pareto_section
+from gantandem.reporting.pareto import pareto_section
+from gantandem.reporting.pareto_figure import pareto_figure
 
 
 def made_up(places, **changes):

@@ -17,8 +17,9 @@ from pyarrow import parquet
 from gantandem import Samples
 from gantandem.errors import BudgetError, ConfigError, InputError, OutputError
 from gantandem.runs import drawing, pretrained_run, sample_run
+from gantandem.runs.formats import make_writer
 from gantandem.runs.reading import load_recipe
-from gantandem.runs.writers import SHARD, Writer, make_writer
+from gantandem.runs.writers import SHARD, Writer
 
 
 def samples(start: int, stop: int, shape: tuple[int, ...] = (2,)) -> Samples:

@@ -38,7 +38,7 @@ from gantandem.errors import DataError, InputError
 from gantandem.networks.score import Score
 from gantandem.ratios.calibrators import PerClass, Platt
 from gantandem.ratios.ratio import Ratio
-from gantandem.runs.writers import make_writer
+from gantandem.runs.formats import make_writer
 from gantandem.samplers.base import Selector
 
 # -- samplers -----------------------------------------------------------------------------------

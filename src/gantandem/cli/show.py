@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gantandem.display.table import brief_rows, show
-from gantandem.reporting.pareto import show_axis, sweep_axes
+from gantandem.evaluate.metrics.pareto import sweep_axes
+from gantandem.reporting.pareto import show_axis
 
 if TYPE_CHECKING:
     from gantandem.discriminator import Diagnosis

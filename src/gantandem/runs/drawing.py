@@ -13,8 +13,9 @@ from gantandem.engine.sampling import sample_iter
 from gantandem.errors import GANtandemError, OutputError
 from gantandem.progress import keeping
 from gantandem.reporting.keep import write_json
+from gantandem.runs.formats import find_writer, make_writer
 from gantandem.runs.workspace import Workspace
-from gantandem.runs.writers import MANIFEST, Writer, find_writer, make_writer
+from gantandem.runs.writers import MANIFEST, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, tree_map
 from gantandem.samplers.langevin import Langevin, Point
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import rounded, rows
 
 logger = logging.getLogger(__name__)
 
@@ -211,23 +211,49 @@ def langevin_move(
     return proceed(s, there, log_u < log_alpha)
 
 
+class TunedStep:
+    """A step size tau that follows the acceptance it meets: Robbins-Monro on log tau.
+
+    log tau += 4 t^-0.6 (accepted - target) after the t-th move.
+
+    Args:
+        tau: The first step size.
+        target: The share of moves that is to be accepted.
+    """
+
+    def __init__(self, tau: float, target: float) -> None:
+        self._log_tau, self._target = math.log(tau), target
+        self._history: list[tuple[float, float]] = []
+
+    @property
+    def tau(self) -> float:
+        """The step size of the next move."""
+        return math.exp(self._log_tau)
+
+    def update(self, before: ChainState, after: ChainState) -> None:
+        """Look at the share of chains that accepted a move made with this step size."""
+        accepted = float((after.tally - before.tally)[:, 0].double().mean())
+        self._history.append((self._log_tau, accepted))
+        self._log_tau += 4 * len(self._history) ** -0.6 * (accepted - self._target)
+
+    def settled(self) -> tuple[float, float]:
+        """The step size and the share accepted, averaged over the second half of the moves."""
+        steps, shares = zip(*self._history[len(self._history) // 2 :], strict=True)
+        return rounded(math.exp(sum(steps) / len(steps))), sum(shares) / len(shares)
+
+
 def tune_step(gan: Networks, key: Key, target: float, name: str, limit: float | None) -> float:
     """The step size at which MALA accepts a share ``target`` of its moves, on pilot chains.
 
-    Robbins-Monro on log tau with the gain 4 t^-0.6, averaged over the second half. It costs
-    ``PILOT_PASSES``.
+    It costs ``PILOT_PASSES``.
     """
     ids = torch.arange(PILOTS, device=gan.device)
     s = start(gan, key, ids, torch.zeros_like(ids), name)
-    log_tau, half, history = math.log(FIRST_STEP), PILOT_MOVES // 2, []
-    for t in range(1, PILOT_MOVES + 1):
-        before = s.tally
-        s = langevin_move(gan, key, s, Langevin(math.exp(log_tau), max_drift=limit))
-        share = float((s.tally - before)[:, 0].double().mean())
-        history.append((log_tau, share))
-        log_tau += 4 * t**-0.6 * (share - target)
-    steps, shares = zip(*history[half:], strict=True)
-    reached = sum(shares) / len(shares)
+    step = TunedStep(FIRST_STEP, target)
+    for _ in range(PILOT_MOVES):
+        before, s = s, langevin_move(gan, key, s, Langevin(step.tau, max_drift=limit))
+        step.update(before, s)
+    tau, reached = step.settled()
     if abs(reached - target) > 0.15:
         logger.warning(
             "%s: step_size='auto' aimed at an acceptance of %.2f and reached %.2f on pilot chains; "
@@ -236,4 +262,4 @@ def tune_step(gan: Networks, key: Key, target: float, name: str, limit: float | 
             target,
             reached,
         )
-    return float(f"{math.exp(sum(steps) / len(steps)):.3g}")
+    return tau

@@ -1,4 +1,4 @@
-"""What movers along a gradient share: precision, rows, and Adam by lane."""
+"""What movers along a gradient share: precision, rows, momentum and Adam by lane."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ class Moments(NamedTuple):
         """Moments of lanes that have not moved yet."""
         zero = torch.zeros_like(h, dtype=wide(h))
         return Moments(zero, zero.clone() if square else None)
+
+
+def momentum(h: Tensor, g: Tensor, moments: Moments, *, step_size: float, decay: float) -> Tensor:
+    """Move uphill with momentum: m <- decay m + g (in place), h <- h + step_size m."""
+    return torch.add(h, moments.mean.mul_(decay).add_(g), alpha=step_size)
 
 
 def adam(

@@ -13,12 +13,14 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from gantandem.data.matching import spread_of
 from gantandem.errors import InputError
 from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
+from gantandem.samplers.optimisers import Moments, adam, momentum, rounded, rows, wide
+from gantandem.samplers.stops import Best, geometric_stop, uniform_stop
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Share
 
 logger = logging.getLogger(__name__)
@@ -30,14 +32,6 @@ AUTO_STEP = 0.02
 UNSHAPED_STEP = 0.001
 """And this share along a guide that was not shaped."""
 PILOTS = 1024
-
-
-class Best(NamedTuple):
-    """The best sample a lane has seen."""
-
-    x: Tensor
-    logit: Tensor
-    steps: Tensor
 
 
 class RefineState(NamedTuple):
@@ -197,7 +191,7 @@ class Refine(Mover):
             z = gan.latent.draw(key.fold("spread"), part)
             h, _ = gan.split(self.layer).head(z, gan.conditions(part))
             spread.append(h)
-        return float(torch.cat(spread).detach().double().flatten(1).var(0).mean().sqrt())
+        return spread_of(torch.cat(spread).detach())
 
     def cost(self) -> Cost:
         """The head once, then a tail, guide and gradient each time; the last one scores x."""
@@ -212,9 +206,7 @@ class Refine(Mover):
         zeros = torch.zeros_like(ids)
         best = None
         if self.stop == "best":
-            x = torch.zeros_like(gan.split(self.layer).tail(h, carry, cond))
-            lowest = torch.full(ids.shape, -torch.inf, dtype=torch.float64, device=h.device)
-            best = Best(x, lowest, zeros.clone())
+            best = Best.none(gan.split(self.layer).tail(h, carry, cond))
         return RefineState(
             z=z,
             h=h.clone() if h is z else h,
@@ -234,7 +226,7 @@ class Refine(Mover):
         assert self.spread is not None  # resolved by prepare
         std = torch.where(coin < self.defensive, scale * self.defensive_scale * self.spread, 0.0)
         noise = key.fold("wide").normal(ids, attempts, shape=tuple(h.shape[1:]))
-        return h + std.view(-1, *[1] * (h.dim() - 1)) * noise
+        return h + rows(std, h) * noise
 
     def _inside(self, gan: Networks, h: Tensor, before: Tensor) -> Tensor:
         """A latent stays where its prior is."""
@@ -243,12 +235,9 @@ class Refine(Mover):
     def _draw_stop(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         target = torch.full_like(ids, self.steps)
         if self.stop == "random" and self.stop_probability is not None:
-            steps = torch.arange(self.steps, device=ids.device)
-            survive = torch.tensor(1 - self.stop_probability).double() ** (steps + 1)
-            uniform = key.fold("stop").uniform(ids, attempts).double()
-            target = (uniform[:, None] < survive.to(ids.device)).sum(1)
+            target = geometric_stop(key, ids, attempts, self.steps, self.stop_probability)
         elif self.stop == "random":
-            target = key.fold("stop").integers(self.steps + 1, ids, attempts)
+            target = uniform_stop(key, ids, attempts, self.steps)
         if self.unrefined:
             stay = key.fold("unrefined").uniform(ids, attempts) < self.unrefined
             target = torch.where(stay, 0, target)
@@ -269,12 +258,7 @@ class Refine(Mover):
         moved = Moved(x, s.z, logit, s.step, done)
         best = s.best
         if best is not None:
-            better = logit > best.logit
-            best = Best(
-                torch.where(rows(better, x), x, best.x),
-                torch.where(better, logit, best.logit),
-                torch.where(better, s.step, best.steps),
-            )
+            best = best.of(x, logit, s.step)
             moved = Moved(best.x, s.z, best.logit, best.steps, done)
         critic = gan.guide is not None and gan.guide.output == "critic"
         slope = gradient.to(wide(gradient))
@@ -295,7 +279,7 @@ class Refine(Mover):
         if s.moments is None:
             return torch.add(h, slope, alpha=eta), None
         if not self._adam:
-            return torch.add(h, s.moments.mean.mul_(0.9).add_(slope), alpha=eta), None
+            return momentum(h, slope, s.moments, step_size=eta, decay=0.9), None
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
             now = self.reference - torch.sigmoid(logit.to(loss.dtype))

@@ -9,9 +9,8 @@ would else be kept in. Keeping a state with weight exp(theta[bin]) undoes the ti
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +19,15 @@ from gantandem.errors import InputError
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
+from gantandem.samplers.energy import energy_bins, energy_range, log_masses
 from gantandem.samplers.langevin import Langevin, Point
-from gantandem.samplers.latent_chain import ChainState, RatioChain, langevin_move, start
+from gantandem.samplers.latent_chain import (
+    ChainState,
+    RatioChain,
+    TunedStep,
+    langevin_move,
+    start,
+)
 from gantandem.samplers.optimisers import rows
 from gantandem.settings import (
     INCREASING,
@@ -34,6 +40,8 @@ from gantandem.settings import (
     Width,
     at_least,
 )
+
+T = TypeVar("T")
 
 
 class Reservoir(NamedTuple):
@@ -189,45 +197,34 @@ class WangLandau(RatioChain):
             chain = langevin_move(gan, key, chain, q)
             if 2 * move >= self._ranging - 1:
                 seen.append(-chain.here.log_density)
-        settled = torch.cat(seen)
-        low, high = (_quantile(settled, share) for share in self.quantiles)
-        high = max(high, _quantile(starts, self.reach))
-        if not high - low > 0.01:
-            low, high = low - 1, high + 1  # one energy only: nothing to tilt
-        return chain, (round(low, 2), round(high, 2))
+        return chain, energy_range(torch.cat(seen), starts, self.quantiles, self.reach)
 
     def _learn(
         self, gan: Networks, key: Key, chain: ChainState, *, tune: bool
     ) -> tuple[tuple[float, ...], float]:
         """Stochastic approximation: all pilots walk on, and update, one theta.
 
-        With ``tune`` the step size follows, as in ``tune_step``, so that the tilted chain has the
-        acceptance asked for: over a flattened landscape steps may be longer.
+        With ``tune`` the step size follows, so that the tilted chain has the acceptance asked for:
+        over a flattened landscape steps may be longer.
         """
-        log_tau = math.log(self.tau)
+        step = TunedStep(self.tau, self.target_acceptance)
         theta = torch.zeros(self.bins, dtype=torch.float64, device=gan.device)
-        visits, history = torch.zeros_like(theta), []
+        visits = torch.zeros_like(theta)
         for t in range(1, self.warm_up + 1):
-            before = chain.tally
-            chain = self._move(gan, key, chain, math.exp(log_tau), theta)
+            before, chain = chain, self._move(gan, key, chain, step.tau, theta)
             share = torch.bincount(self.bin(chain.here), minlength=self.bins) / self.pilots
             theta = theta + self.t0 / max(self.t0, t) * (share - 1 / self.bins)
             visits += share
-            history.append(log_tau)
             if tune:
-                accepted = float((chain.tally - before)[:, 0].double().mean())
-                log_tau += 4 * t**-0.6 * (accepted - self.target_acceptance)
-        late = history[self.warm_up // 2 :]
-        tau = float(f"{math.exp(sum(late) / len(late)):.3g}")
-        return _settled(theta.cpu(), visits.cpu() > 0), tau if tune else self.tau
+                step.update(before, chain)
+        tau = step.settled()[0] if tune else self.tau
+        return log_masses(theta.cpu(), visits.cpu() > 0), tau
 
     # -- the chain --------------------------------------------------------------------------------
 
     def bin(self, here: Point) -> Tensor:
         """Index of the energy bin of each point, (W,) int64 from 0 to bins - 1."""
-        low, high = _known(self.energy_range)
-        inner = torch.arange(1, self.bins, dtype=torch.float64, device=here.log_ratio.device)
-        return torch.bucketize(-here.log_density, low + (high - low) / self.bins * inner)
+        return energy_bins(here, _known(self.energy_range), self.bins)
 
     def _move(
         self, gan: Networks, key: Key, chain: ChainState, tau: float, theta: Tensor
@@ -286,25 +283,7 @@ def _sent(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.float64, device=device)
 
 
-def _known(value: tuple[float, ...] | None) -> tuple[float, ...]:
+def _known(value: T | None) -> T:
     if value is None:
         raise InputError("wlgan was not prepared; sample() does it, or call prepare")
     return value
-
-
-def _quantile(values: Tensor, share: float) -> float:
-    """The nearest value of (N,) at a share of the order; no limit on N as in torch.quantile."""
-    return float(values.sort().values[round(share * (len(values) - 1))])
-
-
-def _settled(theta: Tensor, visited: Tensor) -> tuple[float, ...]:
-    """Learned weights as settings, log masses of the bins (with the unit mass in all).
-
-    A bin that no pilot chain entered only ever sank, which would draw a chain in and hold it
-    there; nothing is known of it, so it takes the weight of the nearest bin that was entered.
-    """
-    known = visited.nonzero().squeeze(1)
-    nearest = (torch.arange(len(theta))[:, None] - known).abs().argmin(1)
-    theta = theta[known[nearest]]
-    theta = theta - theta[known].logsumexp(0)
-    return tuple(round(value, 3) for value in theta.tolist())

@@ -62,6 +62,11 @@ class Pareto(NamedTuple):
 PASSES = Axis("passes_per_sample", "low", "network passes per sample")
 
 
+def sweep_axes(sweep: Mapping[str, Any]) -> dict[str, Axis]:
+    """The axes of a sweep by their role: quality, diversity, distance."""
+    return {role: Axis(**axis) for role, axis in sweep["pareto"].items()}
+
+
 def pareto_front(points: Sequence[Mapping[str, Any]], quality: Axis, diversity: Axis) -> list[bool]:
     """Tell which points are on the Pareto front of two axes.
 
