@@ -28,6 +28,7 @@ from gantandem.evaluate.metrics.two_sample import c2st
 from gantandem.gan import GAN
 from gantandem.samplers import SAMPLERS, collaborative
 from gantandem.samplers.direct import Direct
+from gantandem.samplers.named import as_sampler
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _measured(
     chosen |= {name: (fitted, SAMPLERS[name]()) for name in OF_P_G}
     chosen["latent_reweight"] = (reweighted, SAMPLERS["latent_reweight"]())
     chosen |= {name: (gan, SAMPLERS[name]()) for name in (*OF_D, "refine")}
-    chosen["refine, shaped"] = (shaped, shaped.proposal)
+    chosen["refine, shaped"] = (shaped, as_sampler(shaped, "refine"))
     chosen["collaborative"] = (shaped, collaborative(shaped))
     rows: dict[str, Any] = {}
     for name, (own, sampler) in chosen.items():

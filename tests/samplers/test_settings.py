@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from gantandem import (
     DRS,
     OBRS,
     SAMPLERS,
+    SIR,
     Direct,
     Key,
     Metropolis,
@@ -16,9 +19,11 @@ from gantandem import (
     Rejection,
     collaborative,
     from_config,
+    sample,
 )
 from gantandem.errors import ConfigError, InputError
 from gantandem.samplers import Proposal
+from gantandem.testing import toy_gan
 
 
 def test_a_name_alone_gives_the_defaults():
@@ -78,3 +83,13 @@ def test_selectors_that_were_not_prepared_say_so(sampler):
     one = torch.zeros(1)
     with pytest.raises(InputError, match="not prepared"):
         sampler.judge(Key(0), None, Proposal(one.long(), one.long(), one))
+
+
+def test_samples_of_widened_starts_are_warned_of_where_nothing_accepts_them(caplog):
+    gan = toy_gan().replace(shaped=True)
+    widened = Refine(layer="data", steps=2, step_size=0.01, defensive=0.5)
+    sample(gan, replace(widened, defensive=0.0), 8)
+    sample(gan, SIR(proposal=widened, proposals=2), 8, strict=False)
+    assert "widened" not in caplog.text
+    sample(gan, widened, 8)
+    assert caplog.text.count("some starts were widened") == 1

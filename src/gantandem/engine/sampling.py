@@ -41,6 +41,8 @@ def start_run(
     ready = make_ready(gan, sampler, width=width, strict=strict)
     frozen = ready.sampler
     mover = frozen.proposal if isinstance(frozen, Selector) else frozen
+    if mover is frozen and mover.alone:
+        gan.networks.say("alone", mover.alone)
     ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
     run = Run(networks_for(gan, mover), frozen, n, key, start=start, width=width, ratio=ratio)
     manifest = {

@@ -160,6 +160,11 @@ class Mover(Settings, ABC):
         """Passes that ``prepare`` will spend; 0 once it is prepared."""
         return 0
 
+    @property
+    def alone(self) -> str | None:
+        """What to warn of where its proposals are taken as samples, without an acceptance."""
+        return None
+
     def prepare(self, gan: Networks, key: Key) -> Mover:
         """Resolve every ``auto``; nothing adapts afterwards."""
         return self

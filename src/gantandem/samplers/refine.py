@@ -6,7 +6,6 @@ Algorithm 1 and Equations 3-5: h <- h - lambda * update(grad_h of -log sigmoid(d
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
@@ -23,8 +22,6 @@ from gantandem.samplers.optimisers import Moments, adam, momentum, rounded, rows
 from gantandem.samplers.stops import Best, geometric_stop, uniform_stop
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Share
 
-logger = logging.getLogger(__name__)
-
 Stop = Literal["random", "last", "best", "threshold"]
 Update = Literal["sgd", "momentum", "adam", "scaled-adam"]
 AUTO_STEP = 0.02
@@ -32,6 +29,10 @@ AUTO_STEP = 0.02
 UNSHAPED_STEP = 0.001
 """And this share along a guide that was not shaped."""
 PILOTS = 1024
+WIDENED = (
+    "refine: some starts were widened for an acceptance to choose from, so that these samples lie "
+    'farther from the data. For samples of refinement alone pass "refine" or defensive=0'
+)
 
 
 class RefineState(NamedTuple):
@@ -138,6 +139,11 @@ class Refine(Mover):
             "spread": self.defensive > 0 or self.step_size == "auto",
         }
         return [name for name, use in used.items() if not use]
+
+    @property
+    def alone(self) -> str | None:
+        """Widened starts are there for an acceptance to choose from."""
+        return WIDENED if self.defensive else None
 
     def prepare(self, gan: Networks, key: Key) -> Refine:
         """Resolve step size, threshold, reference and spread on pilot samples."""
@@ -271,7 +277,9 @@ class Refine(Mover):
         h = self._inside(gan, h, s.h)
         # Lanes that idle are stepped too, and count no further.
         step = (s.step + 1).clamp_(max=self.steps)
-        return s._replace(h=h, step=step, loss=loss, best=best), moved
+        # Written out: where torch 2.11 compiles ``_replace``, it returns an empty tuple.
+        state = RefineState(s.z, h, s.carry, s.cond, step, s.target, s.moments, loss, best)
+        return state, moved
 
     def _update(self, s: RefineState, slope: Tensor, logit: Tensor) -> tuple[Tensor, Tensor | None]:
         """One uphill move, the moments in place: returns h and the smoothed loss."""
