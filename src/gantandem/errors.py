@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +132,30 @@ def look_up(what: str, name: str, known: Mapping[str, Any]) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
+
+
+def trusted(
+    what: str, name: str, trust: bool, known: Collection[str] = (), instead: str = ""
+) -> None:
+    """Refuse to import what a file names: that runs the code of whoever wrote it.
+
+    What is built in may be named by any file.
+
+    Args:
+        what: Its kind, for messages: ``"sampler"``.
+        name: As the file has it.
+        trust: Whether the user said that the file is to be trusted.
+        known: Names with a colon that are built in all the same.
+        instead: What else could be done, for the message.
+
+    Raises:
+        ConfigError: Then.
+    """
+    if ":" in name and name not in known and not trust:
+        raise ConfigError(
+            f"{what} {name!r} is not built in, and to import what a file names runs code. If you "
+            f"trust the file and that module, pass trust=True{instead}"
+        )
 
 
 SHOWN = 24

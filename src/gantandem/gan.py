@@ -3,46 +3,43 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, NoReturn
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributions as dist
 
 from gantandem.condition import Condition, as_condition, check_condition
-from gantandem.data.matching import spread_of, take_in
-from gantandem.data.real import Real, RealData, Rows
-from gantandem.errors import InputError, LawMismatchError, near
+from gantandem.data.real import RealData
+from gantandem.errors import InputError, near
 from gantandem.latent import Latent, as_latent
-from gantandem.networks.doors import as_network, as_score, check_networks, try_labels
+from gantandem.networks.doors import as_network, as_score, check_changed, check_networks, try_labels
+from gantandem.networks.moving import moved
 from gantandem.networks.networks import EXAMPLES, Networks
+from gantandem.networks.observing import look_at
 from gantandem.networks.score import Output, Score
 from gantandem.networks.split import Split
 from gantandem.networks.statistics import warn_unfilled
+from gantandem.networks.value import Value, read_only
 from gantandem.ratios.law import Law
-from gantandem.ratios.lookup import find_ratio, law_of, plain_law
+from gantandem.ratios.lookup import diagnosed, find_ratio, law_of, plain_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.ratios.words import describe
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gantandem.discriminator.diagnostics import Diagnosis
     from gantandem.samplers.base import Mover
 
-_READ: dict[str, Any] = {
-    "generator": functools.partial(as_network, role="generator"),
-    "guide": as_score,
-    "latent": as_latent,
-    "condition": as_condition,
-    "ratios": dict,
-    "history": tuple,
-    "specs": dict,
-}
-"""How what is known is read, where it may be given in several ways."""
+FILES = "gantandem.runs.folder"
+"""What reads and writes GANs, and so knows more than a GAN may."""
 
 
-class GAN:
+class GAN(Value):
     """A trained generator with its guide, its ratios and everything else that is known of it.
 
     A GAN is a value that never changes: methods that improve it return a new one, and nothing
@@ -85,19 +82,30 @@ class GAN:
         torch.Size([4, 3])
     """
 
+    _READ = {
+        "generator": functools.partial(as_network, role="generator"),
+        "guide": as_score,
+        "latent": as_latent,
+        "condition": as_condition,
+        "ratios": read_only,
+        "history": tuple,
+        "specs": read_only,
+    }
+    _MADE = ("networks",)
+
     generator: nn.Module
     guide: Score | None
     latent: Latent
     condition: Condition | None
     compile: bool
-    ratios: dict[str, Ratio]
+    ratios: Mapping[str, Ratio]
     shaped: bool = False
     proposal: Mover | None = None
     history: tuple[dict[str, Any], ...] = ()
     reweighted: Latent | None = None
     spread: float | None = None
     real_logits: dict[str, float] | None = None
-    specs: dict[str, dict[str, Any]]
+    specs: Mapping[str, dict[str, Any]]
     setup_passes: int = 0
 
     def __init__(
@@ -121,30 +129,10 @@ class GAN:
     def __repr__(self) -> str:
         return describe(self)
 
-    def _note(self, **facts: Any) -> None:
-        for name, value in facts.items():
-            vars(self)[name] = _READ[name](value) if name in _READ else value
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        """Refuse, and say how to have a GAN with another value."""
-        allowed = list(GAN.__annotations__)
-        instead = f"gan = gan.replace({name}=...)" if name in allowed else near(name, allowed)
-        raise InputError(f"GAN.{name}: a GAN never changes, replace gives a new one: {instead}")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        """Refuse."""
-        self.__setattr__(name, None)
-
-    # -- what runs them -------------------------------------------------------------------------
-
     @functools.cached_property
     def networks(self) -> Networks:
         """What runs these networks."""
         return Networks(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes over: everything but what runs this GAN."""
-        return {name: value for name, value in vars(self).items() if name != "networks"}
 
     @property
     def device(self) -> torch.device:
@@ -168,10 +156,8 @@ class GAN:
         return self.networks.split(layer)
 
     def check(self, network: nn.Module, output: Output = "logit") -> None:
-        """Raise InputError for a network that cannot score samples or mixes the rows of a batch."""
+        """Raise InputError if a network cannot score samples, or mixes the rows of a batch."""
         check_networks(self.networks, [as_score(network, output)])
-
-    # -- laws -----------------------------------------------------------------------------------
 
     def law(self, mover: Mover) -> Law:
         """Name the law of a prepared mover's proposals (see :mod:`gantandem.ratios.law`).
@@ -209,21 +195,22 @@ class GAN:
         Raises:
             InputError: If there is no such attribute, or the networks no longer fit.
         """
-        allowed = GAN.__annotations__
-        for name in changes.keys() - allowed.keys():
+        allowed = self._names()
+        for name in changes.keys() - set(allowed):
             raise InputError(f"GAN.replace: unknown attribute {name!r}; {near(name, allowed)}")
         new = copy.copy(self)
         new._note(**changes)
         new._note(networks=Networks(new, self.networks))
-        networks, known = new.networks, {id(score) for score in self.networks.scores}
-        if changes.keys() & {"generator", "latent", "condition"}:
-            check_networks(networks, [new.guide], generator=True)
-        check_networks(networks, [score for score in networks.scores if id(score) not in known])
-        if "generator" in changes:
-            warn_unfilled(new.generator, "generator")
-        if new.guide is not None and id(new.guide) not in known:
-            warn_unfilled(new.guide.network, "discriminator")
+        check_changed(new.networks, self.networks.scores, changes)
         return new
+
+    def to(self, device: str | torch.device) -> GAN:
+        """Make a GAN of copies of the networks on a device; the user's own modules stay.
+
+        Where it is on that device already, the networks are shared. A prior that holds tensors of
+        its own must be there: ``gan.replace(latent=...)``. InputError if there is no such device.
+        """
+        return self.replace(**moved(self, device))
 
     def observe(self, real: RealData, condition: Any = None, *, batch: int = 1000) -> GAN:
         """Note the spread of real data and the guide's logits on it; movers resolve from them.
@@ -239,19 +226,8 @@ class GAN:
                 the generator's.
             InputError: If the conditions do not fit the samples or this GAN.
         """
-        given = real.rows("fit") if isinstance(real, Real) else real
-        real, condition = take_in(
-            self.networks, given if condition is None else (given, condition), "observe", least=2
-        )
-        spread = spread_of(real)
-        logits = None
-        if self.guide is not None:
-            with self.networks.frozen():
-                parts = Rows(real, condition).split(batch)
-                scores = torch.cat([self.guide(*part.to(self.device)) for part in parts])
-            prob = float(scores.double().sigmoid().mean())  # of a critic it means nothing
-            logits = {"mean": float(scores.mean()), "median": float(scores.median()), "prob": prob}
-        return self.replace(spread=float(f"{spread:.3g}"), real_logits=logits)
+        spread, logits = look_at(self.networks, real, condition, batch)
+        return self.replace(spread=spread, real_logits=logits)
 
     def with_condition(self, condition: Condition) -> GAN:
         """Ask for other conditions of the same kind; guide and ratios hold for them as well.
@@ -293,10 +269,32 @@ class GAN:
         Raises:
             LawMismatchError: If this GAN holds no ratio of that law.
         """
-        if diagnosis.law not in self.ratios:
-            raise LawMismatchError(
-                f"with_diagnosis: the diagnosis is of law {diagnosis.law or 'unknown'}, and this "
-                f"GAN holds ratios of {', '.join(self.ratios) or 'none'}; diagnose its own ratio"
-            )
-        ratio = dataclasses.replace(self.ratios[diagnosis.law], diagnosis=diagnosis)
-        return self.with_ratio(diagnosis.law, ratio)
+        return self.with_ratio(diagnosis.law, diagnosed(self.ratios, diagnosis))
+
+    def save(self, path: str | Path, *, specs: dict[str, dict[str, Any]] | None = None) -> Path:
+        """Write this GAN to a folder, with its ratios and all else that is known of it.
+
+        Args:
+            path: The folder; weights are safetensors, ``run.yaml`` tells the rest.
+            specs: As for :func:`gantandem.save_run`: asked for where a network does not tell how
+                to rebuild it.
+
+        Raises:
+            InputError, OutputError: As :func:`gantandem.save_run`.
+        """
+        return importlib.import_module(FILES).save_run(self, path, specs=specs)
+
+    @staticmethod
+    def load(path: str | Path, *, trust: bool = False, **given: Any) -> GAN:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: The folder.
+            trust: Import classes that are not built in by the names in the files, which runs code.
+            given: ``device``, ``generator``, ``discriminator`` and ``latent``, as for
+                :func:`gantandem.load_run`.
+
+        Raises:
+            ConfigError, WeightsError, InputError: As :func:`gantandem.load_run`.
+        """
+        return importlib.import_module(FILES).load_run(path, trust=trust, **given).gan

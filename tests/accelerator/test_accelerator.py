@@ -57,6 +57,14 @@ def test_a_residual_generator_is_split_at_every_layer(layer):
     assert out.x.is_cuda and bool(out.x.isfinite().all())
 
 
+def test_a_gan_moves_and_its_networks_stay():
+    gan = toy_gan()
+    there = gan.to("cuda")
+    assert there.device.type == "cuda" and gan.device.type == "cpu"
+    near = gt.sample(there, "obrs", 32, width=16).x.cpu()
+    assert torch.allclose(near, gt.sample(gan, "obrs", 32, width=16).x, atol=1e-3)
+
+
 def test_a_compiled_gan_refines_to_the_same_samples_up_to_rounding():
     gan = residual()
     mover = gt.Refine(layer="3", steps=3, step_size=0.01, stop="last")

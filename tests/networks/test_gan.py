@@ -195,8 +195,8 @@ def test_starts(start):
         sample(toy_gan(), Direct(), 10, start=start)
 
 
-@pytest.mark.parametrize("thing", ["direct", None, Metropolis, Direct])
-def test_names_and_classes_are_no_samplers(thing):
+@pytest.mark.parametrize("thing", [7, None, Metropolis, Direct])
+def test_numbers_and_classes_are_no_samplers(thing):
     with pytest.raises(InputError, match="sampler: got.*from_config"):
         sample(toy_gan(), thing, 10)
 

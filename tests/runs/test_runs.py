@@ -29,6 +29,7 @@ from gantandem import (
 from gantandem.errors import ConfigError, InputError, WeightsError
 from gantandem.nets import build
 from gantandem.nets.hashing import weights_hash
+from gantandem.nets.mlp import MLPDiscriminator
 from gantandem.samples import FIELDS
 
 GENERATOR = {"net": "mlp-generator", "width": 16, "layers": 3}
@@ -132,7 +133,7 @@ def test_without_a_discriminator(tmp_path):
 
 def test_a_guide_is_not_taken_for_the_ratio_of_the_generator(tmp_path):
     gan = fresh(discriminator=False).with_guide(seeded(DISCRIMINATOR, 1))
-    gan.specs["guide"] = DISCRIMINATOR
+    gan = gan.replace(specs={**gan.specs, "guide": DISCRIMINATOR})
     save_run(gan, tmp_path)
     assert load_run(tmp_path)[0].ratios == {}
 
@@ -153,26 +154,41 @@ def test_networks_of_several_kinds_keep_their_own_description(tmp_path):
 
 
 def test_descriptions_are_needed(tmp_path):
-    gan = fresh().replace(specs={})
-    with pytest.raises(InputError, match=r"gan.specs\['generator'\]"):
+    network = MLPDiscriminator(width=24, layers=3)  # which keeps its arguments nowhere
+    gan = GAN(fresh().generator, network, Normal(2)).replace(specs={"generator": GENERATOR})
+    with pytest.raises(InputError, match=r"mlp-discriminator.*specs=\{'discriminator': \{'net'"):
         save_run(gan, tmp_path)
+    assert not list(tmp_path.iterdir())
+    save_run(gan, tmp_path, specs={"discriminator": WIDER})
+    assert load_run(tmp_path).gan.guide.network.main[0].out_features == 24
+
+
+def test_a_description_that_fits_not_gives_way_to_what_the_network_tells(tmp_path):
     gan = fit_ratio(fresh(), REAL, network=build(WIDER), **FIT)
-    with pytest.raises(InputError, match="describes another network"):
-        save_run(gan, tmp_path)
+    save_run(gan, tmp_path)
+    widths = {r.score.network.main[0].out_features for r in load_run(tmp_path).gan.ratios.values()}
+    assert widths == {24}
 
 
 def test_a_wrong_description_is_noticed_before_it_is_too_late(tmp_path):
     gan = fresh()
-    gan = gan.replace(specs={**gan.specs, "generator": {**GENERATOR, "width": 17}})
     with pytest.raises(InputError, match="another network than this MLPGenerator"):
-        save_run(gan, tmp_path)
+        save_run(gan, tmp_path, specs={"generator": {**GENERATOR, "width": 17}})
     assert not list(tmp_path.iterdir())
 
 
-def test_latents_and_conditions_that_no_file_can_hold(tmp_path):
-    with pytest.raises(InputError, match="latent.*normal, uniform"):
-        save_run(fresh(dist.Laplace(torch.zeros(2), torch.ones(2))), tmp_path)
+def test_a_prior_that_no_file_describes_is_given_beside_it(tmp_path):
+    law = dist.Laplace(torch.zeros(2), torch.ones(2))
+    save_run(fresh(law), tmp_path)
+    with pytest.raises(ConfigError, match=r"latent.*normal, uniform.*load\(path, latent"):
+        load_run(tmp_path)
+    with pytest.raises(InputError, match="latent: got .* but the networks were saved with"):
+        load_run(tmp_path, latent=2)
+    back = load_run(tmp_path, latent=law).gan
+    assert list(back.ratios) == list(fresh(law).ratios)
 
+
+def test_conditions_that_no_file_can_hold(tmp_path):
     class Shifted(nn.Module):
         def forward(self, z, cond):
             return z + cond[:, None]

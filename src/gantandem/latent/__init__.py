@@ -206,8 +206,8 @@ def make_latent(config: dict[str, Any]) -> Latent:
     if config.get("kind") not in kinds:
         what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
         raise ConfigError(
-            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. With another "
-            "prior make the GAN from its networks: GAN(generator, discriminator, latent=...)"
+            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. Another prior "
+            "is given beside the file: GAN.load(path, latent=...)"
         )
     try:
         return kinds[config["kind"]](**settings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from gantandem.errors import ConfigError, look_up
 from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
+from gantandem.nets.copying import copy_network
 from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
@@ -17,10 +19,20 @@ from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
 from gantandem.nets.sigmoid import BeforeSigmoid
 from gantandem.nets.weights import load_weights, save_weights
+from gantandem.settings import plain
 
 __all__ = ["NETS", "build", "load_weights", "save_weights"]
 
-NETS: dict[str, type[nn.Module]] = {
+BUILT_FROM = "_gantandem_spec"
+"""The attribute in which a network keeps the description that it was built from."""
+
+
+def sequential(**layers: nn.Module) -> nn.Sequential:
+    """A ``torch.nn.Sequential`` of layers by name: ``{"net": "sequential", "0": ...}``."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+NETS: dict[str, Callable[..., nn.Module]] = {
     "mlp-generator": MLPGenerator,
     "mlp-discriminator": MLPDiscriminator,
     "infogan-generator": InfoGANGenerator,
@@ -35,15 +47,27 @@ NETS: dict[str, type[nn.Module]] = {
     "conv-ratio": ConvRatio,
     "conditional-ratio": ConditionalRatio,
     "feature-ratio": FeatureRatio,
+    "sequential": sequential,
 }
+TORCH = frozenset(
+    f"torch.nn:{name}"
+    for name, kind in vars(nn).items()
+    if isinstance(kind, type) and issubclass(kind, nn.Module)
+)
+"""The layers of torch, which a description names as anybody's classes; files may name them."""
 
 
-def build(spec: Mapping[str, Any]) -> nn.Module:
+Given = Sequence[tuple[Mapping[str, Any], nn.Module]]
+"""Descriptions of networks that are at hand, with the networks."""
+
+
+def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
     """Build a network from its description, freshly initialised.
 
     Args:
         spec: ``{"net": name, **arguments}``, the name one of ``NETS`` or ``"module:Class"`` for
             any class that can be imported. A network among the arguments is described alike.
+        given: Networks that are copied where their description stands, instead of built.
 
     Raises:
         ConfigError: If the name is unknown or the arguments do not suit the network.
@@ -51,19 +75,25 @@ def build(spec: Mapping[str, Any]) -> nn.Module:
     >>> build({"net": "mlp-generator", "width": 64}).main[0].out_features
     64
     """
-    arguments = {key: _built(value) for key, value in spec.items()}
+    at_hand = next((network for known, network in given if known == spec), None)
+    if at_hand is not None:
+        return copy_network(at_hand)
+    arguments = {key: _built(value, given) for key, value in spec.items()}
     name = arguments.pop("net", None)
     if not isinstance(name, str):
         raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
     make = look_up("network", name, NETS)
+    if name in TORCH:  # whose layers want tuples, where files have lists
+        arguments = {key: plain(value) for key, value in arguments.items()}
     try:
         network = make(**arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
     if not isinstance(network, nn.Module):
         raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
+    vars(network)[BUILT_FROM] = dict(spec)
     return network
 
 
-def _built(value: Any) -> Any:
-    return build(value) if isinstance(value, Mapping) and "net" in value else value
+def _built(value: Any, given: Given) -> Any:
+    return build(value, given) if isinstance(value, Mapping) and "net" in value else value

@@ -61,6 +61,11 @@ class BoostedRatio(nn.Module):
         self.register_buffer("value", torch.zeros(trees, leaves, dtype=torch.float64))
         self.register_buffer("start", torch.zeros(1, dtype=torch.float64))
 
+    @property
+    def trees(self) -> int:
+        """How many there are."""
+        return len(self.feature)
+
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         """Return logits (N,) of samples (N, *x_shape) with conditions (N, ...) or None."""
         base = self.base(x) if cond is None else self.base(x, cond)
@@ -130,7 +135,7 @@ class BoostedRatio(nn.Module):
         """How to rebuild it around a network with the description ``base``; empty if that is."""
         if not base:
             return {}
-        sizes = {"trees": len(self.feature), "depth": self.depth}
+        sizes = {"trees": self.trees, "depth": self.depth}
         return {"net": "boosted-ratio", "base": dict(base), **sizes}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +16,7 @@ from gantandem.nets.sigmoid import warn_probabilities
 from gantandem.networks.held import held
 from gantandem.networks.probe import check_rows
 from gantandem.networks.score import Output, Score, typed
+from gantandem.networks.statistics import warn_unfilled
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
@@ -84,6 +85,27 @@ def check_networks(
             try_labels(networks, own, again=True, most=False)  # it may be a label's fault
             raise
         try_labels(networks, own, again=True)
+
+
+def check_changed(networks: Networks, known: Sequence[Score], changes: Collection[str]) -> None:
+    """Check what is new in the networks of a GAN made from another one.
+
+    Args:
+        networks: The new ones.
+        known: What scored samples before.
+        changes: Names of attributes that were changed.
+
+    Raises:
+        InputError: As :func:`check_networks`.
+    """
+    fresh = [score for score in networks.scores if all(score is not one for one in known)]
+    if {"generator", "latent", "condition"}.intersection(changes):
+        check_networks(networks, [networks.guide], generator=True)
+    check_networks(networks, fresh)
+    if "generator" in changes:
+        warn_unfilled(networks.generator, "generator")
+    if any(networks.guide is score for score in fresh):
+        warn_unfilled(fresh[0].network, "discriminator")
 
 
 def try_labels(

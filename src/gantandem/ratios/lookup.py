@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gantandem.errors import InputError, LawMismatchError
@@ -12,6 +14,7 @@ from gantandem.ratios.ratio import Ratio
 from gantandem.settings import show, to_config
 
 if TYPE_CHECKING:
+    from gantandem.discriminator.diagnostics import Diagnosis
     from gantandem.gan import GAN
     from gantandem.networks.networks import Networks
     from gantandem.samplers.base import Mover
@@ -133,6 +136,20 @@ def _judging(
             "whether to trust it",
         )
     return ratio
+
+
+def diagnosed(ratios: Mapping[str, Ratio], diagnosis: Diagnosis) -> Ratio:
+    """The ratio of a diagnosis' law, with the diagnosis.
+
+    Raises:
+        LawMismatchError: If there is no ratio of that law.
+    """
+    if diagnosis.law not in ratios:
+        raise LawMismatchError(
+            f"with_diagnosis: the diagnosis is of law {diagnosis.law or 'unknown'}, and this "
+            f"GAN holds ratios of {', '.join(ratios) or 'none'}; diagnose its own ratio"
+        )
+    return dataclasses.replace(ratios[diagnosis.law], diagnosis=diagnosis)
 
 
 def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> Ratio:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +21,16 @@ from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, InputError, WeightsError
 from gantandem.files import write_bytes
 from gantandem.gan import GAN
-from gantandem.latent import make_latent
-from gantandem.nets import build, load_weights, save_weights
+from gantandem.latent import Latent, as_latent, make_latent
+from gantandem.nets import Given, load_weights, save_weights
 from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.networks.devices import find_device
+from gantandem.networks.doors import as_network
 from gantandem.networks.score import Score
 from gantandem.ratios.calibrators import make_calibrator
 from gantandem.ratios.law import Law
 from gantandem.ratios.ratio import Ratio
+from gantandem.runs.specs import check_names, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
 
@@ -36,31 +40,44 @@ REWEIGHTING_FILE = "reweighting.safetensors"
 SEEN = "gantandem.seen."
 
 
-def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -> Path:
+def save_run(
+    gan: GAN,
+    folder: str | Path,
+    meta: dict[str, Any] | None = None,
+    *,
+    specs: Mapping[str, dict[str, Any]] | None = None,
+) -> Path:
     """Write a GAN as a RUN folder.
 
     Args:
-        gan: Its ``specs`` must describe how to rebuild ``generator`` and ``guide``.
+        gan: How to rebuild its networks stands in its ``specs``, or is found from their classes
+            and attributes; each description is tried before anything is written.
         folder: Made if needed; its other files are kept.
         meta: What else ``run.yaml`` should hold (task, seed, ...); kept as given.
+        specs: How to rebuild networks of which that is not known:
+            ``{"generator": {"net": "my.module:Net", "width": 64}, "discriminator": ...}``.
 
     Raises:
-        InputError: If a network's description is missing or is one of another network, the
-            latent is neither ``Normal`` nor ``Uniform``, or the condition is a function.
+        InputError: If how to rebuild a network is not known, or the condition is a function.
         OutputError: If a file cannot be written.
     """
     check("save_run gan", GAN, gan)
     folder = Path(folder)
     content: dict[str, Any] = dict(meta or {})
-    _check_describable(gan)
-    content["generator"] = _spec(gan, "generator", gan.generator)
+    if gan.condition is not None and not isinstance(gan.condition, Tensor):
+        raise InputError(
+            "save_run: no file can hold a condition that is a function; give the conditions as a "
+            "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
+        )
+    found = find_specs(gan, specs)
+    content["generator"] = found["generator"]
     save_weights(gan.generator, folder / "generator.safetensors")
     content["latent"] = gan.latent.config()
     if isinstance(gan.condition, Tensor):
         content["condition"] = CONDITION_FILE
         write_tensors(folder / CONDITION_FILE, {"condition": gan.condition})
     if gan.guide is not None:
-        content["discriminator"] = _spec(gan, "guide", gan.guide.network)
+        content["discriminator"] = found["guide"]
         content["output"] = gan.guide.output
         write_tensors(folder / "guide.safetensors", _with_memory(gan.guide.network, gan.guide))
     content["state"] = {
@@ -73,7 +90,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
     }
     for law, ratio in gan.ratios.items():
         notes = {
-            "spec": _ratio_spec(gan, ratio),
+            "spec": found[law],
             "origin": ratio.origin,
             "output": ratio.score.output,
             "correction": ratio.correction,
@@ -88,7 +105,7 @@ def save_run(gan: GAN, folder: str | Path, meta: dict[str, Any] | None = None) -
         path = folder / "ratios" / f"{law}.safetensors"
         tensors = _with_memory(ratio.score.network, ratio)
         write_tensors(path, tensors, {"gantandem": json.dumps(notes)})
-    _save_reweighting(gan, folder / REWEIGHTING_FILE)
+    _save_reweighting(gan, folder / REWEIGHTING_FILE, found)
     text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
     write_bytes(folder / RUN_FILE, text)
     return folder
@@ -105,70 +122,29 @@ def _memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(SEEN): tensors.pop(name) for name in steps}
 
 
-def _check_describable(gan: GAN) -> None:
-    make_latent(gan.latent.config())
-    if gan.condition is not None and not isinstance(gan.condition, Tensor):
-        raise InputError(
-            "save_run: no file can hold a condition that is a function; give the conditions as a "
-            "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
-        )
-
-
-def _save_reweighting(gan: GAN, path: Path) -> None:
+def _save_reweighting(gan: GAN, path: Path, found: dict[str, dict[str, Any]]) -> None:
     latent = gan.reweighted
     if not isinstance(latent, ReweightedLatent):
         path.unlink(missing_ok=True)  # of weights that this GAN does not hold
         return
-    spec = _spec(gan, "reweighted", latent.network)
+    spec = found["reweighted"]
     notes = {"spec": spec, "budget": latent.budget, "acceptance": latent.acceptance}
     save_weights(latent.network, path, {"gantandem": json.dumps(notes)})
 
 
-def _read_reweighting(gan: GAN, path: Path) -> GAN:
+def _read_reweighting(gan: GAN, path: Path, trust: bool) -> GAN:
     _, metadata = read_tensors(path)
     try:
         notes = json.loads(metadata["gantandem"])
-        network, options = _build(notes["spec"]), {k: notes[k] for k in ("budget", "acceptance")}
+        network = rebuilt(notes["spec"], trust=trust)
+        options = {k: notes[k] for k in ("budget", "acceptance")}
+    except ConfigError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
     load_weights(network.to(gan.device), path)
     latent = ReweightedLatent(base=gan.latent, network=network, **options)
     return gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": notes["spec"]})
-
-
-def _spec(gan: GAN, name: str, network: nn.Module) -> dict[str, Any]:
-    return _checked(gan.specs.get(name), network, f"gan.specs[{name!r}]")
-
-
-def _ratio_spec(gan: GAN, ratio: Ratio) -> dict[str, Any]:
-    """A ratio's own description, or that of the discriminator it shares or started from."""
-    known = ratio.spec or gan.specs.get("discriminator") or gan.specs.get("guide")
-    return _checked(known, ratio.score.network, "fit_ratio(spec=...)")
-
-
-def _checked(spec: dict[str, Any] | None, network: nn.Module, where: str) -> dict[str, Any]:
-    """Refuse a description that would not give this network back."""
-    kind = type(network).__name__
-    if not spec:
-        raise InputError(
-            f"save_run: how to rebuild {kind} is not known. Give it in {where}: "
-            "{'net': 'module:Class', ...arguments...}"
-        )
-    wanted, given = (
-        {name: tuple(value.shape) for name, value in module.state_dict().items()}
-        for module in (network, _build(spec))
-    )
-    if wanted != given:
-        raise InputError(
-            f"save_run: {where} describes another network than this {kind}: {spec} has not its "
-            "weights' names and shapes"
-        )
-    return dict(spec)
-
-
-def _build(spec: dict[str, Any]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
-        return build(spec)
 
 
 class Loaded(NamedTuple):
@@ -183,29 +159,44 @@ class Loaded(NamedTuple):
     meta: dict[str, Any]
 
 
-def load_run(folder: str | Path, *, device: str | torch.device | None = None) -> Loaded:
-    """Read a RUN folder.
+def load_run(
+    folder: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    latent: Any = None,
+    trust: bool = True,
+) -> Loaded:
+    """Read a RUN folder, as :func:`save_run` and ``GAN.save`` write it.
 
     Args:
         folder: The RUN.
         device: Where its networks will run, such as ``"cuda"``; None for the CPU.
+        generator: A network of the saved one's class and sizes, where a file cannot describe it;
+            a copy of it gets the weights.
+        discriminator: Likewise, for the guide and the ratios that are of its kind.
+        latent: The prior, where it is neither ``Normal`` nor ``Uniform``.
+        trust: Whether classes that are not built in may be imported by the names in the files.
 
     Returns:
         The ``gan``, and the other entries of ``run.yaml`` as ``meta``.
 
     Raises:
-        ConfigError: If ``run.yaml`` is missing or not readable.
+        ConfigError: If ``run.yaml`` is missing or not readable, or names what is not trusted.
         WeightsError: If a weight file is truncated, pickled or does not fit.
         InputError: If there is no such device.
     """
     folder, where = Path(folder), find_device(device)
     meta = read_run_file(folder)
-    generator = _build(meta["generator"]).to(where)
+    roles = {"generator": generator, "discriminator": discriminator}
+    given = [(meta.get(n, {}), as_network(m, n)) for n, m in roles.items() if m is not None]
+    generator = rebuilt(meta["generator"], given=given, trust=trust).to(where)
     load_weights(generator, folder / "generator.safetensors")
     output = meta.get("output", "logit")
     guide = None
     if "discriminator" in meta:
-        network = _build(meta["discriminator"]).to(where)
+        network = rebuilt(meta["discriminator"], given=given, trust=trust).to(where)
         tensors, _ = read_tensors(folder / "guide.safetensors")
         seen = _memory(tensors)
         assign(network, tensors, str(folder / "guide.safetensors"))
@@ -213,12 +204,14 @@ def load_run(folder: str | Path, *, device: str | torch.device | None = None) ->
     condition = None
     if "condition" in meta:
         condition = read_tensors(folder / CONDITION_FILE)[0]["condition"]
-    gan = GAN(generator, guide, make_latent(meta["latent"]), condition=condition)
+    gan = GAN(generator, guide, _prior(meta["latent"], latent), condition=condition)
     state = meta.pop("state", None) or {}
     files = sorted((folder / "ratios").glob("*.safetensors"))
+    read = functools.partial(_read_ratio, device=where, given=given, trust=trust)
+    check_names(state.get("proposal"), trust, "name")
     gan = gan.replace(
         specs={"generator": meta["generator"], "guide": meta.get("discriminator", {})},
-        ratios=dict(_read_ratio(path, where) for path in files) if files or state else gan.ratios,
+        ratios=dict(read(path) for path in files) if files or state else gan.ratios,
         shaped=bool(state.get("shaped", False)),
         spread=state.get("spread"),
         real_logits=state.get("real_logits"),
@@ -227,7 +220,7 @@ def load_run(folder: str | Path, *, device: str | torch.device | None = None) ->
         proposal=from_config(state["proposal"]) if state.get("proposal") else None,
     )
     if (folder / REWEIGHTING_FILE).is_file():
-        gan = _read_reweighting(gan, folder / REWEIGHTING_FILE)
+        gan = _read_reweighting(gan, folder / REWEIGHTING_FILE, trust)
     return Loaded(gan, meta)
 
 
@@ -256,12 +249,25 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _read_ratio(path: Path, device: torch.device) -> tuple[Law, Ratio]:
+def _prior(config: dict[str, Any], given: Any) -> Latent:
+    """The prior that a file describes, or the user gives."""
+    if given is None:
+        return make_latent(config)
+    latent = as_latent(given)
+    own = json.loads(json.dumps(latent.config()))
+    if own != config:
+        raise InputError(f"latent: got {own}, but the networks were saved with {config}")
+    return latent
+
+
+def _read_ratio(
+    path: Path, *, device: torch.device, given: Given, trust: bool
+) -> tuple[Law, Ratio]:
     tensors, metadata = read_tensors(path)
     seen = _memory(tensors)
     try:
         notes = json.loads(metadata["gantandem"])
-        network = _build(notes["spec"]).to(device)
+        network = rebuilt(notes["spec"], given=given, trust=trust).to(device)
         assign(network, tensors, str(path))
         diagnosis = notes["diagnosis"]
         ratio = Ratio(
@@ -275,7 +281,7 @@ def _read_ratio(path: Path, device: torch.device) -> tuple[Law, Ratio]:
             diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
             seen=seen,
         )
-    except WeightsError:
+    except (WeightsError, ConfigError):
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
