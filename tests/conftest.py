@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 
 def pytest_configure():
     """A shell without job control starts what it puts in the background deaf to Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_measures():
+    """Boosted trees and resampling are most of what a comparison or a fit on the command line
+    takes; few of them say no less of a command. Modules that test the numbers override this."""
+    from gantandem.discriminator import candidates, diagnostics
+    from gantandem.evaluate.metrics import two_sample
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(two_sample, "TREES", 4)
+        patch.setattr(candidates, "TREES", 8)
+        patch.setattr(diagnostics, "RESAMPLES", 10)
+        yield

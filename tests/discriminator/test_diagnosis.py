@@ -27,6 +27,11 @@ class LogRatio(nn.Module):
         return self.function(x[:, 0])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_measures():
+    """Measured as they are."""
+
+
 def made(function) -> gt.GAN:
     return gt.GAN(nn.Identity(), LogRatio(function), 1)
 

@@ -385,7 +385,7 @@ def test_by_name_on_the_command_line(tmp_path):
     thrifty = "samplers.thrifty={name: obrs, expected: 2, proposal: latent_reweight}"
     run("-q", "fit-ratio", folder, "--samplers", "direct,latent_reweight", thrifty)
     run("-q", "sample", folder, "--sampler", "latent_reweight", "-n", 40, "--out", tmp_path / "a")
-    run("-q", "compare", folder, "--samplers", "direct,latent_reweight,thrifty,sir,isir", "-n", 500)
+    run("-q", "compare", folder, "--samplers", "direct,latent_reweight,thrifty,sir,isir", "-n", 100)
     rows = json.loads((folder / "metrics.json").read_text())["samplers"]
     assert rows["latent_reweight"]["passes_per_sample"] == rows["direct"]["passes_per_sample"] == 1
     assert rows["sir"]["passes_per_sample"] == 10 and rows["isir"]["passes_per_sample"] == 91

@@ -32,15 +32,28 @@ def quality(rows, key):
     return {name: row["metrics"][key] for name, (row, _) in rows.items()}
 
 
+@pytest.mark.parametrize("name", ["vae", "no_discriminator", "flow"])
+def test_every_example_runs(example, tmp_path, monkeypatch, name):
+    """Hardly trained: what it finds when it is, the slow tests say."""
+    module = example(name)
+    small = {"pool": 1000}
+    monkeypatch.setattr(module, "fit_ratio", lambda *a, **k: fit_ratio(*a, **{**k, **small}))
+    found = module.main(150, 0.02, tmp_path)
+    rows = found[0] if isinstance(found, tuple) else found
+    assert {"direct", "obrs", "metropolis"} <= set(rows)
+    assert (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
 def test_a_variational_autoencoder(example, tmp_path):
     rows = example("vae").main(1000, 0.5, tmp_path)
     far, good = quality(rows, "sliced_w1"), quality(rows, "good")
     assert max(far["obrs"], far["metropolis"]) < 0.7 * far["direct"]
     assert good["obrs"] > 0.85 > 0.65 > good["direct"]
     assert good["dgflow"] > 0.8
-    assert (tmp_path / "vae.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_a_generator_without_its_discriminator(example, tmp_path):
     rows = example("no_discriminator").main(1000, 0.2, tmp_path)
     far, good = quality(rows, "sliced_w1"), quality(rows, "good")
@@ -48,6 +61,7 @@ def test_a_generator_without_its_discriminator(example, tmp_path):
     assert good["direct"] < 0.3 and good["metropolis"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_flow_and_its_true_ratio(example, tmp_path):
     rows, correlation = example("flow").main(1000, 0.25, tmp_path)
     far, good = quality(rows, "sliced_w1"), quality(rows, "good")

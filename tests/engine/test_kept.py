@@ -58,7 +58,7 @@ def pair(**options):
 def made(gan, sampler, n=1, **options):
     """The samples, and the rows that the generator made for them."""
     before = sum(ROWS)
-    return sample(gan, sampler, n, width=64, **options), sum(ROWS) - before
+    return sample(gan, sampler, n, width=256, **options), sum(ROWS) - before
 
 
 SAMPLERS = [
@@ -106,13 +106,13 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_networks_that_were_changed_in_place_are_noticed(change):
     gan, sampler = pair(), OBRS(expected=3, pilot=3000)
-    sample(gan, sampler, 8, width=64, strict=False)
+    sample(gan, sampler, 8, width=256, strict=False)
     CHANGES[change](gan)
     out, rows = made(gan, sampler, 8, strict=False)
     assert rows > 3000 and not out.manifest["setup_cached"]
     fresh = pair()
     CHANGES[change](fresh)
-    alone = sample(fresh, sampler, 8, width=64, strict=False)
+    alone = sample(fresh, sampler, 8, width=256, strict=False)
     assert torch.equal(out.x, alone.x) and out.manifest["sampler"] == alone.manifest["sampler"]
 
 
@@ -130,15 +130,15 @@ NEW = {
 @pytest.mark.parametrize("name", NEW)
 def test_another_gan_prepares_anew(name):
     gan, sampler = pair(), OBRS(expected=3, pilot=3000)
-    sample(gan, sampler, 8, width=64)
-    assert not sample(NEW[name](gan), sampler, 8, width=64, strict=False).manifest["setup_cached"]
-    assert sample(gan, sampler, 8, width=64).manifest["setup_cached"]
-    assert sample(gan.replace(), sampler, 8, width=64).manifest["setup_cached"]
+    sample(gan, sampler, 8, width=256)
+    assert not sample(NEW[name](gan), sampler, 8, width=256, strict=False).manifest["setup_cached"]
+    assert sample(gan, sampler, 8, width=256).manifest["setup_cached"]
+    assert sample(gan.replace(), sampler, 8, width=256).manifest["setup_cached"]
 
 
 def test_settings_width_and_strictness_count():
     gan = pair()
-    sample(gan, OBRS(expected=3, pilot=300), 8, width=64)
+    sample(gan, OBRS(expected=3, pilot=300), 8, width=256)
     for sampler, options in [
         (OBRS(expected=3.5, pilot=300), {"width": 64}),
         (OBRS(expected=3, pilot=301), {"width": 64}),
@@ -146,7 +146,7 @@ def test_settings_width_and_strictness_count():
         (OBRS(expected=3, pilot=300), {"width": 64, "strict": False}),
     ]:
         assert not sample(gan, sampler, 8, **options).manifest["setup_cached"]
-    assert sample(gan, OBRS(expected=3.0, pilot=300), 8, width=64).manifest["setup_cached"]
+    assert sample(gan, OBRS(expected=3.0, pilot=300), 8, width=256).manifest["setup_cached"]
 
 
 def test_conditions_count():
@@ -159,14 +159,14 @@ def test_conditions_count():
 
     gan = GAN(Counts(), Shift(), Normal(2), condition=torch.arange(3))
     one, sampler = asked(torch.arange(2)), OBRS(expected=3, pilot=300)
-    sample(one, sampler, 8, width=64)
-    assert sample(asked(torch.arange(2)), sampler, 8, width=64).manifest["setup_cached"]
-    other = sample(asked(torch.arange(3)), sampler, 8, width=64)
+    sample(one, sampler, 8, width=256)
+    assert sample(asked(torch.arange(2)), sampler, 8, width=256).manifest["setup_cached"]
+    other = sample(asked(torch.arange(3)), sampler, 8, width=256)
     assert not other.manifest["setup_cached"] and len(other.manifest["sampler"]["log_scale"]) == 3
     late = torch.cat([torch.zeros(500), torch.ones(1)]).long()
-    assert not sample(asked(late), sampler, 8, width=64).manifest["setup_cached"]
+    assert not sample(asked(late), sampler, 8, width=256).manifest["setup_cached"]
     for function in (lambda ids: ids % 2, lambda ids: ids % 2):
-        assert not sample(asked(function), sampler, 8, width=64).manifest["setup_cached"]
+        assert not sample(asked(function), sampler, 8, width=256).manifest["setup_cached"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ def test_samplers_that_may_depend_on_anything_are_prepared_each_time():
     gan = pair()
     for _ in range(2):
         sampler = Metropolis(proposal=Mine(table=torch.ones(2)), proposals=2)
-        out = sample(gan, sampler, 8, width=64, strict=False)
+        out = sample(gan, sampler, 8, width=256, strict=False)
         assert not out.manifest["setup_cached"]
 
     @dataclass(kw_only=True)
@@ -195,14 +195,14 @@ def test_samplers_that_may_depend_on_anything_are_prepared_each_time():
             return Direct()
 
     for _ in range(2):
-        assert not sample(gan, Loose(), 8, width=64).manifest["setup_cached"]
+        assert not sample(gan, Loose(), 8, width=256).manifest["setup_cached"]
 
 
 def test_a_drop_in_shares_what_was_prepared():
     gan, sampler = pair(), OBRS(expected=3, pilot=3000)
-    prepare(gan, sampler, width=64)
+    prepare(gan, sampler, width=256)
     before = sum(ROWS)
-    SampledGenerator(gan, sampler, width=64)
+    SampledGenerator(gan, sampler, width=256)
     assert sum(ROWS) - before < 1000
 
 

@@ -65,8 +65,11 @@ SELECTORS = {
 }
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", [None, *SELECTORS])
+@pytest.mark.parametrize(
+    "name, value",
+    [(name, math.nan) for name in (None, *SELECTORS)]
+    + [(name, value) for name in (None, "metropolis") for value in (math.inf, -math.inf)],
+)
 def test_what_is_not_finite_is_drawn_again(name, value):
     mover = Leaky(share=0.05, value=value)
     sampler = mover if name is None else replace(SELECTORS[name], proposal=mover)

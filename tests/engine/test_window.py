@@ -9,7 +9,7 @@ from torch import nn
 from gantandem import GAN, OBRS, Direct, sample, sample_iter
 from gantandem.engine import window
 from gantandem.engine.window import HELD, LEAST, LOOK_AHEAD, Window
-from memory import live_bytes
+from memory import live_bytes, new_only
 
 
 class Image(nn.Module):
@@ -43,6 +43,7 @@ SAMPLERS = [Direct(), OBRS(expected=3, log_scale=-1.0)]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda s: s.name)
+@new_only()
 def test_large_images_are_held_within_the_bytes_allowed(sampler, monkeypatch):
     """Between two blocks a run holds its table and what just left the pool, and no more."""
     gan, width = picture_gan(64), 64

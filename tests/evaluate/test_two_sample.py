@@ -10,8 +10,14 @@ from threadpoolctl import threadpool_info
 
 from gantandem.data.mixtures import imbalanced_8
 from gantandem.errors import InputError
+from gantandem.evaluate.metrics import two_sample
 from gantandem.evaluate.metrics.mixture import mixture_floor, mixture_metrics
 from gantandem.evaluate.metrics.two_sample import c2st
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_measures():
+    """Measured as they are."""
 
 
 def normal(n: int, *shape: int, seed: int) -> torch.Tensor:
@@ -19,8 +25,8 @@ def normal(n: int, *shape: int, seed: int) -> torch.Tensor:
 
 
 def test_real_points_cannot_be_told_from_real_points() -> None:
-    x, y = (imbalanced_8().draw(10_000, torch.Generator().manual_seed(s)) for s in (1, 2))
-    assert c2st(x, y) == pytest.approx(0.5, abs=3 * math.sqrt(2 / 10_000 / 12))
+    x, y = (imbalanced_8().draw(4_000, torch.Generator().manual_seed(s)) for s in (1, 2))
+    assert c2st(x, y) == pytest.approx(0.5, abs=3 * math.sqrt(2 / 4_000 / 12))
 
 
 def test_a_shift_is_seen_as_far_as_the_best_test_sees_it() -> None:
@@ -30,7 +36,7 @@ def test_a_shift_is_seen_as_far_as_the_best_test_sees_it() -> None:
     best = 0.5 * (1 + math.erf(0.5))
     assert best - 0.03 < c2st(x, y) < best + 0.015
     assert c2st(y, x) == pytest.approx(c2st(x, y), abs=0.01)
-    assert c2st(x, y + 100) == 1
+    assert c2st(x[:500], y[:500] + 100) == pytest.approx(1)
 
 
 def test_narrow_modes_are_seen_that_shares_of_modes_and_distance_hardly_see() -> None:
@@ -43,7 +49,8 @@ def test_narrow_modes_are_seen_that_shares_of_modes_and_distance_hardly_see() ->
     assert abs(plain["c2st"] - 0.5) < 0.03 < 0.05 < narrow["c2st"] - 0.5  # type: ignore[operator]
 
 
-def test_it_is_a_number_of_the_sets_and_the_seed_and_leaves_threads_as_they_are() -> None:
+def test_it_is_a_number_of_sets_and_seed_and_leaves_threads_as_they_are(monkeypatch) -> None:
+    monkeypatch.setattr(two_sample, "TREES", 10)
     x, y = normal(300, 3, 2, seed=1), normal(200, 3, 2, seed=2) + 0.5
     before = threadpool_info()
     one = c2st(x, y)

@@ -75,6 +75,7 @@ def test_a_compiled_guide_gives_the_same_samples_up_to_rounding():
     assert torch.equal(eager.steps, compiled.steps)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_gradient_is_the_gradient_at_any_layer():
     gan = pair()

@@ -7,7 +7,7 @@ import torch
 from gantandem import GAN, Normal
 from targets import Formula
 
-N, RARE = 3_000, 1e-4
+N, RARE = 2_048, 1e-4
 
 
 def accepted_share(out) -> float:

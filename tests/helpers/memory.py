@@ -9,6 +9,17 @@ import torch
 from torch import nn
 
 
+@contextlib.contextmanager
+def new_only():
+    """Within, ``live_bytes`` looks at what was made since: thousands of tests leave much behind."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def live_bytes() -> int:
     gc.collect()
     stores = {}

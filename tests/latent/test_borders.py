@@ -78,8 +78,8 @@ def test_moved_latents_stay_in_the_prior(prior, mover):
     with torch.no_grad():
         score.weight.copy_(torch.tensor([[1.5, -2.0]]))  # past the border on either side
     gan = GAN(nn.Identity(), score, latent)
-    start = latent.draw(Key(0).fold("latent"), torch.arange(192))
-    out = sample(gan, MOVERS[mover], 192, width=64)  # x is the latent where it was moved to
+    start = latent.draw(Key(0).fold("latent"), torch.arange(64))
+    out = sample(gan, MOVERS[mover], 64, width=64)  # x is the latent where it was moved to
     assert bool(latent.log_prob(out.x).isfinite().all())
     assert float((out.x - start).abs().amax()) > 0.01  # and it was moved
 

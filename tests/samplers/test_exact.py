@@ -15,7 +15,7 @@ from gantandem.errors import NonFiniteError
 from gantandem.samplers import Chain, Proposal
 from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete, gaussian, skewed
 
-N = 8_000
+N = 6_000
 RARE = 1e-4  # an exact sampler gives a smaller p-value in one of 10,000 runs
 
 
@@ -23,7 +23,7 @@ def exact_samplers(target):
     peak = target.max_ratio
     return {
         "rejection": Rejection(log_max=float(np.log(peak))),
-        "obrs": OBRS(expected=1.05 * peak, pilot=50_000),
+        "obrs": OBRS(expected=1.05 * peak, pilot=20_000),
         "metropolis": Metropolis(proposals=40),
     }
 
@@ -90,7 +90,7 @@ def test_a_ratio_that_looks_unbounded_is_said(caplog):
 def test_obrs_law_and_acceptance(budget):
     """The law of q min(c r, 1) for at most K proposals; exact when K is at least max r."""
     target = discrete()
-    out = sample(target.gan, OBRS(expected=budget, pilot=100_000), N)
+    out = sample(target.gan, OBRS(expected=budget, pilot=40_000), N)
     r = DATA / PROPOSAL
     low, high = 1 / target.max_ratio, 1e3
     for _ in range(200):
@@ -233,7 +233,7 @@ def held(log_ratio) -> Chain:
 def test_law_after_k_proposals_from_a_proposal(proposals):
     """q P^(K-1), through the whole engine, while it is still far from the data's law."""
     target = discrete()
-    out = sample(target.gan, Metropolis(proposals=proposals), 30_000)
+    out = sample(target.gan, Metropolis(proposals=proposals), 15_000)
     law = PROPOSAL @ np.linalg.matrix_power(transition(), proposals - 1)
     assert chi_square(out.x, law) > RARE
     assert chi_square(out.x, DATA) < 1e-6

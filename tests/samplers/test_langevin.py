@@ -175,7 +175,7 @@ def test_one_exploring_move_is_enumerated(points):
 def test_ula_has_its_known_biased_law(output, steps):
     """On a Gaussian it is an AR(1) chain: z' = a z + (1 - a) mean + sqrt(eps) xi."""
     eps = 0.8
-    out = sample(narrow(output), ULA(steps=steps, step_size=eps), N, width=1024)
+    out = sample(narrow(output), ULA(steps=steps, step_size=eps), 3_072, width=1024)
     a = 1 - eps * PRECISION / 2
     mean, variance = 0.0, 1.0
     for _ in range(steps):

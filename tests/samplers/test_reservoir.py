@@ -49,7 +49,7 @@ def isir_transition(points: int) -> np.ndarray:
 
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
 def test_law_of_sir(m):
-    out = sample(discrete().gan, SIR(proposals=m), 30_000)
+    out = sample(discrete().gan, SIR(proposals=m), 15_000)
     law = law_of_one_in(m)
     assert law.sum() == pytest.approx(1)
     assert chi_square(out.x, law) > RARE
@@ -92,7 +92,7 @@ def test_isir_leaves_the_data_invariant_and_judge_has_its_transition_matrix(poin
 @pytest.mark.parametrize("points, rounds", [(2, 1), (2, 3), (3, 2), (4, 1)])
 def test_law_after_some_rounds(points, rounds):
     """q P^rounds through the whole engine, while it is still far from the data's law."""
-    out = sample(discrete().gan, ISIR(points=points, rounds=rounds), 30_000)
+    out = sample(discrete().gan, ISIR(points=points, rounds=rounds), 15_000)
     law = PROPOSAL @ np.linalg.matrix_power(isir_transition(points), rounds)
     assert chi_square(out.x, law) > RARE
     assert chi_square(out.x, DATA) < 1e-6
@@ -109,7 +109,7 @@ def test_two_points_are_not_metropolis():
 @pytest.mark.parametrize("name", TARGETS)
 def test_isir_is_exact(name):
     target = TARGETS[name]()
-    out = check_exact(target, ISIR(points=5, rounds=8), n=4_000)
+    out = check_exact(target, ISIR(points=5, rounds=8), n=2_048)
     assert bool(out.accepted.all())
 
 

@@ -43,7 +43,12 @@ def shares(mover: WangLandau, out, gan: GAN) -> np.ndarray:
 # -- the three laws -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TARGETS)
+OFTEN = ("gaussian", "discrete")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in TARGETS]
+)
 def test_reweighted_chains_follow_the_data(name):
     target = TARGETS[name]()
     out = sample(target.gan, SMALL, N, width=1024)
@@ -61,10 +66,11 @@ def test_any_weights_are_undone():
     mover = replace(SMALL, step_size=0.4, energy_range=(1.0, 5.0))
     for slope in (-1.5, 1.5):
         theta = tuple(np.linspace(-slope, slope, SMALL.bins).tolist())
-        out = sample(target.gan, replace(mover, log_weights=theta), N, width=1024)
+        out = sample(target.gan, replace(mover, log_weights=theta), 600, width=640)
         assert target.worst(out.x) > RARE, slope
 
 
+@pytest.mark.slow
 def test_as_published_the_histogram_is_flat_and_the_law_is_not_the_datas():
     target = gaussian()
     mover, _ = prepare(target.gan, replace(SMALL, warm_up=300, bins=10, reweight=False))
@@ -75,6 +81,7 @@ def test_as_published_the_histogram_is_flat_and_the_law_is_not_the_datas():
     assert target.worst(out.x) < 1e-12
 
 
+@pytest.mark.slow
 def test_the_toy_of_published_code():
     """N(0, I_100): their code gives E|z|^2 / 100 = 1.10 with standard deviation .28."""
     gan, n = flat_gan(100), 256
@@ -102,6 +109,7 @@ def test_weights_are_the_log_masses_of_states():
     assert set(mover.log_weights) == set(theta)
 
 
+@pytest.mark.slow
 def test_weights_are_the_log_masses_of_shells():
     """N(0, I_2): the energy is log(2 pi) + |z|^2 / 2, an exponential variable."""
     mover = WangLandau(bins=8, pilots=128, warm_up=1000, t0=200, energy_range=(2.0, 6.0))
@@ -124,12 +132,11 @@ def test_the_range_covers_where_chains_settle_and_where_they_start():
     assert far.energy_range[1] > mover.energy_range[1] + 2
 
 
-def test_the_step_size_reaches_its_target_on_the_tilted_chain():
-    target = gaussian()
-    for wanted in (0.3, 0.6):
-        mover = replace(SMALL, warm_up=300, steps=100, target_acceptance=wanted)
-        events = sample(target.gan, mover, 256, width=256).manifest["events"]
-        assert events["moves_accepted"] / events["moves"] == pytest.approx(wanted, abs=0.08)
+@pytest.mark.parametrize("wanted", [0.3, pytest.param(0.6, marks=pytest.mark.slow)])
+def test_the_step_size_reaches_its_target_on_the_tilted_chain(wanted):
+    mover = replace(SMALL, warm_up=300, steps=60, target_acceptance=wanted)
+    events = sample(gaussian().gan, mover, 256, width=256).manifest["events"]
+    assert events["moves_accepted"] / events["moves"] == pytest.approx(wanted, abs=0.08)
 
 
 def test_passes_of_preparation_are_counted(monkeypatch):

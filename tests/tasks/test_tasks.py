@@ -100,6 +100,7 @@ def test_images() -> Tensor:
 class TestDigits:
     """Metrics of images on the shipped classifier."""
 
+    @pytest.mark.slow
     def test_parts_have_the_agreed_sizes_and_range(self) -> None:
         real = get_task("mnist").real(0, mnist_folder())
         shapes = [tuple(part.shape) for part in (real.fit, real.select, real.calibrate, real.test)]

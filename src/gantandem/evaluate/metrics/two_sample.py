@@ -12,6 +12,7 @@ from gantandem.evaluate.metrics.finite import need_finite
 FOLDS = 5
 ENOUGH = 100
 """Fewest of each that trees learn anything from: a leaf holds 20."""
+TREES = 100
 
 
 def c2st(x: Tensor, y: Tensor, seed: int = 0) -> float:
@@ -50,7 +51,11 @@ def c2st(x: Tensor, y: Tensor, seed: int = 0) -> float:
     score = np.empty(len(rows))
     for held_out in range(FOLDS):
         unseen = part == held_out
-        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)  # type: ignore
+        trees = HistGradientBoostingClassifier(
+            max_iter=TREES,
+            early_stopping=False,  # type: ignore
+            random_state=seed,
+        )
         # Trees this small do not gain from threads, and wait for one another on a busy machine.
         with threadpool_limits(1, user_api="openmp"):
             trees.fit(rows[~unseen], real[~unseen])
