@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from typing import Any
 
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
@@ -22,6 +24,25 @@ def pair(name: str = "imbalanced-8") -> GAN:
     generator, discriminator = task.pretrained()
     gan = GAN(generator, discriminator, make_latent(dict(task.latent)))
     return gan.replace(shaped=True)  # nothing here judges samples: no warning is due
+
+
+def most(limit: float, value: float) -> dict[str, Any]:
+    """What a row says of its aim: that its value is at most so much."""
+    return _aim("at most", operator.le, limit, value)
+
+
+def least(limit: float, value: float) -> dict[str, Any]:
+    """What a row says of its aim: that its value is at least so much."""
+    return _aim("at least", operator.ge, limit, value)
+
+
+def _aim(
+    words: str, holds: Callable[[float, float], bool], limit: float, value: float
+) -> dict[str, Any]:
+    return {"aim": f"{words} {limit:g}", "met": holds(value, limit)}
+
+
+NO_AIM = {"aim": None, "met": None}
 
 
 def interleaved(parts: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:

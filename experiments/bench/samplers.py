@@ -48,6 +48,7 @@ def sampler_costs(
             "passes_per_sample": manifests[name]["passes"] / n,
             "proposals_per_sample": manifests[name]["proposals"] / n,
             "samples_per_second": n / statistics.median(seconds[name]),
+            "rounds": [{"seconds": value} for value in seconds[name]],
             "setup_passes": prepared[name][1],
             "sampler": manifests[name]["sampler"],
         }
