@@ -55,7 +55,7 @@ def test_any_shape_has_a_ratio_without_a_network(shape, kind):
     rows = size + {None: 0, "labels": 1, "numbers": 2}[kind]
     more = [] if is_image(shape) or rows > 256 else ["linear", "trees"]
     assert list(tried(fitted)) == ["network", *more]
-    out = gt.sample(fitted, gt.OBRS(expected=2, pilot=64), 16, width=16, progress=False)
+    out = gt.sample(fitted, gt.Metropolis(proposals=2), 16, width=64, progress=False)
     assert out.x.shape == (16, *shape) and out.log_ratio.isfinite().all()
 
 

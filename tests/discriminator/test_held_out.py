@@ -70,8 +70,11 @@ SHAPE = {"updates": 8, "check_every": 4, "check_samples": 64, "batch": 128, "pro
 LABELS = torch.arange(600) % 3
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("door", ["tensor", "pair", "real", "repeated", "shuffled", "less"])
+@pytest.mark.parametrize(
+    "door, seed",
+    [(door, 0) for door in ("tensor", "pair", "real", "repeated", "shuffled", "less")]
+    + [("shuffled", 1)],
+)
 def test_no_step_touches_what_a_later_one_is_held_out_for(door, seed):
     x = cloud(150 if door == "repeated" else 600)
     order = torch.randperm(600, generator=torch.Generator().manual_seed(seed))

@@ -285,14 +285,14 @@ def test_the_ratio_of_the_generator_does_not_judge_reweighted_samples():
     gan = toy_reweighted()
     mover = prepare(gan, LatentReweight())[0]
     assert gan.law(mover) != gan.law(Direct())
-    sample(gan, OBRS(pilot=100, expected=2), 10, width=16)
+    sample(gan, OBRS(pilot=100, expected=2), 10, width=64)
     judged = OBRS(proposal=LatentReweight(), pilot=100, expected=2)
     with pytest.raises(LawMismatchError, match=r"proposal=LatentReweight\("):
-        sample(gan, judged, 10, width=16)
+        sample(gan, judged, 10, width=64)
     real = 0.5 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    options = {"pool": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 16}
+    options = {"pool": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 64}
     new = fit_ratio(gan, real, proposal=LatentReweight(), **options)
-    assert bool(sample(new, judged, 10, width=16).accepted.all())
+    assert bool(sample(new, judged, 10, width=64).accepted.all())
 
 
 def test_as_the_latent_of_the_gan_every_law_changes():
@@ -302,7 +302,7 @@ def test_as_the_latent_of_the_gan_every_law_changes():
     held = fit_latent_reweight(gan, **options)
     assert new.law(Direct()) != gan.law(Direct()) == held.law(Direct())
     with pytest.raises(LawMismatchError, match="Direct"):
-        sample(new, Metropolis(proposals=2), 10, width=16)
+        sample(new, Metropolis(proposals=2), 10, width=64)
     ours = sample(new, Direct(), 64, width=64)
     assert torch.equal(ours.x, sample(held, LatentReweight(), 64, width=64).x)
 
@@ -338,7 +338,7 @@ def test_an_id_keeps_its_condition():
 
     gan = GAN(Join(), None, Normal(1), condition=torch.arange(7.0)[:, None])
     gan = gan.replace(reweighted=ReweightedLatent(base=Normal(1), network=nn.Linear(1, 1)))
-    out = sample(gan, LatentReweight(), 50, width=16)
+    out = sample(gan, LatentReweight(), 50, width=64)
     assert torch.equal(((out.x - out.z) / 100).round().long()[:, 0], out.ids % 7)
 
 
@@ -347,8 +347,8 @@ def test_an_id_keeps_its_condition():
 
 def described() -> GAN:
     specs = {
-        "generator": {"net": "mlp-generator", "width": 16, "layers": 3},
-        "guide": {"net": "mlp-discriminator", "width": 16, "layers": 3},
+        "generator": {"net": "mlp-generator", "width": 64, "layers": 3},
+        "guide": {"net": "mlp-discriminator", "width": 64, "layers": 3},
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)

@@ -155,7 +155,7 @@ def half(cut=0.0, value=-math.inf):
     ids=lambda s: s.name,
 )
 def test_a_ratio_of_zero_is_rejected_and_no_fault(sampler):
-    out = sample(half(), sampler, 400, width=64)
+    out = sample(half(), sampler, 400, width=256)
     assert out.manifest["events"]["nonfinite"] == 0
     assert out.accepted.all() and bool((out.x >= 0).all())
 

@@ -123,7 +123,8 @@ def test_a_run_asks_the_device_once_for_a_chunk_of_proposals(monkeypatch):
 @pytest.mark.parametrize("name", [n for n, kind in SAMPLERS.items() if issubclass(kind, Mover)])
 def test_no_move_asks_the_device(name):
     gan = fit_latent_reweight(toy_gan(), pool=200, schedule=[(2, 1e-3)], progress=False)
-    mover, _ = prepare(gan, SAMPLERS[name]())
+    short = {"warm_up": 20, "pilots": 16, "bins": 6} if name == "wlgan" else {}
+    mover, _ = prepare(gan, SAMPLERS[name](**short))
     networks = start_run(gan, mover, 64, 0, 64, 0, True)[0].gan
     with networks.frozen():
         ids = torch.arange(64)
@@ -159,7 +160,7 @@ THRESHOLD = Refine(steps=9, step_size=0.05, stop="threshold", threshold=0.1)
 def test_when_the_host_looks_changes_no_sample(sampler, every, lag, monkeypatch):
     gan = toy_gan()
     options = {"seed": 1, "width": 64, "strict": False, "progress": False}
-    plain = sample(gan, sampler, 300, **options)
+    plain = sample(gan, sampler, 150, **options)
     watch, start = pool._Watch.__init__, Run.__init__
 
     def looks_rarely(self, *arguments):
@@ -172,7 +173,7 @@ def test_when_the_host_looks_changes_no_sample(sampler, every, lag, monkeypatch)
 
     monkeypatch.setattr(pool._Watch, "__init__", looks_rarely)
     monkeypatch.setattr(Run, "__init__", hears_late)
-    out = sample(gan, sampler, 300, **options)
+    out = sample(gan, sampler, 150, **options)
     for name in FIELDS:
         assert torch.equal(getattr(out, name), getattr(plain, name)), name
     for name in ("passes", "proposals", "events"):

@@ -36,7 +36,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.lookup import networks_for
 from gantandem.ratios.ratio import Ratio
 
-FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
+FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 64, "progress": False}
 
 
 def cloud(n):
@@ -67,28 +67,28 @@ CALLS = {
     "with_guide": lambda gan: gan.with_guide(gan.guide.network),
     "with_ratio": lambda gan: gan.with_ratio("law", Ratio(Score(gan.guide.network))),
     "replace": lambda gan: gan.replace(generator=gan.generator),
-    "prepare": lambda gan: prepare(gan, OBRS(pilot=64), width=16),
-    "direct": lambda gan: sample(gan, Direct(), 20, width=16),
-    "refine": lambda gan: sample(gan, Refine(layer="a", steps=2), 20, width=16),
-    "obrs": lambda gan: sample(gan, OBRS(expected=2, pilot=64), 20, width=16),
-    "metropolis": lambda gan: sample(gan, Metropolis(proposals=2), 20, width=16),
-    "ula": lambda gan: sample(gan, ULA(steps=2), 20, width=16),
-    "mala": lambda gan: sample(gan, MALA(steps=2, step_size=0.1), 20, width=16),
+    "prepare": lambda gan: prepare(gan, OBRS(pilot=64), width=64),
+    "direct": lambda gan: sample(gan, Direct(), 20, width=64),
+    "refine": lambda gan: sample(gan, Refine(layer="a", steps=2), 20, width=64),
+    "obrs": lambda gan: sample(gan, OBRS(expected=2, pilot=64), 20, width=64),
+    "metropolis": lambda gan: sample(gan, Metropolis(proposals=2), 20, width=64),
+    "ula": lambda gan: sample(gan, ULA(steps=2), 20, width=64),
+    "mala": lambda gan: sample(gan, MALA(steps=2, step_size=0.1), 20, width=64),
     "shape": lambda gan: shape(
         gan, REAL, refine=Refine(layer="a", steps=2), updates=2, check_every=1, check_samples=20,
-        batch=20, width=16, progress=False,
+        batch=20, width=64, progress=False,
     ),
     "fit_ratio": lambda gan: fit_ratio(gan, REAL, **FIT),
     "fit_ratio network": lambda gan: fit_ratio(gan, REAL, network=gan.guide.network, **FIT),
-    "calibrate": lambda gan: calibrate(gan, REAL, width=16),
-    "diagnose": lambda gan: diagnose(gan, REAL, width=16),
+    "calibrate": lambda gan: calibrate(gan, REAL, width=64),
+    "diagnose": lambda gan: diagnose(gan, REAL, width=64),
     "fit_latent_reweight": lambda gan: fit_latent_reweight(
-        gan, pool=50, schedule=[(2, 1e-3)], batch=20, width=16, progress=False
+        gan, pool=50, schedule=[(2, 1e-3)], batch=20, width=64, progress=False
     ),
     "chain_report": lambda gan: chain_report(
         gan, MALA(steps=2, step_size=0.1), chains=16, draws=8, burn_in=2, progress=False
     ),
-    "SampledGenerator": lambda gan: SampledGenerator(gan, Direct(), width=16)(Z),
+    "SampledGenerator": lambda gan: SampledGenerator(gan, Direct(), width=64)(Z),
 }  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def test_a_forward_that_raises_leaves_them_as_they_were(name):
 def test_samples_are_those_of_a_network_that_was_never_split(kind):
     generator, discriminator = pair(kind)
     gan = GAN(generator, discriminator, 2)
-    z = sample(gan, Direct(), 32, width=16).z
+    z = sample(gan, Direct(), 32, width=64).z
     expected = gan.decode(z)
     gan.split("a")
     assert torch.equal(gan.decode(z), expected)

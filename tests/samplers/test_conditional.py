@@ -71,7 +71,7 @@ def test_chains_never_mix_conditions(name):
         gan = fit_latent_reweight(gan, pool=500, schedule=[(10, 1e-2)], batch=100)
     # Neighbouring ids never share a label, nor do ids a width apart.
     gan = gan.with_condition(lambda ids: (ids + ids // 64) % 4)
-    out = sample(gan, TOYS[name], 300, width=64, strict=False, progress=False)
+    out = sample(gan, TOYS[name], 200, width=64, strict=False, progress=False)
     label = (out.ids + out.ids // 64) % 4
     assert torch.equal(out.condition, label)
     assert torch.equal(torch.cdist(out.x, CENTRES).argmin(1), label)
