@@ -384,5 +384,5 @@ def test_the_way_a_parameter_was_given_does_not_count():
 
 def test_a_file_that_names_another_prior_says_what_to_do():
     config = Distribution(D.Gumbel(ZERO, ONE)).config()
-    with pytest.raises(ConfigError, match=r"got 'distribution Gumbel'.*GAN\(generator"):
+    with pytest.raises(ConfigError, match=r"got 'distribution Gumbel'.*GAN\.load\(path, latent"):
         make_latent(json.loads(json.dumps(config)))
