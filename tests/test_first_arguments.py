@@ -49,7 +49,7 @@ class Flat(torch.nn.Module):
 def test_a_discriminator_without_weights_is_used_and_not_trained(caplog):
     gan = gt.GAN(torch.nn.Linear(2, 2), Flat(), 2)
     real = torch.randn(400, 2)
-    quick = {"pool": 300, "schedule": [(2, 1e-3)], "batch": 50}
+    quick = {"n": 300, "schedule": [(2, 1e-3)], "batch": 50}
     tried = gt.fit_ratio(gan, real, **quick).ratio(gt.Direct()).chosen["candidates"]
     assert [row["name"] for row in tried] == ["shipped", "network", "linear", "trees"]
     assert "Flat has no weights that could be trained. A new network" in caplog.text

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
-from collections.abc import Collection, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from gantandem.evaluate.comparison import Compared
     from gantandem.samples import Samples
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class GANtandemError(Exception):
@@ -156,6 +161,33 @@ def trusted(
             f"{what} {name!r} is not built in, and to import what a file names runs code. If you "
             f"trust the file and that module, pass trust=True{instead}"
         )
+
+
+def renamed(**names: str) -> Callable[[F], F]:
+    """Let a function take arguments under their old names as well, with a FutureWarning.
+
+    Args:
+        names: The new name of each old one: ``pool="n"``.
+
+    Raises:
+        TypeError: From the function, if an argument is given under both names.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            for old in names.keys() & options.keys():
+                new, where = names[old], function.__name__
+                if new in options:
+                    raise TypeError(f"{where}: {old} is now called {new}; give {new} alone")
+                message = f"{where}: {old} is now called {new}; {old} goes with the next version"
+                warnings.warn(message, FutureWarning, stacklevel=2)
+                options[new] = options.pop(old)
+            return function(*args, **options)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 SHOWN = 24

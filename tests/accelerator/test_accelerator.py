@@ -103,7 +103,7 @@ def test_samplers_keep_their_contract(sampler):
 def test_a_ratio_is_fitted_where_the_generator_lives():
     gan = toy_gan()
     moved = gt.GAN(gan.generator.cuda(), gan.guide.network.cuda(), gan.latent)
-    fitted = gt.fit_ratio(moved, torch.randn(800, 2), pool=500, schedule=[(5, 1e-3)], batch=100)
+    fitted = gt.fit_ratio(moved, torch.randn(800, 2), n=500, schedule=[(5, 1e-3)], batch=100)
     out = gt.sample(fitted, gt.OBRS(expected=2), 100)
     assert out.x.is_cuda and len(out) == 100
 

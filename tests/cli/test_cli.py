@@ -30,7 +30,7 @@ TINY = [
     "shape.batch=64",
     "shape.check_every=10",
     "shape.check_samples=200",
-    "fit_ratio.pool=600",
+    "fit_ratio.n=600",
     "fit_ratio.batch=64",
     "fit_ratio.schedule=[[20, 1e-3]]",
 ]
@@ -296,7 +296,7 @@ MISTAKES = {
         ["compare", "RUN", "task=mnist", "--samplers", "direct", "-n", "9"],
         ["task mnist", "(1, 28, 28)", "(2,)"],
     ),
-    "pool too small": (["fit-ratio", "RUN", "fit_ratio.pool=1"], ["pool", "got 1", "2 or more"]),
+    "n too small": (["fit-ratio", "RUN", "fit_ratio.n=1"], ["fit_ratio n", "got 1", "2 or more"]),
     "network of no width": (
         ["train", "imbalanced-8", "generator={net: mlp-generator, width: 0}"],
         ["mlp-generator", "'width': 0"],

@@ -14,7 +14,7 @@ from gantandem.errors import DataError
 from gantandem.evaluate.knobs import SWEEPS
 from gantandem.reporting.pareto import write_pareto
 
-TINY = ["train.iterations=30", "train.batch_size=64", "fit_ratio.pool=600", "fit_ratio.batch=64",
+TINY = ["train.iterations=30", "train.batch_size=64", "fit_ratio.n=600", "fit_ratio.batch=64",
         "fit_ratio.schedule=[[20, 1e-3]]", "shape.refine={steps: 3}"]  # fmt: skip
 NESTED = [
     "samplers.level={name: obrs, pilot: 500, expected: 2}",

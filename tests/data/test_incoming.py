@@ -167,7 +167,7 @@ def test_conditions_that_were_meant_are_refused_where_there_is_none():
         parts_for(gan(), (X, LABELS), "real")
 
 
-QUICK = {"pool": 200, "schedule": [(5, 1e-3)], "batch": 64, "progress": False}
+QUICK = {"n": 200, "schedule": [(5, 1e-3)], "batch": 64, "progress": False}
 SHAPE = {"updates": 4, "check_every": 2, "check_samples": 64, "batch": 32, "progress": False}
 REFINE = Refine(steps=2, step_size=0.1, layer="latent")
 

@@ -41,7 +41,7 @@ def gan(*size: int, **options) -> GAN:
     return GAN(Map(*size, **options), flat(*size), Normal(8))
 
 
-QUICK = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 16, "progress": False}
+QUICK = {"n": 100, "schedule": [(2, 1e-3)], "batch": 16, "progress": False}
 TINY = {"updates": 2, "check_every": 1, "check_samples": 64, "batch": 32, "progress": False}
 CALLS = {
     "fit_ratio": lambda g, real: fit_ratio(g, real, network=g.guide.network, **QUICK),

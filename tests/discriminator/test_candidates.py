@@ -13,7 +13,7 @@ from gantandem.discriminator import judging
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.nets.ratio import ConvRatio, MLPRatio, is_image, ratio_spec
 
-QUICK = {"pool": 400, "schedule": [(6, 1e-3)], "batch": 50, "progress": False}
+QUICK = {"n": 400, "schedule": [(6, 1e-3)], "batch": 50, "progress": False}
 
 
 class Makes(nn.Module):
@@ -137,7 +137,7 @@ def test_a_discriminator_that_tells_nothing_is_not_kept():
     blind = nn.Sequential(nn.Linear(4, 1))
     nn.init.zeros_(blind[0].weight)
     gan = gt.GAN(Makes((4,)), blind, 4)
-    fitted = gt.fit_ratio(gan, cloud(1500, (4,)), **{**QUICK, "pool": 2000})
+    fitted = gt.fit_ratio(gan, cloud(1500, (4,)), **{**QUICK, "n": 2000})
     assert fitted.ratio(gt.Direct()).chosen["name"] == "trees"
 
 
@@ -179,14 +179,14 @@ def test_the_candidate_whose_accepted_samples_are_nearest_is_kept(favourite, mon
         return 1.0 if turn[-1] == favourite else 2.0
 
     gan = gt.GAN(Makes((2,)), Spread("logit", (2,)), 2)
-    fitted = gt.fit_ratio(gan, cloud(800, (2,)), distance=distance, **{**QUICK, "pool": 1000})
+    fitted = gt.fit_ratio(gan, cloud(800, (2,)), distance=distance, **{**QUICK, "n": 1000})
     assert fitted.ratio(gt.Direct()).chosen["name"] == favourite
     assert turn == ["shipped", "network", "linear", "trees"]
 
 
 def test_of_those_alike_the_lowest_loss_is_kept():
     gan = gt.GAN(Makes((2,)), Spread("logit", (2,)), 2)
-    fit = {**QUICK, "pool": 2000}
+    fit = {**QUICK, "n": 2000}
     fitted = gt.fit_ratio(gan, cloud(2000, (2,)), distance=lambda x, y: 1.0, **fit)
     rows = tried(fitted)
     kept = rows[fitted.ratio(gt.Direct()).chosen["name"]]
@@ -212,8 +212,8 @@ def test_a_distance_is_a_function_that_gives_a_number(distance, error):
 def test_a_choice_by_a_handful_of_samples_is_said(caplog):
     gan = gt.GAN(Makes((2,)), None, 2)
     real = cloud(600, (2,))
-    gt.fit_ratio(gan, real, **{**QUICK, "pool": 30})
+    gt.fit_ratio(gan, real, **{**QUICK, "n": 30})
     assert "3 generated samples are held out" in caplog.text
     caplog.clear()
-    gt.fit_ratio(gan, real, **{**QUICK, "pool": 400})
+    gt.fit_ratio(gan, real, **{**QUICK, "n": 400})
     assert "held out, and what is chosen" not in caplog.text

@@ -64,7 +64,7 @@ def test_fit_ratio_starts_from_a_conditional_guide(monkeypatch):
     guide = build(ratio_spec((2,), cond_shape=(3,)))
     gan = GAN(Plane(), guide, Normal(2), condition=torch.eye(3))
     real = (draw_data(400)[0], torch.eye(3)[torch.arange(400) % 3])
-    options = {**QUICK, "pool": 300, "schedule": [(1, 1e-9)], "batch": 50}
+    options = {**QUICK, "n": 300, "schedule": [(1, 1e-9)], "batch": 50}
     before = {name: value.clone() for name, value in guide.state_dict().items()}
     rows = fit_ratio(gan, real, **options).ratio(Direct()).chosen["candidates"]
     assert [row["name"] for row in rows] == ["shipped", "network", "linear", "trees"]
@@ -96,7 +96,7 @@ def test_shaping_under_conditions():
 
 def test_a_label_the_real_data_lack_still_has_a_row():
     x, label = draw_data(300, (0.5, 0.5, 0.0, 0.0))
-    options = {**QUICK, "pool": 300, "schedule": [(2, 1e-3)], "batch": 50}
+    options = {**QUICK, "n": 300, "schedule": [(2, 1e-3)], "batch": 50}
     gan = fit_ratio(boxes(), (x, label), **options)
     assert sample(gan, Metropolis(proposals=2), 16, width=16).x.isfinite().all()
     with pytest.raises(InputError, match="label -1"):
@@ -193,4 +193,4 @@ def test_labels_without_a_real_sample_are_said_once(call, asked, caplog):
     assert "no sample of" not in caplog.text
 
 
-SHORT = {fit_ratio: {**QUICK, "pool": 300, "schedule": [(1, 1e-9)], "batch": 50}}
+SHORT = {fit_ratio: {**QUICK, "n": 300, "schedule": [(1, 1e-9)], "batch": 50}}

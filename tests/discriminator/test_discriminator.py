@@ -36,7 +36,7 @@ from targets import Formula, data_of, gaussian, waves
 
 # -- fitting ------------------------------------------------------------------------------------
 
-QUICK = {"pool": 8000, "schedule": [(300, 5e-3), (150, 5e-4)], "batch": 500, "progress": False}
+QUICK = {"n": 8000, "schedule": [(300, 5e-3), (150, 5e-4)], "batch": 500, "progress": False}
 
 
 def small(seed: int = 0) -> nn.Module:
@@ -71,7 +71,7 @@ def test_fit_ratio_without_a_discriminator_can_make_a_guide():
     target = gaussian()
     gan = GAN(target.gan.generator, None, target.gan.latent)
     real = data_of(target, 500)
-    options = {**QUICK, "pool": 500, "schedule": [(20, 1e-3)], "batch": 100}
+    options = {**QUICK, "n": 500, "schedule": [(20, 1e-3)], "batch": 100}
     fitted = fit_ratio(gan, real, as_guide=True, **options)
     assert fitted.guide is not None and gan.guide is None
     assert fitted.specs["guide"]["net"] == "mlp-ratio"
@@ -86,7 +86,7 @@ def test_fit_ratio_keeps_the_weights_of_the_lowest_held_out_loss():
     with torch.no_grad():
         network.main[-1].weight.zero_()  # ratio 1 everywhere: loss log 2
     parts = Real(*[data_of(target, 1000)] * 4)
-    options = {**QUICK, "pool": 1000, "schedule": [(1, 1e-9), (100, 50.0)], "batch": 100}
+    options = {**QUICK, "n": 1000, "schedule": [(1, 1e-9), (100, 50.0)], "batch": 100}
     fitted = fit_ratio(target.gan, parts, network=network, **options)
     loss = torch.nn.functional.softplus(-fitted.ratio(Direct()).logit(parts.select)).mean()
     assert float(loss) < 1
@@ -94,7 +94,7 @@ def test_fit_ratio_keeps_the_weights_of_the_lowest_held_out_loss():
 
 @pytest.mark.parametrize(
     "options, words",
-    [({"pool": 0}, "pool"), ({"batch": 0}, "batch"), ({"schedule": []}, "schedule")],
+    [({"n": 0}, "got 0"), ({"batch": 0}, "batch"), ({"schedule": []}, "schedule")],
     ids=str,
 )
 def test_fit_ratio_refuses(options, words):
@@ -303,7 +303,7 @@ def test_statistics_of_normalisation_layers_are_held(recipe):
     options = {"updates": 10, "check_every": 5, "recipe": recipe, "learning_rate": 0.01}
     options["distance"] = lambda x, real: -float(next(nearer))
     shaped = shape(gan, cloud(), **{**TINY, **options})
-    options = {**QUICK, "pool": 500, "schedule": [(10, 1e-2)], "batch": 100}
+    options = {**QUICK, "n": 500, "schedule": [(10, 1e-2)], "batch": 100}
     fitted = fit_ratio(gan, cloud(), network=gan.guide.network, **options).ratio(Direct())
     for network in (shaped.guide.network, fitted.score.network):
         assert weights_hash(network) != weights_hash(gan.guide.network)

@@ -15,7 +15,7 @@ import gantandem as gt
 from gantandem.discriminator.fitting import LOOK_EVERY, looks
 from gantandem.errors import InputError
 
-QUICK = {"pool": 2000, "schedule": [(60, 1e-3)], "batch": 100, "progress": False}
+QUICK = {"n": 2000, "schedule": [(60, 1e-3)], "batch": 100, "progress": False}
 LOG_2 = math.log(2)
 
 

@@ -65,7 +65,7 @@ def touched(call, real: set[int]):
     return found, real & set().union(*(keys(x) for x in SEEN))
 
 
-FIT = {"pool": 300, "schedule": [(15, 1e-3)], "batch": 128, "progress": False}
+FIT = {"n": 300, "schedule": [(15, 1e-3)], "batch": 128, "progress": False}
 SHAPE = {"updates": 8, "check_every": 4, "check_samples": 64, "batch": 128, "progress": False}
 LABELS = torch.arange(600) % 3
 
@@ -113,7 +113,7 @@ def test_repeated_samples_do_not_flatter_a_useless_ratio(caplog):
         hidden = [nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()]
         network = nn.Sequential(*hidden, nn.Linear(128, 1))
     gan = GAN(Same(), None, Normal(8))
-    options = {"pool": 2000, "schedule": [(250, 3e-3)], "batch": 250, "progress": False}
+    options = {"n": 2000, "schedule": [(250, 3e-3)], "batch": 250, "progress": False}
     order = torch.randperm(2400, generator=torch.Generator().manual_seed(0))
     by_place = Real(*(x[index] for index in order.split([1680, 240, 240, 240])))
     fits = [fit_ratio(gan, real, network=network, **options) for real in (x, by_place)]

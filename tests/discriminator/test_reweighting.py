@@ -165,7 +165,7 @@ def test_configurations_tell_laws_apart():
 
 # -- the fit ------------------------------------------------------------------------------------
 
-QUICK = {"pool": 20_000, "schedule": [(300, 1e-2), (200, 1e-3)], "width": 1024}
+QUICK = {"n": 20_000, "schedule": [(300, 1e-2), (200, 1e-3)], "width": 1024}
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_cap_below_the_largest_ratio_gives_the_capped_law():
     """m = 1.3: the law of q min(c r, 1) with c for a mean of 1/m, from the waves' r = 1 + a cos."""
     cap, gan = 1.3, waves().gan
     latent = fit_latent_reweight(
-        gan, cap=cap, pool=30_000, schedule=[(600, 1e-2), (400, 1e-3)], width=1024
+        gan, cap=cap, n=30_000, schedule=[(600, 1e-2), (400, 1e-3)], width=1024
     ).reweighted
     grid = np.linspace(-1, 1, 4001)
     r = np.exp(gan.guide.network(torch.tensor(grid)[:, None]).numpy())
@@ -212,7 +212,7 @@ def test_a_cap_below_the_largest_ratio_gives_the_capped_law():
 
 def test_the_fit_is_reproducible_and_leaves_its_gan_alone():
     gan, state = toy_gan(), torch.get_rng_state()
-    options = {"pool": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64}
+    options = {"n": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64}
     first, again = (fit_latent_reweight(gan, **options) for _ in range(2))
     assert first.reweighted.config() == again.reweighted.config()
     other = fit_latent_reweight(gan, seed=1, **options)
@@ -226,7 +226,7 @@ def test_the_fit_is_reproducible_and_leaves_its_gan_alone():
     "options, words",
     [
         ({"cap": 1.0}, "cap: got 1.0"),
-        ({"pool": 0}, "pool"),
+        ({"n": 0}, "got 0"),
         ({"batch": 0}, "batch"),
         ({"schedule": []}, "schedule"),
         ({"schedule": [(1, float("nan"))]}, "schedule"),
@@ -290,13 +290,13 @@ def test_the_ratio_of_the_generator_does_not_judge_reweighted_samples():
     with pytest.raises(LawMismatchError, match=r"proposal=LatentReweight\("):
         sample(gan, judged, 10, width=64)
     real = 0.5 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    options = {"pool": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 64}
+    options = {"n": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 64}
     new = fit_ratio(gan, real, proposal=LatentReweight(), **options)
     assert bool(sample(new, judged, 10, width=64).accepted.all())
 
 
 def test_as_the_latent_of_the_gan_every_law_changes():
-    options = {"pool": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64}
+    options = {"n": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64}
     gan = toy_gan()
     new = fit_latent_reweight(gan, as_latent=True, **options)
     held = fit_latent_reweight(gan, **options)
@@ -357,7 +357,7 @@ def described() -> GAN:
 
 
 def test_it_is_saved_and_loaded_with_its_law(tmp_path):
-    options = {"pool": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64, "hidden": 16}
+    options = {"n": 500, "schedule": [(20, 1e-2)], "batch": 100, "width": 64, "hidden": 16}
     gan = fit_latent_reweight(described(), budget=99, **options)
     save_run(gan, tmp_path)
     back, _ = load_run(tmp_path)

@@ -93,7 +93,7 @@ def test_every_call_with_real_data_says_it_once(caplog):
     real = real_samples(4000)
     calls = {
         "fit_ratio": lambda gan: gt.fit_ratio(
-            gan, real, pool=500, schedule=[(1, 1e-3)], progress=False
+            gan, real, n=500, schedule=[(1, 1e-3)], progress=False
         ),
         "shape": lambda gan: gt.shape(
             gan, real, updates=1, batch=32, check_samples=64, progress=False
@@ -247,6 +247,6 @@ def test_large_samples_are_fewer(monkeypatch, caplog):
 def test_a_fit_is_not_advised_to_fit(kind, caplog):
     score = NORMS["BatchNorm1d"]() if kind == "statistics" else Scored(lambda v: -v)
     gan = gt.GAN(Generator(), score, 2)
-    gt.fit_ratio(gan, real_samples(), pool=400, schedule=[(1, 1e-9)], batch=50)
+    gt.fit_ratio(gan, real_samples(), n=400, schedule=[(1, 1e-9)], batch=50)
     (said,) = [text for text in caplog.messages if text.startswith("discriminator ")]
     assert "judge by the ratio that is fitted now" in said and "fit_ratio" not in said

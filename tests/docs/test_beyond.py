@@ -36,7 +36,7 @@ def quality(rows, key):
 def test_every_example_runs(example, tmp_path, monkeypatch, name):
     """Hardly trained: what it finds when it is, the slow tests say."""
     module = example(name)
-    small = {"pool": 1000}
+    small = {"n": 1000}
     monkeypatch.setattr(module, "fit_ratio", lambda *a, **k: fit_ratio(*a, **{**k, **small}))
     found = module.main(150, 0.02, tmp_path)
     rows = found[0] if isinstance(found, tuple) else found
@@ -101,7 +101,7 @@ def test_any_distribution_and_data():
     noise = torch.Generator().manual_seed(0)
     real = 1 + 0.5 * torch.randn(6000, 1, generator=noise)
     gan = GAN(nn.Identity(), None, law)
-    options = {"pool": 6000, "schedule": [(200, 3e-3), (80, 3e-4)], "batch": 400}
+    options = {"n": 6000, "schedule": [(200, 3e-3), (80, 3e-4)], "batch": 400}
     gan = fit_ratio(gan, real, as_guide=True, progress=False, **options)
     x = torch.linspace(0, 2, 50)[:, None]
     with torch.no_grad():

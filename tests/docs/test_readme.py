@@ -40,7 +40,7 @@ def test_the_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = {
         "shape_discriminator": {"updates": 4, "check_every": 2, "check_samples": 64, "batch": 32},
-        "fit_ratio": {"pool": 200, "batch": 32, "schedule": [(5, 1e-3)]},
+        "fit_ratio": {"n": 200, "batch": 32, "schedule": [(5, 1e-3)]},
         "diagnose": {"n": 100},
         "compare": {"n": 100},
         "report": {"n": 100},

@@ -123,7 +123,7 @@ NEW = {
         next(iter(gan.ratios)), dataclasses.replace(next(iter(gan.ratios.values())), correction=1.0)
     ),
     "generator": lambda gan: gan.replace(generator=nn.Linear(2, 2)),
-    "fit": lambda gan: fit_ratio(gan, torch.randn(400, 2), pool=300, schedule=[(3, 1e-3)]),
+    "fit": lambda gan: fit_ratio(gan, torch.randn(400, 2), n=300, schedule=[(3, 1e-3)]),
 }
 
 

@@ -181,9 +181,9 @@ def test_a_score_that_is_no_ratio_is_an_error(name, value):
 
 def test_pools_of_fits_hold_what_is_finite_and_no_less():
     x = torch.randn(400, 2)
-    assert fit_ratio(toy_gan(), x, proposal=Leaky(share=0.03), pool=300, schedule=[(3, 1e-3)])
+    assert fit_ratio(toy_gan(), x, proposal=Leaky(share=0.03), n=300, schedule=[(3, 1e-3)])
     with pytest.raises(NonFiniteError, match="leaky"):
-        fit_ratio(toy_gan(), x, proposal=Leaky(share=0.5), pool=300, schedule=[(3, 1e-3)])
+        fit_ratio(toy_gan(), x, proposal=Leaky(share=0.5), n=300, schedule=[(3, 1e-3)])
 
 
 def test_shaping_that_leaves_the_numbers_keeps_the_best_guide_so_far(monkeypatch, caplog):

@@ -122,7 +122,7 @@ def test_a_run_asks_the_device_once_for_a_chunk_of_proposals(monkeypatch):
 
 @pytest.mark.parametrize("name", [n for n, kind in SAMPLERS.items() if issubclass(kind, Mover)])
 def test_no_move_asks_the_device(name):
-    gan = fit_latent_reweight(toy_gan(), pool=200, schedule=[(2, 1e-3)], progress=False)
+    gan = fit_latent_reweight(toy_gan(), n=200, schedule=[(2, 1e-3)], progress=False)
     short = {"warm_up": 20, "pilots": 16, "bins": 6} if name == "wlgan" else {}
     mover, _ = prepare(gan, SAMPLERS[name](**short))
     networks = start_run(gan, mover, 64, 0, 64, 0, True)[0].gan

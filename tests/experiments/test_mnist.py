@@ -17,7 +17,7 @@ from small_runs import committed
 
 MNIST = STUDIES["mnist"]
 LITTLE = (
-    "fit_ratio.pool=64",
+    "fit_ratio.n=64",
     "fit_ratio.schedule=[[2, 1e-3]]",
     "shape.updates=1",
     "shape.check_every=1",

@@ -12,7 +12,7 @@ from experiments import STUDIES, small, small_gans
 from gantandem.errors import ConfigError
 
 SMALL = STUDIES["small"]
-FIT = {"pool": 1500, "schedule": [(20, 1e-3)], "batch": 100, "progress": False}
+FIT = {"n": 1500, "schedule": [(20, 1e-3)], "batch": 100, "progress": False}
 SHAPING = {"updates": 10, "batch": 64, "check_every": 10, "check_samples": 200, "progress": False}
 
 

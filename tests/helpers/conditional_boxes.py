@@ -68,4 +68,4 @@ class Plane(nn.Module):
         return 0.5 * z
 
 
-QUICK = {"pool": 5000, "schedule": [(150, 5e-3), (60, 5e-4)], "batch": 400, "progress": False}
+QUICK = {"n": 5000, "schedule": [(150, 5e-3), (60, 5e-4)], "batch": 400, "progress": False}

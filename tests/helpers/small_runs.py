@@ -21,7 +21,7 @@ TINY = (
     "shape.batch=32",
     "shape.width=64",
     "shape.refine.steps=2",
-    "fit_ratio.pool=200",
+    "fit_ratio.n=200",
     "fit_ratio.schedule=[[4, 1e-3]]",
 )
 

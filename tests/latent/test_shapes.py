@@ -14,7 +14,7 @@ from gantandem.rng import Key
 from gantandem.runs.recipe import Recipe
 from gantandem.training.gan import draw_latent
 
-QUICK = {"pool": 300, "schedule": [(5, 1e-2)], "batch": 50, "progress": False}
+QUICK = {"n": 300, "schedule": [(5, 1e-2)], "batch": 50, "progress": False}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from gantandem.nets import hashing
 from gantandem.nets.hashing import hashed_once, weights_hash
 
 REAL = torch.randn(600, 2, generator=torch.Generator().manual_seed(0))
-FIT = {"pool": 400, "schedule": [(3, 1e-3)], "batch": 50, "progress": False}
+FIT = {"n": 400, "schedule": [(3, 1e-3)], "batch": 50, "progress": False}
 CHAIN = gt.MALA(steps=2, step_size=0.1)
 
 

@@ -32,7 +32,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs.formats import make_writer
 
-FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
+FIT = {"n": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 
 
 def cloud(n):

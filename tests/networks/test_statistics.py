@@ -248,7 +248,7 @@ def test_a_layer_that_no_batch_reaches_is_named(caplog):
 def test_a_network_fitted_on_its_first_statistics_is_no_fault(caplog):
     network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     gan = gt.GAN(nn.Linear(2, 2), None, 2)
-    fit = {"pool": 200, "schedule": [(2, 1e-2)], "batch": 50, "progress": False}
+    fit = {"n": 200, "schedule": [(2, 1e-2)], "batch": 50, "progress": False}
     gan = gt.fit_ratio(gan, torch.randn(200, 2), network=network, as_guide=True, **fit)
     caplog.clear()
     gt.GAN(gan.generator, gan.guide.network, 2)
@@ -277,7 +277,7 @@ def test_statistics_of_any_kind_are_held_while_a_network_is_fitted(kind):
     network(torch.randn(8, 2))
     network.train()
     gan = gt.GAN(nn.Linear(2, 2), None, 2)
-    fit = {"pool": 200, "schedule": [(20, 1e-2)], "batch": 50, "progress": False}
+    fit = {"n": 200, "schedule": [(20, 1e-2)], "batch": 50, "progress": False}
     fitted = gt.fit_ratio(gan, 3 + torch.randn(200, 2), network=network, as_guide=True, **fit).guide
     before, after = network.state_dict(), fitted.network.state_dict()
     kept = [name for name in before if name.endswith(("_mean", "_var"))]

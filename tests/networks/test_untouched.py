@@ -36,7 +36,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.lookup import networks_for
 from gantandem.ratios.ratio import Ratio
 
-FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 64, "progress": False}
+FIT = {"n": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 64, "progress": False}
 
 
 def cloud(n):
@@ -83,7 +83,7 @@ CALLS = {
     "calibrate": lambda gan: calibrate(gan, REAL, width=64),
     "diagnose": lambda gan: diagnose(gan, REAL, width=64),
     "fit_latent_reweight": lambda gan: fit_latent_reweight(
-        gan, pool=50, schedule=[(2, 1e-3)], batch=20, width=64, progress=False
+        gan, n=50, schedule=[(2, 1e-3)], batch=20, width=64, progress=False
     ),
     "chain_report": lambda gan: chain_report(
         gan, MALA(steps=2, step_size=0.1), chains=16, draws=8, burn_in=2, progress=False

@@ -86,7 +86,7 @@ def test_a_fitted_ratio_is_judged_like_a_shipped_one(caplog):
     steep = nn.Linear(1, 1)
     with torch.no_grad():
         steep.weight.fill_(40.0)
-    fit = {"network": steep, "schedule": [(1, 1e-9)], "pool": 500, "batch": 50, "progress": False}
+    fit = {"network": steep, "schedule": [(1, 1e-9)], "n": 500, "batch": 50, "progress": False}
     gan = gt.fit_ratio(gan, real(), **fit)  # which calibrates it
     assert said_by(gan, caplog) == []
     gan = gan.with_diagnosis(gt.diagnose(gan, real()))

@@ -311,7 +311,7 @@ def cloud(n):
 
 
 REAL = Real(fit=cloud(200), select=cloud(50), calibrate=cloud(60), test=cloud(70))
-FIT = {"pool": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
+FIT = {"n": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 
 
 SOUND = diagnose_probs(np.repeat([0.4, 0.6], 50), np.tile([0.0, 1.0], 50))

@@ -78,7 +78,7 @@ def test_an_undiagnosed_discriminator_is_said_once(caplog):
 def test_a_fitted_ratio_serves_its_law_alone():
     gan, real = toy_gan(), cloud()
     mover, other = climb(), climb(steps=4)
-    options = {"pool": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 16}
+    options = {"n": 200, "schedule": [(5, 1e-3)], "batch": 50, "width": 16}
     fitted = fit_ratio(gan, real, proposal=mover, **options)
     sample(fitted, Metropolis(proposal=mover, proposals=2), 16, width=16)
     with pytest.raises(LawMismatchError):

@@ -20,7 +20,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.lookup import networks_for
 from gantandem.ratios.ratio import Ratio
 
-FIT = {"pool": 6000, "schedule": [(1, 1e-12)], "batch": 50, "progress": False}
+FIT = {"n": 6000, "schedule": [(1, 1e-12)], "batch": 50, "progress": False}
 SHIFT, AT, WIDTH = 1.5, 3.0, 0.5
 
 

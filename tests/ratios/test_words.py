@@ -19,7 +19,7 @@ def test_a_gan_says_what_it_has_and_what_was_diagnosed():
     real = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
     found = gan.with_diagnosis(gt.diagnose(gan, real))
     assert "diagnosed on direct: it ranks generated samples above real" in repr(found)
-    fitted = gt.fit_ratio(gan, real, pool=400, schedule=[(2, 1e-3)], batch=50, strength=0.5)
+    fitted = gt.fit_ratio(gan, real, n=400, schedule=[(2, 1e-3)], batch=50, strength=0.5)
     name = fitted.ratio(gt.Direct()).chosen["name"]
     assert f"fitted ({name}), used as r^0.5, not diagnosed" in repr(fitted)
 

@@ -35,7 +35,7 @@ from gantandem.samples import FIELDS
 GENERATOR = {"net": "mlp-generator", "width": 16, "layers": 3}
 DISCRIMINATOR = {"net": "mlp-discriminator", "width": 16, "layers": 3}
 WIDER = {"net": "mlp-discriminator", "width": 24, "layers": 3}
-FIT = {"pool": 300, "schedule": [(10, 1e-3)], "batch": 64, "width": 32, "progress": False}
+FIT = {"n": 300, "schedule": [(10, 1e-3)], "batch": 64, "width": 32, "progress": False}
 REAL = 0.5 + 0.5 * torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
 
 

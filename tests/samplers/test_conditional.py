@@ -68,7 +68,7 @@ def test_chains_never_mix_conditions(name):
     """Every sample lies with its own class, and was judged under it."""
     gan = boxes(Tilt()).observe(*draw_data(400))
     if name == "latent_reweight":
-        gan = fit_latent_reweight(gan, pool=500, schedule=[(10, 1e-2)], batch=100)
+        gan = fit_latent_reweight(gan, n=500, schedule=[(10, 1e-2)], batch=100)
     # Neighbouring ids never share a label, nor do ids a width apart.
     gan = gan.with_condition(lambda ids: (ids + ids // 64) % 4)
     out = sample(gan, TOYS[name], 200, width=64, strict=False, progress=False)
@@ -219,7 +219,7 @@ def test_a_conditional_run_is_read_as_it_was_written(tmp_path):
     generator = {"net": "conditional_boxes:Boxes"}
     data = draw_data(2000)
     gan = boxes().replace(specs={"generator": generator})
-    gan = fit_ratio(gan, data, **{**QUICK, "pool": 500, "schedule": [(5, 1e-3)], "batch": 100})
+    gan = fit_ratio(gan, data, **{**QUICK, "n": 500, "schedule": [(5, 1e-3)], "batch": 100})
     gan = calibrate(gan, data, method="platt", per_class=True)
     diagnose(gan, data)
     save_run(gan, tmp_path)

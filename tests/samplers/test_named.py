@@ -10,7 +10,7 @@ from gantandem.errors import ConfigError, InputError
 from gantandem.testing import toy_gan
 
 REAL = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
-SHORT = {"pool": 300, "schedule": [(2, 1e-3)], "batch": 50, "progress": False}
+SHORT = {"n": 300, "schedule": [(2, 1e-3)], "batch": 50, "progress": False}
 
 TAKES = {
     "sample": lambda gan, name: gt.sample(gan, name, 4),

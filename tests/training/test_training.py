@@ -99,7 +99,7 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     # 12 updates are two epochs of 6: the stops fall inside the first and inside the second.
     for iterations in (4, 9, 12):
         train = dataclasses.replace(subject.train, iterations=iterations)
-        last = run(subject, out_dir=tmp_path, train=train)
+        last = run(subject, folder=tmp_path, train=train)
     assert equal(whole, weights(last))
 
 
@@ -114,20 +114,20 @@ def test_ctrl_c_keeps_the_last_checkpoint_and_a_new_call_goes_on_from_it(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match=f"resume from .*{CHECKPOINT}"):
-        run(task(), out_dir=tmp_path, on_step=press)
+        run(task(), folder=tmp_path, on_step=press)
     assert not (tmp_path / "generator.safetensors").exists()
     seen.clear()
-    resumed = run(task(), out_dir=tmp_path, on_step=lambda state, info, step: seen.append(step))
+    resumed = run(task(), folder=tmp_path, on_step=lambda state, info, step: seen.append(step))
     assert seen == [6, 7, 8, 9, 10, 11, 12]
     assert equal(weights(resumed), weights(run(task())))
 
 
 def test_a_finished_run_trains_no_further_and_anew_only_when_told(tmp_path: Path) -> None:
     seen: list[int] = []
-    run(task(), out_dir=tmp_path)
-    run(task(), out_dir=tmp_path, on_step=lambda state, info, step: seen.append(step))
+    run(task(), folder=tmp_path)
+    run(task(), folder=tmp_path, on_step=lambda state, info, step: seen.append(step))
     assert seen == []
-    run(task(), out_dir=tmp_path, on_step=lambda *args: seen.append(args[2]), resume=False)
+    run(task(), folder=tmp_path, on_step=lambda *args: seen.append(args[2]), resume=False)
     assert seen == list(range(1, 13))
 
 
@@ -143,15 +143,15 @@ def test_a_finished_run_trains_no_further_and_anew_only_when_told(tmp_path: Path
 def test_a_folder_of_another_run_is_refused(
     change: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
-    run(task(), out_dir=tmp_path)
+    run(task(), folder=tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(ConfigError, match=named):
-        run(task(), out_dir=tmp_path, **change)
+        run(task(), folder=tmp_path, **change)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
 def test_a_run_folder_holds_what_is_needed_to_load_it(tmp_path: Path) -> None:
-    generator, discriminator = run(task(), out_dir=tmp_path)
+    generator, discriminator = run(task(), folder=tmp_path)
     settings = yaml.safe_load((tmp_path / "run.yaml").read_text())
     assert settings["task"] == "imbalanced-8" and settings["train"]["iterations"] == 12
     for name, role, trained in (
@@ -193,9 +193,9 @@ def test_a_diverged_run_stops_before_it_overwrites_the_last_checkpoint(tmp_path:
             next(state.generator.parameters()).data.fill_(math.nan)
 
     with pytest.raises(NonFiniteError, match="iteration 10"):
-        run(task(), out_dir=tmp_path, on_step=poison)
+        run(task(), folder=tmp_path, on_step=poison)
     seen: list[int] = []
-    run(task(), out_dir=tmp_path, on_step=lambda state, info, step: seen.append(step))
+    run(task(), folder=tmp_path, on_step=lambda state, info, step: seen.append(step))
     assert seen[0] == 6
 
 

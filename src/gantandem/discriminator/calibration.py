@@ -46,6 +46,8 @@ def calibrate(
     per_class: bool = False,
     n: int | None = None,
     width: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
 ) -> GAN:
     """Put a calibrator on the ratio of a law, fitted on data that fitted nothing else.
 
@@ -61,6 +63,8 @@ def calibrate(
             100 real or 100 generated samples keeps the map fitted on all classes, which is logged.
         n: Generated samples; None for as many as real ones.
         width: Lanes.
+        seed: Of the generated samples.
+        progress: Show a progress bar.
 
     Returns:
         A new GAN; gradients stay those of the uncalibrated network.
@@ -76,7 +80,9 @@ def calibrate(
             f"calibrate method: got {method!r}, allowed are 'auto', 'isotonic' and 'platt'"
         )
     check("calibrate gan", GAN, gan)
-    scored = score_law(gan, real, "calibrate", proposal, n, width)
+    scored = score_law(
+        gan, real, "calibrate", proposal, n, width=width, seed=seed, progress=progress
+    )
     if method == "auto":
         few = min(scored.label.sum(), len(scored.label) - scored.label.sum()) < ISOTONIC_FROM
         method = "platt" if few else "isotonic"
@@ -140,8 +146,10 @@ def score_law(
     part: Literal["calibrate", "test"],
     proposal: SamplerLike | None,
     n: int | None,
-    width: int | None,
     *,
+    width: int | None,
+    seed: int,
+    progress: bool | None,
     calibrated: bool = False,
 ) -> Scored:
     """Score a part of the real data and as many proposals of a law, under the same conditions."""
@@ -154,7 +162,9 @@ def score_law(
     if calibrated and ratio.calibrator is not None:
         ratio = gan.ratio(mover, quiet=True)  # its calibrator must speak of these weights
     asked = asked_alike(gan, held, part)
-    drawn = draw_all(asked, mover, n or len(held.x), part, width=width)
+    drawn = draw_all(
+        asked, mover, n or len(held.x), part, width=width, seed=seed, progress=progress
+    )
     seen = check_unseen(
         ratio, held.x, "calibrate" if part == "calibrate" else "diagnose", drawn.x, gan.guide
     )

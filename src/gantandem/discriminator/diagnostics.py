@@ -161,6 +161,8 @@ def diagnose(
     proposal: SamplerLike | None = None,
     n: int | None = None,
     width: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
 ) -> Diagnosis:
     """Measure a ratio on test data: is its probability of real what it claims to be?
 
@@ -179,6 +181,8 @@ def diagnose(
             ``Direct()``.
         n: Generated samples; None for as many as real ones.
         width: Lanes.
+        seed: Of the generated samples.
+        progress: Show a progress bar.
 
     Raises:
         InputError: If the conditions do not fit the GAN.
@@ -186,7 +190,9 @@ def diagnose(
         NotARatioError: If only a critic is at hand.
     """
     check("diagnose gan", GAN, gan)
-    scored = score_law(gan, real, "test", proposal, n, width, calibrated=True)
+    scored = score_law(
+        gan, real, "test", proposal, n, width=width, seed=seed, progress=progress, calibrated=True
+    )
     label, log_ratio = scored.label, scored.score
     odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))
     prob = 0.5 * (1 + np.tanh(odds / 2))

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from gantandem.discriminator.loop import Best, descend
 from gantandem.discriminator.parts import draw, frozen_copy, seeded
 from gantandem.engine.sampling import prepare
-from gantandem.errors import InputError
+from gantandem.errors import InputError, renamed
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.nets import build
@@ -148,6 +148,7 @@ class ReweightedLatent(Latent):
         return {**settings, "digest": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
 
 
+@renamed(pool="n")
 @hashed_once()
 def fit_latent_reweight(
     gan: GAN,
@@ -155,7 +156,7 @@ def fit_latent_reweight(
     cap: float = 3.0,
     hidden: int = 64,
     layers: int = 4,
-    pool: int = 100_000,
+    n: int = 100_000,
     schedule: Sequence[tuple[int, float]] = ((2000, 1e-3), (1000, 1e-4)),
     batch: int = 1000,
     weight_decay: float = 0.0,
@@ -185,7 +186,7 @@ def fit_latent_reweight(
             the ratio itself stays below m.
         hidden: Units of each hidden layer of f.
         layers: Linear layers of f, at least 2.
-        pool: Samples of p_G to fit on.
+        n: Samples of p_G to fit on.
         schedule: (updates, learning rate) of AdamW, one after the other.
         batch: Samples of an update.
         weight_decay: Of AdamW.
@@ -208,25 +209,25 @@ def fit_latent_reweight(
     Example:
         >>> from gantandem import LatentReweight, sample
         >>> from gantandem.testing import toy_gan
-        >>> gan = fit_latent_reweight(toy_gan(), pool=500, schedule=[(10, 1e-2)], batch=100)
+        >>> gan = fit_latent_reweight(toy_gan(), n=500, schedule=[(10, 1e-2)], batch=100)
         >>> sample(gan, LatentReweight(), 4).x.shape
         torch.Size([4, 2])
     """
     where = "fit_latent_reweight"
     check(f"{where} gan", GAN, gan)
-    pool, batch = check(f"{where} pool", Count, pool), check(f"{where} batch", Count, batch)
+    n, batch = check(f"{where} n", Count, n), check(f"{where} batch", Count, batch)
     cap = check(f"{where} cap", ABOVE_1, cap)
     hidden, layers = check(f"{where} hidden", Count, hidden), check(f"{where} layers", TWO, layers)
     schedule = check(f"{where} schedule", Schedule, schedule)
     weight_decay = check(f"{where} weight_decay", NotNegative, weight_decay)
     mover, _ = prepare(gan, Direct())
-    run = draw(gan, mover, pool, "latent reweight", width=width)
+    run = draw(gan, mover, n, "latent reweight", width=width)
     run.ratio = gan.ratio(mover)
     blocks = list(run.blocks())
     z, log_ratio = (torch.cat([getattr(b, name) for b in blocks]) for name in ("z", "log_ratio"))
-    ids = torch.arange(pool, device=z.device)
+    ids = torch.arange(n, device=z.device)
     proposals = Proposal(ids, torch.zeros_like(ids), log_ratio)
-    solved = OBRS(expected=float(cap), pilot=pool).prepare(lambda n: proposals)
+    solved = OBRS(expected=float(cap), pilot=n).prepare(lambda _: proposals)
     accept = solved.log_accept(proposals).clamp(max=0).exp().to(z.dtype)
     spec = {"net": "mlp-discriminator", "data_dim": z[0].numel(), "width": hidden, "layers": layers}
     key = Key(seed).fold("latent reweight")

@@ -24,6 +24,7 @@ from gantandem.nets.copying import copy_network, unwrapped
 from gantandem.networks.held import random_state
 from gantandem.networks.score import call
 from gantandem.networks.statistics import kept_statistics, unfilled
+from gantandem.progress import track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover
@@ -155,9 +156,11 @@ def take(rows: T, index: Tensor) -> T:
     return rows.map(lambda value: value[index.to(value.device)])
 
 
-def draw(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Run:
+def draw(
+    gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None, seed: int = 0
+) -> Run:
     """Prepare a run of n proposals of a prepared mover, with ids of their own purpose."""
-    return Run(networks_for(gan, mover), mover, n, Key(0).fold(purpose), width=width)
+    return Run(networks_for(gan, mover), mover, n, Key(seed).fold(purpose), width=width)
 
 
 @dataclass
@@ -175,14 +178,26 @@ class Drawn:
         return Rows(self.x, self.cond)
 
 
-def draw_all(gan: GAN, mover: Mover, n: int, purpose: str, *, width: int | None = None) -> Drawn:
+def draw_all(
+    gan: GAN,
+    mover: Mover,
+    n: int,
+    purpose: str,
+    *,
+    width: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Drawn:
     """Draw n proposals of a prepared mover.
 
     Raises:
         NonFiniteError: If too many are not finite.
     """
-    run = draw(gan, mover, n, purpose, width=width)
-    blocks = list(run.blocks())
+    run, blocks = draw(gan, mover, n, purpose, width=width, seed=seed), []
+    with track(n, f"{purpose}: proposals", progress) as update:
+        for block in run.blocks():
+            blocks.append(block)
+            update(len(block))
     x, ids = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids"))
     return Drawn(x, gan.conditions(ids), ids, run.passes)
 

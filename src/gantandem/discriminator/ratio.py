@@ -30,7 +30,7 @@ from gantandem.discriminator.judging import (
 )
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
 from gantandem.engine.sampling import prepare
-from gantandem.errors import NonFiniteError
+from gantandem.errors import NonFiniteError, renamed
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
@@ -54,6 +54,7 @@ EMBEDDED = 500
 """Images that go through a backbone at a time."""
 
 
+@renamed(pool="n")
 @hashed_once()
 def fit_ratio(
     gan: GAN,
@@ -62,7 +63,7 @@ def fit_ratio(
     proposal: SamplerLike | None = None,
     network: nn.Module | None = None,
     spec: dict[str, Any] | None = None,
-    pool: int = 100_000,
+    n: int = 100_000,
     schedule: Sequence[tuple[int, float]] = ((1000, 1e-3), (500, 1e-4)),
     batch: int = 1000,
     weight_decay: float = 0.0,
@@ -101,7 +102,7 @@ def fit_ratio(
         network: The only candidate, left unchanged (a copy is trained); weights that are frozen
             in it stay.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
-        pool: Proposals drawn from the law.
+        n: Proposals drawn from the law.
         schedule: (updates, learning rate) of AdamW, one after the other, for networks.
         batch: Real, and as many generated, samples of an update.
         weight_decay: Of AdamW.
@@ -124,8 +125,8 @@ def fit_ratio(
         NonFiniteError: If no candidate gives finite scores.
     """
     check("fit_ratio gan", GAN, gan)
-    pool, batch = (
-        check("fit_ratio pool", Annotated[int, at_least(2)], pool),
+    n, batch = (
+        check("fit_ratio n", Annotated[int, at_least(2)], n),
         check("fit_ratio batch", Count, batch),
     )
     schedule = check("fit_ratio schedule", Schedule, schedule)
@@ -141,7 +142,7 @@ def fit_ratio(
     mover = prepare(gan, as_proposal(gan, proposal)).sampler
     law = gan.law(mover)
     asked = asked_alike(gan, parts.rows("fit"), "fit ratio")
-    drawn = draw_all(asked, mover, pool, "fit ratio", width=width)
+    drawn = draw_all(asked, mover, n, "fit ratio", width=width, progress=progress)
     held = max(1, int(HELD_OUT * len(drawn.x)))
     shown = Evidence(
         parts.rows("fit"),
@@ -153,7 +154,7 @@ def fit_ratio(
     if min(out_real, out_made) < LEAST:
         logger.warning(
             "fit_ratio: %d real and %d generated samples are held out, and what is chosen on fewer "
-            "than %d is chance. Give more real samples, or a larger pool",
+            "than %d is chance. Give more real samples, or a larger n",
             *(out_real, out_made, LEAST),
         )
     options = Options(schedule, batch, weight_decay, seed, progress)

@@ -57,7 +57,7 @@ def choose_step(
 
     def measure(one: Refine | Direct) -> float:
         nonlocal spent
-        drawn = draw_all(asked, one, count, "step size", width=width)
+        drawn = draw_all(asked, one, count, "step size", width=width, progress=False)
         spent += drawn.passes
         return need_number(distance(drawn.x, real.x), "shape distance, step size")
 

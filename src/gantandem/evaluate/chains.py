@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gantandem.engine.sampling import prepare
-from gantandem.errors import InputError, need
+from gantandem.errors import InputError, need, renamed
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.progress import track
@@ -67,10 +67,11 @@ class ChainReport:
         }
 
 
+@renamed(mover="sampler")
 @hashed_once()
 def chain_report(
     gan: GAN,
-    mover: SamplerLike,
+    sampler: SamplerLike,
     *,
     chains: int = 64,
     draws: int = 500,
@@ -88,7 +89,7 @@ def chain_report(
     Args:
         gan: Networks, latent and ratios. A conditional one must ask for one condition only, since
             chains of several conditions have several laws.
-        mover: What makes the chains, or its name; it is prepared here.
+        sampler: What makes the chains, or its name; it is prepared here.
         chains: Chains, 2 or more.
         draws: Draws of each after the burn-in, 4 or more.
         burn_in: Draws of each left out before, 0 or more.
@@ -110,10 +111,10 @@ def chain_report(
         )
     )
     need("arviz_stats", "chains")
-    mover = as_sampler(gan, mover)
+    mover = as_sampler(gan, sampler)
     if not isinstance(mover, LatentChain):
         raise InputError(
-            f"chain_report mover: got {show(mover)}, which makes no chain in the latent; allowed "
+            f"chain_report sampler: got {show(mover)}, which makes no chain in the latent; allowed "
             "are ULA, MALA, Ex2MCMC and WangLandau"
         )
     ids = torch.arange(chains, device=gan.device)

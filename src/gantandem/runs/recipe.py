@@ -142,13 +142,21 @@ class FitSettings(Section):
     ``schedule`` is a list of (updates, learning rate) pairs.
     """
 
-    pool: PositiveInt | None = None
+    n: PositiveInt | None = None
     schedule: list[Annotated[tuple[PositiveInt, PositiveFloat], BeforeValidator(plain)]] | None = (
         None
     )
     batch: PositiveInt | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     strength: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, given: Any) -> Any:
+        """Read ``pool``, as ``n`` was called at first."""
+        if not isinstance(given, dict) or "pool" not in given:
+            return given
+        return {"n": given["pool"], **{k: v for k, v in given.items() if k != "pool"}}
 
 
 class Recipe(Section):

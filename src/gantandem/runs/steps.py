@@ -66,7 +66,7 @@ def train_run(
             task,
             real.fit,
             seed=recipe.seed,
-            out_dir=out,
+            folder=out,
             resume=resume,
             on_step=on_step,
             device=device,

@@ -82,7 +82,7 @@ TASKS: dict[str, Task] = {
                 "check_every": 50,
             },
             fit_defaults={
-                "pool": 20_000,
+                "n": 20_000,
                 "schedule": ((400, 1e-3), (200, 1e-4)),
                 "batch": 512,
                 "weight_decay": 0.01,

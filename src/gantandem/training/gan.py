@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from gantandem.errors import ConfigError, DataError, NonFiniteError
+from gantandem.errors import ConfigError, DataError, NonFiniteError, renamed
 from gantandem.files import write_bytes
 from gantandem.nets import build
 from gantandem.nets.weights import save_weights
@@ -46,12 +46,13 @@ class Pair(NamedTuple):
     discriminator: nn.Module
 
 
+@renamed(out_dir="folder")
 def train_gan(
     task: Trainable,
     data: Tensor,
     *,
     seed: int = 0,
-    out_dir: str | Path | None = None,
+    folder: str | Path | None = None,
     train: TrainConfig | None = None,
     resume: bool = True,
     on_step: Callable[[TrainState, TrainInfo, int], None] | None = None,
@@ -67,11 +68,11 @@ def train_gan(
         task: Networks, latent and default settings.
         data: Real samples (N, *x_shape), the fit part only.
         seed: Of initialisation, order of the data, latents and whatever noise the networks draw.
-        out_dir: Run folder. Gets a checkpoint every ``checkpoint_every`` iterations, and at the end
+        folder: Run folder. Gets a checkpoint every ``checkpoint_every`` iterations, and at the end
             ``generator.safetensors``, ``guide.safetensors`` and ``run.yaml``. Default: nothing
             is written.
         train: Settings. Default: those of the task.
-        resume: Go on from the checkpoint in ``out_dir`` if there is one. Default True; False
+        resume: Go on from the checkpoint in ``folder`` if there is one. Default True; False
             starts anew and overwrites it.
         on_step: Called with (state, info, iterations done) after every update.
         device: Where the networks are trained and returned, such as ``"cuda"``; None for the CPU.
@@ -79,7 +80,7 @@ def train_gan(
 
     Raises:
         InputError: If there is no such device.
-        ConfigError: If the checkpoint in ``out_dir`` is of another run or has gone too far.
+        ConfigError: If the checkpoint in ``folder`` is of another run or has gone too far.
         DataError: If there are fewer samples than a batch.
         NonFiniteError: If a loss becomes NaN or infinite; the last checkpoint is kept.
         KeyboardInterrupt: On Ctrl-C, after saying which checkpoint is kept.
@@ -89,7 +90,7 @@ def train_gan(
     train, where = train or task.train, find_device(device)
     if len(data) < train.batch_size:
         raise DataError(f"{len(data)} samples are fewer than the batch_size of {train.batch_size}")
-    folder = Path(out_dir) if out_dir is not None else None
+    folder = Path(folder) if folder is not None else None
     identity = identity_of(task, train, seed, data)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
