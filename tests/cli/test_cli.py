@@ -223,6 +223,7 @@ def test_calibrate_and_diagnose_report_before_and_after(work):
     assert "Brier" in run("diagnose", work, "--sampler", "direct").stdout
 
 
+@pytest.mark.slow
 def test_demo_goes_from_nothing_to_a_report(tmp_path):
     result = run("demo", "-o", tmp_path / "demo", "-n", 200, "--seed", 1, *TINY)
     assert f"report: {tmp_path / 'demo/report.html'}" in result.stdout
