@@ -2,7 +2,8 @@
 
 A forward may write into its module: buffers put aside and back, running statistics, counters,
 cached activations, the global random state. Whatever it writes, and whatever tracing it leaves
-behind, is gone when the block ends, after an exception too.
+behind, is gone when the block ends, after an exception too. Threads take turns: the modules and
+the random state are the same for all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import itertools
 import operator
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,8 @@ from torch import Tensor, nn
 
 _PLAIN = (int, float, complex, str, bytes)
 _COLLECTIONS = (dict, collections.OrderedDict, list, set)
+one_thread = threading.RLock()
+"""Whoever holds networks still: another thread waits, or it would put back what this one froze."""
 
 
 class Structure:
@@ -190,6 +194,8 @@ def random_state(device: torch.device) -> Iterator[None]:
 def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Kept]:
     """Leave networks and the global random state as they were, whatever runs in the block.
 
+    One thread at a time is in such a block; within it, others may be nested.
+
     Put back: attributes, collections one level deep, parameters, buffers and hooks as objects, the
     numbers of all that a forward may write into (see ``_may_change``), training flags and
     ``requires_grad``. Weight matrices are not copied, which would double the memory.
@@ -201,6 +207,12 @@ def untouched(networks: Iterable[nn.Module], device: torch.device) -> Iterator[K
     Yields:
         What they were like.
     """
+    with one_thread, _put_back(networks, device) as kept:
+        yield kept
+
+
+@contextlib.contextmanager
+def _put_back(networks: Iterable[nn.Module], device: torch.device) -> Iterator[Kept]:
     parts = {id(n): [Structure(module) for module in n.modules()] for n in networks}
     all_parts = list({id(p.module): p for found in parts.values() for p in found}.values())
     modules = [part.module for part in all_parts]

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from gantandem.errors import InputError
 from gantandem.latent import Latent
 from gantandem.nets.hashing import hashed_once, weights_hash
 from gantandem.networks.guidance import Guidance
-from gantandem.networks.held import Kept, Parts, exchanged, held
+from gantandem.networks.held import Kept, Parts, exchanged, held, one_thread
 from gantandem.networks.score import Score
 from gantandem.networks.split import Split, split
 from gantandem.rng import Key
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 EXAMPLES = 8
 """Latents that networks are tried on."""
-
-
 Step = Callable[[Key, Any], "tuple[Any, Moved]"]
 
 
@@ -81,7 +80,7 @@ class Networks:
         known = [self.guide, *(ratio.score for ratio in gan.ratios.values())]
         self.scores = list({id(score): score for score in known if score is not None}.values())
         self._held: Kept | None = None
-        self._memory, self.tried = _Memory(), frozenset[int]()
+        self._thread, self._memory, self.tried = 0, _Memory(), frozenset[int]()
         self._said: set[str] = set() if like is None else like._said
         self.prepared: dict[Any, Any] = {} if like is None else like.prepared
         asked = ("generator", "latent", "condition")
@@ -105,23 +104,31 @@ class Networks:
         """Hold every network in eval mode without gradients for weights; restore on leaving.
 
         Whatever a forward writes meanwhile is put back as well, and so is the global random
-        state. Inside, another ``frozen()`` of the same networks does nothing.
+        state. Inside, another ``frozen()`` of the same networks does nothing; other threads wait.
 
         Args:
             free: A network that is trained in the block: it is left alone.
         """
-        if self._held is not None:
-            with torch.no_grad():
-                yield
-            return
-        networks = [self.generator, *(score.network for score in self.scores)]
-        still = [network for network in networks if network is not free]
-        try:
-            with hashed_once(), held(still, self.device) as self._held:
-                self._forget_exchanged(self._held.parts)
-                yield
-        finally:
-            self._held = None
+        with one_thread:
+            if self._held is not None:
+                with torch.no_grad():
+                    yield
+                return
+            known = (self.generator, *(score.network for score in self.scores))
+            still = [network for network in known if network is not free]
+            try:
+                with hashed_once(), held(still, self.device) as self._held:
+                    self._thread = threading.get_ident()
+                    self._forget_exchanged(self._held.parts)
+                    yield
+            finally:
+                self._held = None
+
+    @property
+    def _still(self) -> bool:
+        """Whether this thread holds the networks still; what is compiled runs in no other."""
+        own = torch.compiler.is_compiling() or self._thread == threading.get_ident()
+        return own and self._held is not None
 
     def _forget_exchanged(self, parts: Parts) -> None:
         """Forget what was kept of networks whose parts were exchanged since."""
@@ -154,7 +161,7 @@ class Networks:
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
         """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples."""
-        if self._held is not None:
+        if self._still:
             return self.generator(z) if cond is None else self.generator(z, cond)
         gradients = torch.is_grad_enabled()
         with self.frozen(), torch.set_grad_enabled(gradients):
@@ -190,10 +197,10 @@ class Networks:
             score: What scores x; None for the guide.
 
         Returns:
-            x of shape (N, *x_shape), the guide's logit (or critic value) of shape (N,), and the
-            gradient of that score for h, of h's shape. No gradient of a weight is computed.
+            x (N, *x_shape), the guide's logit (or critic value) (N,), and the gradient of that
+            score for h, of h's shape. No gradient of a weight is computed.
         """
-        if self._held is None:
+        if not self._still:
             with self.frozen():
                 return self.guidance(layer, h, carry, cond, score)
         score = score or self.need_guide(layer)
@@ -231,10 +238,7 @@ class Networks:
         return x, ratio.from_logit(logit, cond), ratio.strength * gradient
 
     def stepper(self, mover: Mover) -> Step:
-        """How a pool steps a mover, ``(key, state) -> (state, moved)``.
-
-        Where this GAN compiles, a mover that ``compiles`` is compiled with it.
-        """
+        """How a pool steps a mover; where this GAN compiles, one that ``compiles`` is compiled."""
         step = functools.partial(mover.step, self)
         if not (self.compile and mover.compiles):
             return step
@@ -246,11 +250,7 @@ class Networks:
         return steppers[known]
 
     def need_guide(self, where: str) -> Score:
-        """The guide.
-
-        Raises:
-            InputError: If there is none.
-        """
+        """The guide; InputError if there is none."""
         if self.guide is None:
             raise InputError(
                 f"{where}: this GAN has no discriminator to follow. Fit one and make it the guide: "
@@ -273,7 +273,7 @@ class Networks:
 
     def weights_hash(self, network: nn.Module) -> str:
         """Hash a network's weights, without what a forward wrote since they are held."""
-        if self._held is not None:
+        if self._still and self._held is not None:
             self._held.put_back()
         return weights_hash(network)
 
