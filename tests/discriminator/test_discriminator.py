@@ -64,7 +64,7 @@ def test_fit_ratio_recovers_a_known_log_ratio():
     again = fit_ratio(gan, parts, network=small(), **QUICK)
     hashes = [weights_hash(g.ratio(Direct()).score.network) for g in (fitted, again)]
     assert hashes[0] == hashes[1]
-    assert fitted.setup_passes >= QUICK["pool"]
+    assert fitted.setup_passes >= QUICK["n"]
 
 
 def test_fit_ratio_without_a_discriminator_can_make_a_guide():

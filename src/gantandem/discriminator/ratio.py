@@ -36,7 +36,7 @@ from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.hashing import hashed_once
 from gantandem.networks.score import Score
-from gantandem.samplers.named import SamplerLike, as_proposal
+from gantandem.samplers.named import SamplerLike, as_proposal, sampler_label
 from gantandem.settings import (
     Count,
     NotNegative,
@@ -177,7 +177,8 @@ def fit_ratio(
     used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
     say(chosen, judged, used)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
-    ratio = dataclasses.replace(chosen.ratio, strength=used, chosen=rows)
+    words = {"proposal": sampler_label(mover), "chosen": rows}
+    ratio = dataclasses.replace(chosen.ratio, strength=used, **words)
     ratio = remember(ratio, "fit", parts.fit, parts.select)
     new = gan.with_ratio(law, ratio).replace(setup_passes=gan.setup_passes + drawn.passes)
     if as_guide:

@@ -11,6 +11,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.doubts import doubts
 from gantandem.ratios.law import Law, first_name, name_law
 from gantandem.ratios.ratio import Ratio
+from gantandem.ratios.words import named
 from gantandem.settings import show, to_config
 
 if TYPE_CHECKING:
@@ -145,9 +146,10 @@ def diagnosed(ratios: Mapping[str, Ratio], diagnosis: Diagnosis) -> Ratio:
         LawMismatchError: If there is no ratio of that law.
     """
     if diagnosis.law not in ratios:
+        held = ", ".join(named(*pair) for pair in ratios.items()) or "none"
         raise LawMismatchError(
             f"with_diagnosis: the diagnosis is of law {diagnosis.law or 'unknown'}, and this "
-            f"GAN holds ratios of {', '.join(ratios) or 'none'}; diagnose its own ratio"
+            f"GAN holds ratios of {held}; diagnose its own ratio"
         )
     return dataclasses.replace(ratios[diagnosis.law], diagnosis=diagnosis)
 
@@ -156,7 +158,7 @@ def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> 
     """Refuse to judge by another law's ratio, or do so with a warning."""
     if not gan.ratios and gan.guide is not None:
         gan.guide.need_ratio(f"accepting samples of {kind}")
-    known = ", ".join(gan.ratios) or "none"
+    known = ", ".join(named(*pair) for pair in gan.ratios.items()) or "none"
     message = (
         f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
         "A ratio holds for one generator, one prior and one mover with all its settings: a change "

@@ -29,6 +29,8 @@ class Ratio:
         diagnosis: What ``diagnose`` established, if it ran.
         seen: Hashes of the real samples that each step ("fit", "calibrate") fitted it on.
         strength: t, where acceptance uses r^t: below 1 where r led away from held-out data.
+        proposal: The sampler whose proposals it judges, in words: its name and what was set in it;
+            empty if unknown.
         chosen: ``name`` of the candidate that was kept, and what held-out samples said of each.
     """
 
@@ -40,12 +42,15 @@ class Ratio:
     diagnosis: Diagnosis | None = None
     seen: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
     strength: float = 1.0
+    proposal: str = field(default="", compare=False)
     chosen: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     weights: str = field(default="", init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Note the weights, of which alone calibrator and diagnosis speak."""
         object.__setattr__(self, "weights", weights_hash(self.score.network))
+        if self.origin == "shipped":  # it tells real data from the generator's plain samples
+            object.__setattr__(self, "proposal", self.proposal or "direct")
 
     @property
     def stale(self) -> bool:

@@ -21,12 +21,17 @@ def describe(gan: GAN) -> str:
     else:
         how = "shaped for " + str(gan.proposal) if gan.shaped else "not shaped"
         lines.append(f"guide: {_network(gan.guide.network)}, a {gan.guide.output}, {how}")
-    lines += [f"ratio {law}: {_ratio(ratio)}" for law, ratio in gan.ratios.items()]
+    lines += [f"ratio of {named(law, ratio)}: {_ratio(ratio)}" for law, ratio in gan.ratios.items()]
     if isinstance(gan.condition, Tensor):
         lines.append(f"condition: {len(gan.condition):,} rows of {gan.condition.dtype}")
     elif gan.condition is not None:
         lines.append("condition: a function of the ids")
     return "GAN(\n" + "".join(f"  {line}\n" for line in lines) + ")"
+
+
+def named(law: str, ratio: Ratio) -> str:
+    """The proposals that a ratio judges: their sampler in words, or the law's name."""
+    return ratio.proposal or f"law {law}"
 
 
 def _network(network: nn.Module) -> str:
@@ -45,5 +50,4 @@ def _ratio(ratio: Ratio) -> str:
     if ratio.diagnosis is None:
         return ", ".join([*words, "not diagnosed"])
     against = doubts(ratio.diagnosis)
-    name = f" on {ratio.diagnosis.proposal}" if ratio.diagnosis.proposal else ""
-    return ", ".join([*words, f"diagnosed{name}: {'; '.join(against) or 'nothing against it'}"])
+    return ", ".join([*words, f"diagnosed: {'; '.join(against) or 'nothing against it'}"])

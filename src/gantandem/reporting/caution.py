@@ -11,6 +11,7 @@ from gantandem.errors import InputError
 from gantandem.evaluate.comparison import Comparison
 from gantandem.gan import GAN
 from gantandem.ratios.lookup import plain_law
+from gantandem.ratios.words import named
 from gantandem.reporting.evidence import Evidence, read_evidence
 
 FAULTS = {
@@ -91,10 +92,7 @@ def _of_gan(gan: GAN) -> Iterator[str]:
     if not gan.ratios:
         yield "There is no ratio, so no selector can accept these samples: fit one (fit_ratio)."
     for law, ratio in gan.ratios.items():
-        on = f"law {law}" if ratio.diagnosis is None else ratio.diagnosis.proposal or f"law {law}"
-        if law == plain_law(gan):
-            on = "direct"
-        name = f"The ratio on the law of {on}"
+        name = f"The ratio on the law of {'direct' if law == plain_law(gan) else named(law, ratio)}"
         if ratio.stale:
             yield f"{name} is stale: the weights of its network were changed since. Fit it anew."
         elif ratio.diagnosis is None:

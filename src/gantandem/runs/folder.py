@@ -92,6 +92,7 @@ def save_run(
         notes = {
             "spec": found[law],
             "origin": ratio.origin,
+            "proposal": ratio.proposal,
             "output": ratio.score.output,
             "correction": ratio.correction,
             "strength": ratio.strength,
@@ -274,6 +275,7 @@ def _read_ratio(
             Score(network, notes["output"]),
             correction=notes["correction"],
             strength=notes.get("strength", 1.0),
+            proposal=notes.get("proposal", ""),
             chosen=notes.get("chosen", {}),
             calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
             origin=notes["origin"],
