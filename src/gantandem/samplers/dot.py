@@ -175,10 +175,11 @@ class DOT(Mover):
         s = state
         x, score, gradient = gan.guidance(self.layer, s.h, (), s.cond)
         moved = Moved(x, s.z, score, s.step, s.step >= self.steps)
+        # The gradient of ||h - start + offset|| - D / k_eff.
         away = (s.h - s.start).to(wide(s.h)) + self.offset
         slope = away / rows(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
         if self.layer == "latent" and self.project and gan.latent.spherical:
-            z = s.h.to(slope.dtype)
+            z = s.h.to(slope.dtype)  # move at right angles to z
             slope = slope - z * rows(_dot(z, slope) / _dot(z, z), z)
         h = self._descend(s, slope).to(s.h.dtype)
         if self.layer == "latent":

@@ -41,6 +41,8 @@ class DRS(Accepts):
         pilot: Pilot proposals.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
 
+    The paper writes D~ for log r and D~*_M for log M.
+
     Raises:
         InputError: If a setting is out of range.
     """
@@ -75,7 +77,7 @@ class DRS(Accepts):
         return replace(self, log_max=log_max, gamma=gamma)
 
     def _logit(self, log_ratio: Tensor, log_max: float | Tensor) -> Tensor:
-        """F + gamma."""
+        """F + gamma, with Delta = min(log r - log M, 0): Delta - log(1 - exp(Delta - eps))."""
         delta = (log_ratio - log_max).clamp(max=0.0)
         return delta - torch.log(-torch.expm1(delta - self.eps))
 

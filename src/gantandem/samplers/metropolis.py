@@ -17,7 +17,8 @@ from gantandem.settings import Count
 class Metropolis(Selector):
     """Independence chain: y ~ proposal, accepted with min(1, r(y) / r(x)); its last state is kept.
 
-    The law tends to p_data as the number of proposals grows, if the ratio is exact. Turner et
+    The law tends to p_data as the number of proposals grows, if the ratio is exact. MH-GAN writes
+    r as D / (1 - D), with D the calibrated probability of real. Turner et
     al., Metropolis-Hastings Generative Adversarial Networks, ICML 2019, Algorithm 1; Liu et al.,
     AAAI 2020, Equation 8. Chains start from their first proposal and not, as in MH-GAN, from a
     real sample, which might then be emitted as it is.

@@ -27,7 +27,8 @@ class OBRS(Accepts):
 
     On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap
     as an exact rule can be. Elsewhere c is larger, such that one in K is accepted: the best
-    f-divergence to p_data that K proposals a sample can buy. Verine et al., Optimal Budgeted
+    f-divergence to p_data that K proposals a sample can buy. The paper writes c as c_K / M, with
+    M = max r and c_K >= 1. Verine et al., Optimal Budgeted
     Rejection Sampling for Generative Models, AISTATS 2024; they solve for one in K in any case,
     and then pay for proposals that an exact rule does not need.
 

@@ -266,9 +266,9 @@ class Refine(Mover):
         if best is not None:
             best = best.of(x, logit, s.step)
             moved = Moved(best.x, s.z, best.logit, best.steps, done)
-        critic = gan.guide is not None and gan.guide.output == "critic"
         slope = gradient.to(wide(gradient))
-        if not critic:
+        if gan.guide is None or gan.guide.output != "critic":
+            # The gradient of log sigmoid(d) is sigmoid(-d) times that of d.
             slope = slope * rows(torch.sigmoid(-logit), slope).to(slope.dtype)
         h, loss = self._update(s, slope, logit)
         h = h.to(s.h.dtype)
@@ -282,17 +282,17 @@ class Refine(Mover):
         return state, moved
 
     def _update(self, s: RefineState, slope: Tensor, logit: Tensor) -> tuple[Tensor, Tensor | None]:
-        """One uphill move, the moments in place: returns h and the smoothed loss."""
-        eta, h, loss, scale = float(self.step_size), s.h.to(slope.dtype), s.loss, None
+        """Return h + lambda update(slope), with the moments in place, and the smoothed loss."""
+        lambda_, h, loss, scale = float(self.step_size), s.h.to(slope.dtype), s.loss, None
         if s.moments is None:
-            return torch.add(h, slope, alpha=eta), None
+            return torch.add(h, slope, alpha=lambda_), None
         if not self._adam:
-            return momentum(h, slope, s.moments, step_size=eta, decay=0.9), None
+            return momentum(h, slope, s.moments, step_size=lambda_, decay=0.9), None
         if loss is not None:
             assert self.reference is not None  # resolved by prepare
             now = self.reference - torch.sigmoid(logit.to(loss.dtype))
             loss = torch.where(loss.isnan(), now, 0.5 * (loss + now))
             scale = (loss + 0.5).clamp(min=0).square()
         betas = self.betas or ((0.9, 0.5) if self.update == "scaled-adam" else (0.9, 0.999))
-        settings = {"last": self.steps, "step_size": eta, "betas": betas, "scale": scale}
+        settings = {"last": self.steps, "step_size": lambda_, "betas": betas, "scale": scale}
         return adam(h, slope, s.moments, s.step, **settings), loss

@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 class Rejection(Accepts):
     """Accept with min(r / M, 1), M = max r on pilot proposals, then frozen.
 
-    Exact if M bounds r; proposals above M are counted as ``excess``. Azadi et al., Discriminator
-    Rejection Sampling, ICLR 2019, Section 3.1. Unlike their code, M never changes while sampling.
+    Exact if M bounds r = p_data / p_proposal. Proposals above M are counted as ``excess``. Azadi
+    et al., Discriminator Rejection Sampling, ICLR 2019, Section 3.1. Unlike their code, M never
+    changes while sampling.
 
     Args:
         proposal: The mover that makes the proposals.

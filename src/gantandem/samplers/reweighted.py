@@ -21,7 +21,10 @@ _DIRECT = Direct()
 class LatentReweight(Mover):
     """x = G(z) with z rejected on a fitted w(z) before G or D ever runs.
 
-    The law is biased: p_G reweighted by w, which is as near p_data as its fit and its cap allow.
+    A latent z ~ p0 is kept with probability w(z) / m, with m the cap of w: the rule is in
+    ``discriminator/latent_weights.py``, in ``ReweightedLatent.draw``, which holds w(z) / m as
+    sigmoid(network(z)). The law is biased: p_G reweighted by w, which is as near p_data as its fit
+    and its cap allow.
     Issenhuth et al., Latent reweighting, an almost free improvement for GANs, WACV 2022
     (latentRS). :func:`~gantandem.fit_latent_reweight` fits w; all of its choices are told there.
 

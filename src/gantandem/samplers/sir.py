@@ -41,7 +41,7 @@ class SIR(Selector):
     proposals: Count = 10
 
     def judge(self, key: Key, chain: Chain, new: Proposal) -> Chain:
-        """Keep when u < r_k / (r_1 + ... + r_k)."""
+        """Keep when u < r_k / (r_1 + ... + r_k): see ``choose``."""
         return choose(key, chain, new).done_if(new.attempt + 1 >= self.proposals)
 
     @property

@@ -202,7 +202,7 @@ class WangLandau(RatioChain):
     def _learn(
         self, gan: Networks, key: Key, chain: ChainState, *, tune: bool
     ) -> tuple[tuple[float, ...], float]:
-        """Stochastic approximation: all pilots walk on, and update, one theta.
+        """theta[i] += gamma_t (share of pilots in bin i - 1 / bins): one theta for all pilots.
 
         With ``tune`` the step size follows, so that the tilted chain has the acceptance asked for:
         over a flattened landscape steps may be longer.
