@@ -4,7 +4,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-gpu test-slow lint format clean
+.PHONY: help venv demo test test-gpu test-slow fuzz lint format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
@@ -32,6 +32,9 @@ test-slow: $(STAMP) ## run the slow tests: whole studies at a small scale
 
 test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json
 	@$(VENV)/bin/python -m pytest -q -m accelerator tests/accelerator
+
+fuzz: $(STAMP) ## 100,000 broken and odd inputs; only our own errors may come out
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m experiments fuzz --json runs/fuzz.json
 
 lint: $(STAMP) ## ruff and pyright
 	@$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ from experiments import STUDIES
 from experiments.bench import BENCHMARKS, run_benchmarks
 from experiments.fig4 import ALL_STAGES
 from experiments.study import N
-from gantandem.errors import ConfigError, GANtandemError, near
+from gantandem.errors import ConfigError, GANtandemError, near, need
 from gantandem.runs import write_json
 
 _LIST = "\n".join(f"  {study.name:10} {study.what}" for study in STUDIES.values())
@@ -24,9 +24,12 @@ studies, or 'all' of them:
 benchmarks, after the word 'bench' (all by default):
   {", ".join(BENCHMARKS)}
 
+broken and odd input through every door, after the word 'fuzz' (all doors by default)
+
 examples:
   python -m experiments fig4 table1 --seeds 0,1
   python -m experiments bench --json docs/results/bench.json
+  python -m experiments fuzz --json docs/results/fuzz.json
 """
 
 
@@ -63,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--paper", type=_numbers, default=[], help="fig3, fig4: seeds of the published methods")
     add("--stages", type=_stages, help="fig4 (or 'all' nine), mnist: generator iterations")
     add("-n", "--n", type=_positive, default=N, help="samples of each sampler (%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="bench: write the result there")
+    add("--json", type=Path, metavar="FILE", help="bench, fuzz: write the result there")
+    add("--inputs", type=_positive, help="fuzz: inputs in all (100,000)")
     add("--runs", type=_positive, default=5, help="bench: interleaved runs (%(default)s)")
     return parser
 
@@ -87,6 +91,8 @@ def main(words: Sequence[str] | None = None) -> int:
             if given.json is not None:
                 write_json(given.json, result)
             print(json.dumps(result["results"], indent=1))
+        elif given.names[0] == "fuzz":
+            return _fuzz(given)
         else:
             _study(given)
     except GANtandemError as error:
@@ -96,6 +102,21 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"interrupted{': ' if str(stop) else ''}{stop}", file=sys.stderr)
         return 130
     return 0
+
+
+def _fuzz(given: argparse.Namespace) -> int:
+    need("hypothesis", "dev")
+    from experiments.fuzz import DOORS, TOTAL, run_fuzz
+
+    names = given.names[1:] or list(DOORS)
+    for name in names:
+        if name not in DOORS:
+            raise ConfigError(f"unknown door {name!r}; {near(name, DOORS)}")
+    result = run_fuzz(given.inputs or TOTAL, names)
+    if given.json is not None:
+        write_json(given.json, result)
+    print(f"{result['inputs']:,} inputs, {result['faults']} faults")
+    return int(result["faults"] > 0)
 
 
 def _study(given: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,9 +55,9 @@ class Samples:
     def __repr__(self) -> str:
         """How many of what shape, from which sampler, at what cost."""
         told, m = [f"n={len(self):,}", f"shape={tuple(self.x.shape[1:])}"], self.manifest
-        if "sampler" in m:
-            told.append(f"sampler={_nested(m['sampler'])}")
-        if m.get("returned"):
+        if sampler := _nested(m.get("sampler")):
+            told.append(f"sampler={sampler}")
+        if m.get("returned") and m.get("proposals") and m.get("passes"):
             told.append(f"acceptance={m['returned'] / m['proposals']:.3g}")
             told.append(f"passes_per_sample={m['passes'] / m['returned']:.4g}")
         return f"Samples({', '.join(told)})"
@@ -141,17 +140,22 @@ class Samples:
         Raises:
             DataError: If the file is missing, truncated or not such a file.
         """
+        again = "make it again with Samples.save"
         try:
             with np.load(path, allow_pickle=False) as file:
                 names = [*FIELDS, *(f for f in ("condition",) if f in file)]
                 values = {f: torch.from_numpy(file[f]) for f in names}
-                return cls(**values, manifest=json.loads(str(file["manifest"])))
+                manifest = json.loads(str(file["manifest"]))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; write one with Samples.save") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"{path}: not a samples file, or truncated ({error}); make it again"
-            ) from None
+        except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
+            raise DataError(f"{path}: not a samples file, or damaged ({error}); {again}") from None
+        lengths = {f: len(value) if value.dim() else None for f, value in values.items()}
+        if len(set(lengths.values())) != 1 or None in lengths.values():
+            raise DataError(f"{path}: rows do not match ({lengths}); {again}")
+        if not isinstance(manifest, dict):
+            raise DataError(f"{path}: its manifest is a {type(manifest).__name__}; {again}")
+        return cls(**values, manifest=manifest)
 
 
 def _array(index: Any) -> Any:
@@ -163,7 +167,9 @@ def _array(index: Any) -> Any:
     )
 
 
-def _nested(config: dict[str, Any]) -> str:
+def _nested(config: Any) -> str:
     """The names of a sampler and of its proposals."""
-    inner = config.get("proposal")
-    return f"{config['name']}({_nested(inner)})" if isinstance(inner, dict) else config["name"]
+    if not isinstance(config, dict) or "name" not in config:
+        return ""
+    inner = _nested(config.get("proposal"))
+    return f"{config['name']}({inner})" if inner else str(config["name"])

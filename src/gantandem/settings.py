@@ -16,7 +16,7 @@ import sys
 import types
 import typing
 from abc import ABC
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args, get_origin
 
 import numpy as np
@@ -242,6 +242,22 @@ def check_names(where: str, kind: Any, given: Iterable[str]) -> None:
     for name in given:
         if name not in allowed:
             raise ConfigError(f"{where}: unknown setting {name!r}; {near(name, allowed)}")
+
+
+def from_values(where: str, kind: Any, values: Any) -> Any:
+    """Make a dataclass of what a file holds; every value is checked by its annotation.
+
+    Raises:
+        ConfigError: If a value is missing, unknown or of another kind.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: got {show(values)}, allowed are settings by name")
+    check_names(where, kind, values)
+    of = kinds(kind)
+    try:
+        return kind(**{name: check(f"{where} {name}", of[name], values[name]) for name in values})
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def to_config(sampler: Any) -> dict[str, Any]:

@@ -427,3 +427,21 @@ def test_fitting_says_which_candidate_was_kept(work):
     assert "r^0.5" in shown
     state = load_run(work)[0]
     assert state.ratio(Direct()).strength == 0.5
+
+
+def test_an_ascii_terminal_gets_what_it_can_show(work):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    words = ("--samplers", "direct", "--sweep", "direct.truncation=0.5,1")
+    done = command("compare", work, "-n", 16, *words, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "?" in done.stdout and "truncation" in done.stdout
+
+
+def test_what_the_machine_refuses_is_one_message(work, monkeypatch):
+    fails("report", "x" * 300, wanted=["File name too long"])
+
+    def fill(*args, **given):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("gantandem.runs.sample_run", fill)
+    fails("sample", work, "-n", 8, wanted=["out of memory"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -57,5 +59,8 @@ def root(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What a terminal cannot show, an ASCII one say, becomes a ``?``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

@@ -45,9 +45,27 @@ class Group(TyperGroup):
             err.print("error:", style="bold red", end=" ")
             err.print(as_command(str(error)), markup=False)
             raise typer.Exit(INPUT_ERROR) from None
+        except (OSError, MemoryError, RuntimeError) as error:
+            told = _of_the_machine(error)
+            if told is None:
+                raise
+            err.print("error:", style="bold red", end=" ")
+            err.print(told, markup=False)
+            raise typer.Exit(INPUT_ERROR) from None
         except KeyboardInterrupt as stop:
             err.print(f"interrupted{': ' if str(stop) else ''}{stop}", markup=False)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """What the machine refused, in a line; None if the error is another."""
+    if isinstance(error, OSError):
+        path = f"{error.filename}: " if error.filename else ""
+        return f"{path}{error.strerror or error}"
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
+        return "out of memory: take fewer samples (-n), smaller images, or a machine that has more"
+    return None
 
 
 COMMANDS = {"fit_ratio": "fit-ratio", "calibrate": "calibrate", "diagnose": "diagnose"}

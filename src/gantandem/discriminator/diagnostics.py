@@ -9,16 +9,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from gantandem.condition import is_labels
 from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
 from gantandem.discriminator.verdict import tell
+from gantandem.errors import ConfigError
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.doubts import doubts
 from gantandem.samplers.named import SamplerLike
-from gantandem.settings import check
+from gantandem.settings import check, check_names, show
 
 BINS = 20
 RESAMPLES = 50
@@ -99,10 +101,18 @@ class Diagnosis:
         """Read what :meth:`to_dict` gave.
 
         Raises:
-            TypeError, KeyError: If a value is missing or unknown.
+            ConfigError: If a value is missing, unknown or of another kind.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"diagnosis: got {show(values)}, allowed are numbers by name")
         own = {name: value for name, value in values.items() if name != "warnings"}
-        return cls(**{**own, "bins": tuple(own["bins"])})
+        check_names("diagnosis", cls, own)
+        try:
+            return TypeAdapter(cls).validate_python(own)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"diagnosis {place}: {first['msg']}") from None
 
 
 def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Diagnosis:

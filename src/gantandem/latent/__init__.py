@@ -203,7 +203,7 @@ def make_latent(config: dict[str, Any]) -> Latent:
     """
     kinds = {"normal": Normal, "uniform": Uniform}
     settings = {k: v for k, v in config.items() if k != "kind"}
-    if config.get("kind") not in kinds:
+    if not isinstance(config.get("kind"), str) or config["kind"] not in kinds:
         what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
         raise ConfigError(
             f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. Another prior "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Protocol
+from itertools import pairwise
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from gantandem.condition import is_labels
 from gantandem.errors import ConfigError, InputError
+from gantandem.settings import from_values, show
 
 
+@runtime_checkable
 class Calibrator(Protocol):
     """Maps (N,) float64 logits to (N,) calibrated log ratios."""
 
@@ -41,6 +45,19 @@ class Isotonic:
     probs: tuple[float, ...]
     correction: float
     kind: ClassVar[str] = "isotonic"
+
+    def __post_init__(self) -> None:
+        """Check that the knots make a map.
+
+        Raises:
+            ConfigError: If they do not.
+        """
+        x, y = self.logits, self.probs
+        rising = all(a < b for a, b in pairwise(x)) and all(a <= b for a, b in pairwise(y))
+        if len(x) < 2 or len(x) != len(y) or not rising or not all(0 < p < 1 for p in y):
+            raise ConfigError(
+                f"calibrator: {len(x)} logits and {len(y)} probs make no rising map into (0, 1)"
+            )
 
     def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Interpolate the probability, then take log odds."""
@@ -111,6 +128,15 @@ class PerClass:
     pooled: Calibrator
     kind: ClassVar[str] = "per-class"
 
+    def __post_init__(self) -> None:
+        """Check that every label has a map.
+
+        Raises:
+            ConfigError: If not.
+        """
+        if len(self.labels) != len(self.maps):
+            raise ConfigError(f"calibrator: {len(self.maps)} maps for {len(self.labels)} labels")
+
     def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:
         """Map every logit by the map of its label.
 
@@ -141,14 +167,14 @@ def make_calibrator(config: dict[str, Any]) -> Calibrator:
         ConfigError: If the kind is unknown or a constant is missing.
     """
     kinds: dict[str, Any] = {"isotonic": Isotonic, "platt": Platt, "per-class": PerClass}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"}
-    try:
-        if config["kind"] == PerClass.kind:
-            values["maps"] = tuple(map(make_calibrator, config["maps"]))
-            values["pooled"] = make_calibrator(config["pooled"])
-        return kinds[config["kind"]](**values)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"calibrator: cannot be read from {config} ({error})") from None
+    values = dict(config) if isinstance(config, Mapping) else {}
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"calibrator: got {show(config)}, allowed kinds are {', '.join(kinds)}")
+    if kind == PerClass.kind and isinstance(values.get("maps"), list | tuple):
+        values["maps"] = tuple(map(make_calibrator, values["maps"]))
+        values["pooled"] = make_calibrator(values.get("pooled", {}))
+    return from_values("calibrator", kinds[kind], values)
 
 
 def fit_isotonic(logit: np.ndarray, label: np.ndarray) -> Isotonic:

@@ -5,8 +5,6 @@ The report reads files only, never a network, so it can be made again anywhere a
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
+from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, read_json
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"
@@ -107,8 +106,8 @@ def read_evidence(run: str | Path) -> Evidence:
         real=_optional(run / REAL_FILE, ("x",)).get("x"),
         landscape=_optional(run / LANDSCAPE_FILE, ("axis_x", "axis_y", "before", "after")),
         pairs=_optional(run / PAIRS_FILE, ("before", "after"), ("sampler",)),
-        shaping=_read_json(run / SHAPING_FILE, list) or [],
-        diagnosis=_read_json(run / DIAGNOSIS_FILE, dict) or {},
+        shaping=read_json(run / SHAPING_FILE, HISTORY) or [],
+        diagnosis=read_json(run / DIAGNOSIS_FILE, DIAGNOSES) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
     )
 
@@ -124,22 +123,14 @@ def read_metrics(path: Path) -> dict[str, Any]:
     Raises:
         DataError: If it is missing, damaged or of another schema.
     """
-    metrics = _read_json(path, dict)
+    metrics = read_json(path, METRICS, schema=1)
     if metrics is None:
         raise DataError(
             f"{path}: no such file; 'gantandem compare {path.parent}' measures the samplers of a "
             "run and writes it"
         )
-    if metrics.get("schema") != 1:
-        raise DataError(f"{path}: schema is {metrics.get('schema')!r}; this version reads 1")
-    if not isinstance(metrics.get("samplers"), dict) or not metrics["samplers"]:
+    if "samplers" not in metrics:
         raise DataError(f"{path}: holds no samplers; run 'gantandem compare' again")
-    for name, row in metrics["samplers"].items():
-        sound = isinstance(row, dict) and all(
-            isinstance(row.get(key, {}), dict) for key in ("metrics", "events")
-        )
-        if not sound:
-            raise DataError(f"{path}: the row of {name} is damaged; run 'gantandem compare' again")
     return metrics
 
 
@@ -149,22 +140,7 @@ def read_sweep(path: Path) -> dict[str, Any] | None:
     Raises:
         DataError: If it is damaged or of another schema.
     """
-    sweep = _read_json(path, dict)
-    if sweep is not None and sweep.get("schema") != 1:
-        raise DataError(f"{path}: schema is {sweep.get('schema')!r}; this version reads 1")
-    return sweep
-
-
-def _read_json(path: Path, kind: type) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({error}); make it again") from error
-    if not isinstance(content, kind):
-        raise DataError(f"{path}: holds a {type(content).__name__}, wanted is a {kind.__name__}")
-    return content
+    return read_json(path, SWEEP, schema=1)
 
 
 def _optional(
@@ -178,6 +154,10 @@ def _read_arrays(
 ) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in (*names, *(one for one in perhaps if one in file))}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            found = {one: file[one] for one in (*names, *perhaps) if one in file or one in names}
+    except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
         raise DataError(f"{path}: damaged or not a sample file ({error}); make it again") from error
+    for name in names:
+        if found[name].dtype.kind not in "fiu" or not found[name].size:
+            raise DataError(f"{path}: {name} holds no numbers; make the file again")
+    return found

@@ -1,0 +1,30 @@
+"""Broken and odd input: only our own errors come out. ``make fuzz`` tries 100,000 inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.fuzz import DOORS, make_home, try_door
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return make_home(tmp_path_factory.mktemp("fuzz") / "home")
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_only_our_own_errors_come_out(home, name):
+    tried, faults = try_door(name, home, max(2, 40 // DOORS[name].cost))
+    assert tried >= 2
+    assert not faults
+
+
+def test_a_fault_is_found_and_counted(home, monkeypatch):
+    def stumble(value, folder):
+        raise KeyError(value)
+
+    name = "a latent's settings"
+    monkeypatch.setitem(DOORS, name, DOORS[name]._replace(enter=stumble))
+    tried, faults = try_door(name, home, 10)
+    assert sum(fault.times for fault in faults) == tried > 0
+    assert faults[0].where.startswith("KeyError at test_fuzz.py")
