@@ -75,7 +75,7 @@ def samplers(max_ratio: float) -> dict[str, Any]:
 def run(given: Given) -> dict[str, Any]:
     """Fit one ratio on the shipped pair and run every sampler."""
     recipe = load_recipe("grid-25", list(given.overrides))
-    work = pretrained_run(recipe, given.out / "agreement")
+    work = pretrained_run(recipe, given.out / "agreement", overwrite=True)
     fit_run(work, ["direct"])
     real = work.real.fit[:20_000]
     ratio = work.gan.ratio(Direct(), quiet=True)

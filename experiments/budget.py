@@ -31,7 +31,7 @@ def run(given: Given) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = given.kept(settings).get("seeds", {})
     for seed in given.missing(rows, given.seeds, "seed "):
         recipe = load_recipe("imbalanced-8", [f"seed={seed}", *texts])
-        work = train_run(recipe, given.out / "budget" / f"seed-{seed}")
+        work = train_run(recipe, given.out / "budget" / f"seed-{seed}", overwrite=True)
         setup = shape_and_fit(work, ["collaborative"])
         rows[str(seed)] = compare_run(work, SAMPLERS, given.n, setup=setup)
         _save(given, settings, rows)

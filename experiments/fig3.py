@@ -57,7 +57,7 @@ def run(given: Given) -> dict[str, Any]:
 def _default(given: Given, seed: int) -> dict[str, Any]:
     """The default recipe, and its chain of the published length."""
     recipe = load_recipe("imbalanced-8", [f"seed={seed}", *given.overrides])
-    work = train_run(recipe, given.out / f"seed-{seed}")
+    work = train_run(recipe, given.out / f"seed-{seed}", overwrite=True)
     found = compare_run(work, SAMPLERS, given.n, setup=shape_and_fit(work))
     write_report(work.run)
     chain = {"collaborative, MH 20": collaborative(work.gan, accept="metropolis")}

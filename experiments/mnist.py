@@ -65,7 +65,7 @@ def run(given: Given) -> dict[str, Any]:
                 continue
             texts = [f"seed={seed}", *given.overrides, f"train.iterations={stage}"]
             folder = given.out / "mnist" / f"seed-{seed}" / str(stage)
-            work = train_run(load_recipe("mnist", texts), folder)
+            work = train_run(load_recipe("mnist", texts), folder, overwrite=True)
             floor = floor or work.task.floor(given.n)
             begin = time.perf_counter()
             plain = work.gan

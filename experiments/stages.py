@@ -40,7 +40,7 @@ def train_stage(folder: Path, seed: int, stage: int, overrides: Sequence[str] = 
         run.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / str(max(earlier)) / CHECKPOINT, run / CHECKPOINT)
     settings = [f"seed={seed}", *overrides, f"train.iterations={stage}"]
-    return train_run(load_recipe("imbalanced-8", settings), run)
+    return train_run(load_recipe("imbalanced-8", settings), run, overwrite=True)
 
 
 def shape_and_fit(

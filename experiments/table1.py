@@ -65,7 +65,7 @@ def run(given: Given) -> dict[str, Any]:
 def _points(given: Given, seed: int) -> dict[str, Any]:
     """The points of one generator."""
     recipe = load_recipe("imbalanced-8", [f"seed={seed}", *given.overrides])
-    work = train_run(recipe, given.out / "table1" / f"seed-{seed}")
+    work = train_run(recipe, given.out / "table1" / f"seed-{seed}", overwrite=True)
     n, plain = given.n, {"direct": Direct()}
     direct = compare(work.gan, plain, _three(work), n, seed=seed, width=WIDTH)
     before = _metrics(direct["direct"].row)

@@ -14,6 +14,7 @@ import gantandem
 ORDER = """
 _version errors
 settings files progress
+locking
 rng condition samples nets
 latent data
 display

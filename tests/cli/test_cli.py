@@ -22,6 +22,10 @@ from typer.testing import CliRunner
 from gantandem import Direct, Samples, load_run
 from gantandem.cli import app
 from gantandem.cli.frame import as_command, set_up_log
+from gantandem.errors import ConfigError
+from gantandem.locking import locked
+from gantandem.runs import Workspace, calibrate_run, diagnose_run
+from run_files import everything, one
 
 TINY = [
     "train.iterations=30",
@@ -85,19 +89,93 @@ def test_train_writes_a_run_with_its_settings(trained):
     assert (settings["task"], settings["seed"]) == ("imbalanced-8", 5)
     assert settings["train"]["iterations"] == 30
     assert settings["shape"]["updates"] == 20
-    assert (trained / "generator.safetensors").is_file()
-    assert (trained / "guide.safetensors").is_file()
+    assert one(trained, "generator").is_file() and one(trained, "guide").is_file()
+    assert one(trained, "guide").read_bytes() == one(trained, "discriminator").read_bytes()
 
 
-def test_train_again_goes_on_and_drops_what_was_measured_on_other_weights(trained, tmp_path):
+def test_training_again_does_nothing_goes_on_or_asks(trained, ready, tmp_path):
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
-    (folder / "metrics.json").write_text("{}")
-    before = (folder / "generator.safetensors").read_bytes()
-    changes = [c for c in TINY if "iterations" not in c]
-    run("train", "imbalanced-8", "-o", folder, "seed=5", "train.iterations=31", *changes)
-    assert (folder / "generator.safetensors").read_bytes() != before
-    assert not (folder / "metrics.json").exists()
-    fails("train", "imbalanced-8", "-o", folder, "seed=6", *TINY, wanted=["another run", "seed"])
+    words = ("train", "imbalanced-8", "-o", folder, "seed=5")
+    before = everything(folder)
+    assert "nothing to do" in run(*words, *TINY, *LEVEL).stderr
+    assert everything(folder) == before
+    longer = ["train.iterations=31", *(c for c in TINY if "iterations" not in c)]
+    run(*words, *longer)
+    after = one(folder, "generator").read_bytes()
+    assert one(trained, "generator").read_bytes() != after
+    gone = "would be lost: its generator and discriminator"
+    fails(*words[:-1], "seed=6", *TINY, wanted=[gone, "--overwrite"])
+    assert one(folder, "generator").read_bytes() == after
+
+
+def test_what_would_be_lost_is_listed_and_goes_last(ready, tmp_path):
+    folder = Path(shutil.copytree(ready, tmp_path / "run"))
+    (folder / "mine.txt").write_text("kept")
+    (folder / "samples").mkdir()
+    (folder / "samples/mine.npz").write_bytes(b"kept")
+    words = ("train", "imbalanced-8", "-o", folder, "seed=5", "train.iterations=31", *TINY[1:])
+    lost = ["the shaped guide", "fitted ratios (2)", "evidence/shaping.json"]
+    before = everything(folder)
+    fails(*words, wanted=["would be lost", *lost])
+    fails(*words, "train.generator_rate=-1", "--overwrite", wanted=["generator_rate"])
+    fails(*words, "data=here", "--overwrite", wanted=["draws its own data"])
+    assert everything(folder) == before
+    told = run(*words, "--overwrite").stderr
+    assert all(one in told for one in lost)
+    names = set(everything(folder))
+    assert {"mine.txt", "samples/mine.npz", "checkpoint.safetensors"} < names
+    assert not any(name.startswith("evidence") for name in names)
+    assert not load_run(folder).gan.shaped
+    assert len(list(folder.rglob("*-*"))) == 5
+
+
+def test_shaping_can_be_repeated(ready, tmp_path):
+    folder = Path(shutil.copytree(ready, tmp_path / "run"))
+    settings = yaml.safe_load((folder / "run.yaml").read_text())
+    passes = settings["state"]["setup_passes"]
+    plain = [law for law, one in load_run(folder).gan.ratios.items() if len(law.traces) == 2]
+    run("shape", folder, "shape.updates=10")
+    other = one(folder, "guide").name
+    assert other != one(ready, "guide").name
+    assert list(load_run(folder).gan.ratios) == plain
+    run("shape", folder, "shape.updates=20")
+    assert one(folder, "guide").read_bytes() == one(ready, "guide").read_bytes()
+    assert one(folder, "discriminator").read_bytes() == one(ready, "discriminator").read_bytes()
+    run("fit-ratio", folder)
+    now = yaml.safe_load((folder / "run.yaml").read_text())
+    assert now["state"]["setup_passes"] == passes
+    assert now["files"] == settings["files"]
+
+
+def test_a_step_takes_the_settings_that_it_uses(trained, ready):
+    wanted = ["shape does not use train.iterations", "it takes shape, fit_ratio, seed, data"]
+    fails("shape", trained, "train.iterations=3", wanted=wanted)
+    fails("diagnose", trained, "shape.updates=3", wanted=["diagnose does not use shape.updates"])
+    fails("compare", ready, "shape.refine.steps=3", wanted=["does not use shape.refine.steps"])
+    fails("compare", trained, "fit_ratio.batch=3", wanted=["compare does not use"])
+
+
+def test_measuring_writes_no_weights(work):
+    weights = {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")}
+    settings = (work / "run.yaml").read_bytes()
+    run("compare", work, "--samplers", "direct", "-n", 50)
+    run("sample", work, "--sampler", "direct", "-n", 50)
+    run("report", work)
+    assert (work / "run.yaml").read_bytes() == settings
+    run("diagnose", work, "--sampler", "direct")
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")} == weights
+
+
+def test_two_writers_of_one_run_do_not_undo_each_other(work):
+    first, second = Workspace(work), Workspace(work)
+    calibrate_run(first, "direct", "platt")
+    with pytest.raises(ConfigError, match="was changed by another command meanwhile"):
+        diagnose_run(second, "direct")
+    diagnose_run(first, "direct")
+    with locked(work, "shape"):
+        words = [sys.executable, "-m", "gantandem", "diagnose", str(work), "--sampler", "direct"]
+        shown = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 2 and f"'shape' (process {os.getpid()}" in shown.stderr
 
 
 def test_shaping_leaves_the_generator_as_it_was(trained, tmp_path):
@@ -106,7 +184,7 @@ def test_shaping_leaves_the_generator_as_it_was(trained, tmp_path):
 
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     run("shape", folder)
-    before, after = (load_file(one / "generator.safetensors") for one in (trained, folder))
+    before, after = (load_file(one(place, "generator")) for place in (trained, folder))
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -239,7 +317,7 @@ def test_shipped_weights_need_no_training(tmp_path, monkeypatch):
     def training(*arguments, **named):
         raise AssertionError("trained")
 
-    monkeypatch.setattr("gantandem.runs.steps.train_gan", training)
+    monkeypatch.setattr("gantandem.runs.making.train_gan", training)
     changes = [c for c in TINY if not c.startswith("train.")]
     run("demo", "--pretrained", "-o", tmp_path, "-n", 500, *changes)
     rows = json.loads((tmp_path / "metrics.json").read_text())["samplers"]
@@ -295,7 +373,7 @@ MISTAKES = {
     ),
     "task of another shape": (
         ["compare", "RUN", "task=mnist", "--samplers", "direct", "-n", "9"],
-        ["task mnist", "(1, 28, 28)", "(2,)"],
+        ["compare does not use task"],
     ),
     "n too small": (["fit-ratio", "RUN", "fit_ratio.n=1"], ["fit_ratio n", "got 1", "2 or more"]),
     "network of no width": (
@@ -318,10 +396,10 @@ def test_a_mistake_ends_with_one_message(trained, tmp_path, name):
 
 @pytest.mark.parametrize("damage", ["truncated", "pickled"])
 def test_a_damaged_weight_file_is_named(work, damage):
-    path = work / "generator.safetensors"
+    path = one(work, "generator")
     content = path.read_bytes()
     path.write_bytes(content[:500] if damage == "truncated" else b"\x80\x04" + content)
-    fails("sample", work, wanted=["generator.safetensors", damage])
+    fails("sample", work, wanted=[path.name, damage])
 
 
 def test_a_full_disk_is_told_with_what_was_kept(work, tmp_path, monkeypatch):

@@ -31,6 +31,7 @@ from gantandem.nets import build
 from gantandem.nets.hashing import weights_hash
 from gantandem.nets.mlp import MLPDiscriminator
 from gantandem.samples import FIELDS
+from run_files import earlier, one
 
 GENERATOR = {"net": "mlp-generator", "width": 16, "layers": 3}
 DISCRIMINATOR = {"net": "mlp-discriminator", "width": 16, "layers": 3}
@@ -115,7 +116,8 @@ def test_saving_twice_gives_the_same_folder(made, tmp_path):
     save_run(made, tmp_path / "one")
     save_run(load_run(tmp_path / "one")[0], tmp_path / "two")
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
-    assert [str(p) for p in files if p.suffix != ".safetensors"] == ["run.yaml"]
+    assert {p.suffix for p in files} == {".safetensors", ".json", ".yaml"}
+    assert sorted(p.name for p in (tmp_path / "one").glob("*.yaml")) == ["run.yaml"]
     for path in files:
         one, two = (tmp_path / folder / path for folder in ("one", "two"))
         if path.suffix == ".yaml":
@@ -203,9 +205,9 @@ def test_conditions_that_no_file_can_hold(tmp_path):
 
 def weight_files(folder):
     return {
-        "generator": folder / "generator.safetensors",
-        "guide": folder / "guide.safetensors",
-        "ratio": next((folder / "ratios").iterdir()),
+        "generator": one(folder, "generator"),
+        "guide": one(folder, "guide"),
+        "ratio": min((folder / "ratios").glob("*.safetensors")),
     }
 
 
@@ -294,7 +296,7 @@ def test_yaml_cannot_run_code(folder, tmp_path):
 def test_ratio_files_of_others(folder):
     from gantandem.nets import save_weights
 
-    path = weight_files(folder)["ratio"]
+    path = min((earlier(folder) / "ratios").glob("*.safetensors"))
     save_weights(build(DISCRIMINATOR), path, {"gantandem": json.dumps({"spec": DISCRIMINATOR})})
     with pytest.raises(ConfigError, match="not a ratio file"):
         load_run(folder)

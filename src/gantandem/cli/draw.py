@@ -129,7 +129,8 @@ def compare(
     incomplete = None
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
-    work = runs.Workspace(run, overrides or (), device)
+    step = "compare --sweep --fit" if fit else "compare"
+    work = runs.Workspace(run, overrides or (), device, step)
     names = None if samplers is None else split_names(samplers)
     if sweep:
         count = 4_000 if n is None else n

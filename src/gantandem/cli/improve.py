@@ -36,7 +36,7 @@ def shape(run: Run, overrides: Overrides = None, device: Device = None) -> None:
     from gantandem import runs
     from gantandem.cli.show import history_table
 
-    work = runs.Workspace(run, overrides or (), device)
+    work = runs.Workspace(run, overrides or (), device, "shape")
     shaped = runs.shape_run(work)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
@@ -53,7 +53,7 @@ def fit_ratio(
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device)
+    work = runs.Workspace(run, overrides or (), device, "fit-ratio")
     found = runs.fit_run(work, split_names(samplers))
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
@@ -71,7 +71,7 @@ def calibrate(
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device)
+    work = runs.Workspace(run, overrides or (), device, "calibrate")
     out.print(diagnosis_text(runs.calibrate_run(work, sampler, method.value)), markup=False)
 
 
@@ -85,7 +85,7 @@ def diagnose(
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device)
+    work = runs.Workspace(run, overrides or (), device, "diagnose")
     out.print(diagnosis_text({sampler: runs.diagnose_run(work, sampler)}), markup=False)
 
 

@@ -9,6 +9,13 @@ import typer
 
 from gantandem.cli.frame import Count, Device, Overrides, Seed, out
 
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Give up what the folder holds of a run; what goes is said first."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -25,6 +32,7 @@ def demo(
         bool, typer.Option("--pretrained", help="Load the shipped weights instead of training.")
     ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:
     """Run the main job on the built-in 2D task: train, shape, fit, compare, report."""
@@ -40,6 +48,7 @@ def demo(
             n=n,
             pretrained=pretrained,
             overrides=overrides or (),
+            overwrite=overwrite,
             device=device,
         )
     except IncompleteError as error:  # told after the rows that there are
@@ -59,6 +68,7 @@ def train(
     resume: Annotated[
         bool, typer.Option(help="Go on from the last checkpoint in the folder.")
     ] = True,
+    overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
@@ -67,7 +77,7 @@ def train(
 
     settings = load_recipe(recipe, overrides or ())
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
-    runs.train_run(settings, folder, resume=resume, device=device)
+    runs.train_run(settings, folder, resume=resume, overwrite=overwrite, device=device)
     out.print(f"trained: {folder}", markup=False)
     out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
 

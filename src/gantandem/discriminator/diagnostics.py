@@ -63,7 +63,7 @@ class Diagnosis:
     ece: float
     mce: float
     auc: float
-    bins: tuple[dict[str, float], ...]
+    bins: tuple[dict[str, int | float], ...]
     n_real: int
     n_generated: int
     law: str = ""
@@ -128,7 +128,7 @@ def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Dia
     edges = np.linspace(0, 1, bins + 1)
     which = np.clip(np.digitize(prob, edges[1:-1]), 0, bins - 1)
     base, size = label.mean(), len(label)
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, int | float]] = []
     for b in np.unique(which):
         inside = which == b
         rows.append(

@@ -25,10 +25,14 @@ def write_tensors(
     Raises:
         OutputError: If the file cannot be written, for example because the disk is full.
     """
-    path = Path(path)
+    write_bytes(path, pack(tensors, metadata))
+
+
+def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """What a safetensors file of these tensors holds."""
     # safetensors keeps neither strides nor sharing, so every tensor goes in dense and on its own.
     dense = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_bytes(path, save(dense, dict(metadata or {})))
+    return save(dense, dict(metadata or {}))
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -6,6 +6,7 @@
 
 from gantandem.reporting.keep import write_json
 from gantandem.runs.drawing import sample_run
+from gantandem.runs.making import train_run
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,
     calibrate_run,
@@ -14,7 +15,6 @@ from gantandem.runs.steps import (
     fit_run,
     fit_settings,
     shape_run,
-    train_run,
 )
 from gantandem.runs.sweeps import sweep_run
 from gantandem.runs.whole import demo, pretrained_run

@@ -1,7 +1,8 @@
 """A RUN: the folder that holds a GAN with everything known of it.
 
-``run.yaml`` (what it is), ``generator.safetensors``, ``guide.safetensors``,
-``reweighting.safetensors`` and ``ratios/<law>.safetensors``. Weights are never pickled.
+``run.yaml`` (what it is, and the files that belong to it), and weights named by their content:
+``generator-...``, ``guide-...``, ``discriminator-...`` (as trained), ``ratios/LAW-...``. Weights
+are never pickled. See :mod:`gantandem.runs.contents` for how it is written.
 """
 
 from __future__ import annotations
@@ -13,31 +14,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from torch import Tensor, nn
 
-from gantandem.discriminator.diagnostics import Diagnosis
 from gantandem.discriminator.latent_weights import ReweightedLatent
-from gantandem.errors import ConfigError, InputError, WeightsError
-from gantandem.files import write_bytes
+from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
 from gantandem.latent import Latent, as_latent, make_latent
-from gantandem.nets import Given, load_weights, save_weights
-from gantandem.nets.weights import assign, read_tensors, write_tensors
+from gantandem.nets.hashing import hashed_once
+from gantandem.nets.weights import assign, pack, read_tensors
 from gantandem.networks.devices import find_device
 from gantandem.networks.doors import as_network
 from gantandem.networks.score import Score
-from gantandem.ratios.calibrators import make_calibrator
-from gantandem.ratios.law import Law
-from gantandem.ratios.ratio import Ratio
+from gantandem.reporting.stale import weights_of
+from gantandem.runs.contents import Contents, commit
+from gantandem.runs.parts import (
+    REWEIGHTING,
+    memory,
+    notes_of,
+    pack_reweighting,
+    read_ratio,
+    read_reweighting,
+    with_memory,
+)
+from gantandem.runs.reading import read_yaml
 from gantandem.runs.specs import check_names, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
 
 RUN_FILE = "run.yaml"
-CONDITION_FILE = "condition.safetensors"
-REWEIGHTING_FILE = "reweighting.safetensors"
-SEEN = "gantandem.seen."
+CONDITION = "condition.safetensors"
 
 
 def save_run(
@@ -59,7 +64,32 @@ def save_run(
 
     Raises:
         InputError: If how to rebuild a network is not known, or the condition is a function.
-        OutputError: If a file cannot be written.
+        ConfigError: If the folder holds a ``run.yaml`` of something else.
+        LockedError: If another command writes to the folder.
+        OutputError: If a file cannot be written; the folder then holds what it held before.
+    """
+    return store(gan, folder, meta, specs=specs)
+
+
+def store(
+    gan: GAN,
+    folder: str | Path,
+    meta: dict[str, Any] | None = None,
+    *,
+    specs: Mapping[str, dict[str, Any]] | None = None,
+    trained: bool = False,
+    gone: tuple[str, ...] = (),
+) -> Path:
+    """Write a GAN as :func:`save_run` does.
+
+    Args:
+        gan: As there.
+        folder: As there.
+        meta: As there.
+        specs: As there.
+        trained: Its guide is the discriminator as it was trained, from which every shaping
+            starts. Otherwise the one that the folder holds is kept, if the generator is the same.
+        gone: Own files of the folder that do not belong to this GAN, and are removed.
     """
     check("save_run gan", GAN, gan)
     folder = Path(folder)
@@ -70,82 +100,39 @@ def save_run(
             "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
         )
     found = find_specs(gan, specs)
-    content["generator"] = found["generator"]
-    save_weights(gan.generator, folder / "generator.safetensors")
-    content["latent"] = gan.latent.config()
-    if isinstance(gan.condition, Tensor):
-        content["condition"] = CONDITION_FILE
-        write_tensors(folder / CONDITION_FILE, {"condition": gan.condition})
-    if gan.guide is not None:
-        content["discriminator"] = found["guide"]
-        content["output"] = gan.guide.output
-        write_tensors(folder / "guide.safetensors", _with_memory(gan.guide.network, gan.guide))
-    content["state"] = {
-        "shaped": gan.shaped,
-        "spread": gan.spread,
-        "real_logits": gan.real_logits,
-        "setup_passes": gan.setup_passes,
-        "proposal": None if gan.proposal is None else to_config(gan.proposal),
-        "history": list(gan.history),
-    }
-    for law, ratio in gan.ratios.items():
-        notes = {
-            "spec": found[law],
-            "origin": ratio.origin,
-            "proposal": ratio.proposal,
-            "output": ratio.score.output,
-            "correction": ratio.correction,
-            "strength": ratio.strength,
-            "chosen": ratio.chosen,
-            "calibrator": ratio.calibrator.config() if ratio.calibrator else None,
-            "diagnosis": ratio.diagnosis.to_dict() if ratio.diagnosis else None,
-            "stale": ratio.stale,
+    with hashed_once(), commit(folder, gone) as made:
+        content |= {"generator": found["generator"], "latent": gan.latent.config()}
+        made.add("generator", pack(gan.generator.state_dict()))
+        same = made.files.keys() & (made.before.get("files") or {}).keys()
+        if isinstance(gan.condition, Tensor):
+            made.add("condition", pack({"condition": gan.condition}))
+        state: dict[str, Any] = {}
+        if gan.guide is not None:
+            content |= {"discriminator": found["guide"], "output": gan.guide.output}
+            guide = with_memory(gan.guide.network, gan.guide)
+            made.add("guide", guide)
+            if trained:
+                made.add("discriminator", guide)
+            elif same and made.keep("discriminator.safetensors"):
+                state["guide"] = {"spec": found["guide"], "output": gan.guide.output}
+                before = made.before
+                content |= {name: before[name] for name in ("discriminator", "output")}
+        state |= {
+            "shaped": gan.shaped,
+            "spread": gan.spread,
+            "real_logits": gan.real_logits,
+            "setup_passes": gan.setup_passes,
+            "proposal": None if gan.proposal is None else to_config(gan.proposal),
+            "history": list(gan.history),
+            "weights": weights_of(gan),
         }
-        if isinstance(law, Law) and law.exact:
-            notes["law"] = {"exact": law.exact, "traces": law.traces}
-        path = folder / "ratios" / f"{law}.safetensors"
-        tensors = _with_memory(ratio.score.network, ratio)
-        write_tensors(path, tensors, {"gantandem": json.dumps(notes)})
-    _save_reweighting(gan, folder / REWEIGHTING_FILE, found)
-    text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False).encode()
-    write_bytes(folder / RUN_FILE, text)
+        for law, ratio in gan.ratios.items():
+            made.add(f"ratios/{law}", with_memory(ratio.score.network, ratio))
+            made.add(f"ratios/{law}", notes_of(law, ratio, found[law]), ".json")
+        if isinstance(gan.reweighted, ReweightedLatent):
+            made.add("reweighting", pack_reweighting(gan.reweighted, found["reweighted"]))
+        made.finish({**content, "state": state})
     return folder
-
-
-def _with_memory(network: nn.Module, fitted: Score | Ratio) -> dict[str, Tensor]:
-    """A network's weights, and the hashes of the samples that it was fitted on."""
-    return {**network.state_dict(), **{SEEN + step: seen for step, seen in fitted.seen.items()}}
-
-
-def _memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take these hashes out of what a file holds."""
-    steps = [name for name in tensors if name.startswith(SEEN)]
-    return {name.removeprefix(SEEN): tensors.pop(name) for name in steps}
-
-
-def _save_reweighting(gan: GAN, path: Path, found: dict[str, dict[str, Any]]) -> None:
-    latent = gan.reweighted
-    if not isinstance(latent, ReweightedLatent):
-        path.unlink(missing_ok=True)  # of weights that this GAN does not hold
-        return
-    spec = found["reweighted"]
-    notes = {"spec": spec, "budget": latent.budget, "acceptance": latent.acceptance}
-    save_weights(latent.network, path, {"gantandem": json.dumps(notes)})
-
-
-def _read_reweighting(gan: GAN, path: Path, trust: bool) -> GAN:
-    _, metadata = read_tensors(path)
-    try:
-        notes = json.loads(metadata["gantandem"])
-        network = rebuilt(notes["spec"], trust=trust)
-        options = {k: notes[k] for k in ("budget", "acceptance")}
-    except ConfigError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
-    load_weights(network.to(gan.device), path)
-    latent = ReweightedLatent(base=gan.latent, network=network, **options)
-    return gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": notes["spec"]})
 
 
 class Loaded(NamedTuple):
@@ -168,6 +155,7 @@ def load_run(
     discriminator: nn.Module | None = None,
     latent: Any = None,
     trust: bool = True,
+    trained: bool = False,
 ) -> Loaded:
     """Read a RUN folder, as :func:`save_run` and ``GAN.save`` write it.
 
@@ -179,40 +167,56 @@ def load_run(
         discriminator: Likewise, for the guide and the ratios that are of its kind.
         latent: The prior, where it is neither ``Normal`` nor ``Uniform``.
         trust: Whether classes that are not built in may be imported by the names in the files.
+        trained: Read the GAN as it was trained, without what shaping and fitting made since.
 
     Returns:
         The ``gan``, and the other entries of ``run.yaml`` as ``meta``.
 
     Raises:
         ConfigError: If ``run.yaml`` is missing or not readable, or names what is not trusted.
-        WeightsError: If a weight file is truncated, pickled or does not fit.
+        WeightsError: If a weight file is truncated, changed, pickled or does not fit.
         InputError: If there is no such device.
     """
     folder, where = Path(folder), find_device(device)
     meta = read_run_file(folder)
-    roles = {"generator": generator, "discriminator": discriminator}
-    given = [(meta.get(n, {}), as_network(m, n)) for n, m in roles.items() if m is not None]
-    generator = rebuilt(meta["generator"], given=given, trust=trust).to(where)
-    load_weights(generator, folder / "generator.safetensors")
-    output = meta.get("output", "logit")
-    guide = None
-    if "discriminator" in meta:
-        network = rebuilt(meta["discriminator"], given=given, trust=trust).to(where)
-        tensors, _ = read_tensors(folder / "guide.safetensors")
-        seen = _memory(tensors)
-        assign(network, tensors, str(folder / "guide.safetensors"))
-        guide = Score(network, output, seen=seen)
-    condition = None
-    if "condition" in meta:
-        condition = read_tensors(folder / CONDITION_FILE)[0]["condition"]
-    gan = GAN(generator, guide, _prior(meta["latent"], latent), condition=condition)
     state = meta.pop("state", None) or {}
-    files = sorted((folder / "ratios").glob("*.safetensors"))
-    read = functools.partial(_read_ratio, device=where, given=given, trust=trust)
+    contents = Contents(folder, meta.pop("files", None))
+    roles = {"generator": generator, "discriminator": discriminator}
+    described = {**meta, **({"guide": guide["spec"]} if (guide := state.get("guide")) else {})}
+    given = [(described.get(n, {}), as_network(m, n)) for n, m in roles.items() if m is not None]
+
+    def network(spec: Any, role: str) -> tuple[nn.Module, dict[str, Tensor]]:
+        made = rebuilt(spec, given=given, trust=trust).to(where)
+        tensors, _ = read_tensors(contents.path(role))
+        contents.check(role)
+        seen = memory(tensors)
+        assign(made, tensors, str(contents.path(role)))
+        return made, seen
+
+    built, _ = network(meta["generator"], "generator.safetensors")
+    known = {"generator": meta["generator"]}
+    score = None
+    if "discriminator" in meta:
+        about = {"spec": meta["discriminator"], "output": meta.get("output", "logit")}
+        role = "discriminator" if trained and "discriminator.safetensors" in contents.roles else ""
+        about = about if role or "guide" not in state else state["guide"]
+        made, seen = network(about["spec"], f"{role or 'guide'}.safetensors")
+        score, known["guide"] = Score(made, about["output"], seen=seen), about["spec"]
+    condition = None
+    if CONDITION in contents.roles and (contents.current or "condition" in meta):
+        contents.check(CONDITION)
+        condition = read_tensors(contents.path(CONDITION))[0]["condition"]
+    meta.pop("condition", None)
+    gan = GAN(built, score, _prior(meta["latent"], latent), condition=condition)
+    gan = gan.replace(specs={"guide": {}, **known})
+    if trained:
+        return Loaded(gan, meta)
+    names = [Path(role) for role in contents.roles if role.startswith("ratios/")]
+    laws = [name.stem for name in names if name.suffix == ".safetensors"]
+    read = functools.partial(read_ratio, contents, device=where, given=given, trust=trust)
     check_names(state.get("proposal"), trust, "name")
     gan = gan.replace(
-        specs={"generator": meta["generator"], "guide": meta.get("discriminator", {})},
-        ratios=dict(read(path) for path in files) if files or state else gan.ratios,
+        ratios=dict(read(law) for law in laws) if laws or state else gan.ratios,
         shaped=bool(state.get("shaped", False)),
         spread=state.get("spread"),
         real_logits=state.get("real_logits"),
@@ -220,8 +224,8 @@ def load_run(
         history=state.get("history", ()),
         proposal=from_config(state["proposal"]) if state.get("proposal") else None,
     )
-    if (folder / REWEIGHTING_FILE).is_file():
-        gan = _read_reweighting(gan, folder / REWEIGHTING_FILE, trust)
+    if REWEIGHTING in contents.roles:
+        gan = read_reweighting(contents, gan, trust)
     return Loaded(gan, meta)
 
 
@@ -237,11 +241,8 @@ def read_run_file(folder: Path) -> dict[str, Any]:
             f"{folder} is not a RUN folder: it has no {RUN_FILE}. `gantandem train` or "
             "`gantandem demo` makes one"
         )
-    try:
-        meta = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML ({error})") from None
-    missing = [k for k in ("generator", "latent") if not isinstance(meta, dict) or k not in meta]
+    meta = read_yaml(path)
+    missing = [k for k in ("generator", "latent") if k not in meta]
     if missing:
         raise ConfigError(
             f"{path}: missing {', '.join(missing)}; allowed keys are described in "
@@ -259,34 +260,3 @@ def _prior(config: dict[str, Any], given: Any) -> Latent:
     if own != config:
         raise InputError(f"latent: got {own}, but the networks were saved with {config}")
     return latent
-
-
-def _read_ratio(
-    path: Path, *, device: torch.device, given: Given, trust: bool
-) -> tuple[Law, Ratio]:
-    tensors, metadata = read_tensors(path)
-    seen = _memory(tensors)
-    try:
-        notes = json.loads(metadata["gantandem"])
-        network = rebuilt(notes["spec"], given=given, trust=trust).to(device)
-        assign(network, tensors, str(path))
-        diagnosis = notes["diagnosis"]
-        ratio = Ratio(
-            Score(network, notes["output"]),
-            correction=notes["correction"],
-            strength=notes.get("strength", 1.0),
-            proposal=notes.get("proposal", ""),
-            chosen=notes.get("chosen", {}),
-            calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
-            origin=notes["origin"],
-            spec=notes["spec"],
-            diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
-            seen=seen,
-        )
-    except (WeightsError, ConfigError):
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
-    if notes.get("stale"):
-        object.__setattr__(ratio, "weights", "of another network")
-    return Law(path.stem, **notes.get("law", {})), ratio

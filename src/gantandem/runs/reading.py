@@ -16,6 +16,9 @@ from gantandem.errors import ConfigError, near
 from gantandem.files import Loader
 from gantandem.runs.recipe import RUN_FILE, Recipe
 
+OWN = ("state", "files", "record")
+"""What run.yaml holds beside settings."""
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
@@ -128,7 +131,7 @@ def load_settings(run: Path, overrides: Sequence[str] = ()) -> Recipe:
             f"{run}: not a run folder ({what}): make one with "
             f"'gantandem train TASK --out {run}' or 'gantandem demo --out {run}'"
         )
-    content = {key: value for key, value in read_yaml(path).items() if key != "state"}
+    content = {key: value for key, value in read_yaml(path).items() if key not in OWN}
     content, origins = apply_overrides(content, overrides)
     return parse(content, str(path), origins)
 

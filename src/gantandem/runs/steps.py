@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from gantandem._version import __version__
 from gantandem.data.matching import check_shape, probe
@@ -20,65 +16,35 @@ from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.evaluate.comparing import check_all, compare
 from gantandem.gan import GAN
-from gantandem.latent import make_latent
 from gantandem.nets import build
-from gantandem.progress import keeping, track, uninterrupted
+from gantandem.progress import keeping, uninterrupted
 from gantandem.ratios.doubts import doubts
+from gantandem.ratios.law import Law
+from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, write_json, write_landscape, write_real
 from gantandem.rng import Key
-from gantandem.runs.folder import save_run
-from gantandem.runs.recipe import Recipe
-from gantandem.runs.workspace import Workspace, proposal_of, task_of
+from gantandem.runs.workspace import Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 from gantandem.settings import Count, check
-from gantandem.tasks import Task
-from gantandem.training.gan import train_gan
-from gantandem.training.losses import get_loss
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
 
 
-def train_run(
-    recipe: Recipe, out: str | Path, *, resume: bool = True, device: str | None = None
-) -> Workspace:
-    """Train the baseline GAN of a recipe into a run folder, on a device such as ``"cuda"``.
-
-    Raises:
-        ConfigError: If the folder holds a checkpoint of another run.
-        KeyboardInterrupt: On Ctrl-C; the last checkpoint is kept.
-    """
-    task, out = task_of(recipe), Path(out)
-    real = task.real(recipe.seed, recipe.data)
-    with track(task.train.iterations, "train") as update:
-        last = 0
-
-        def on_step(state: Any, info: Any, step: int) -> None:
-            nonlocal last
-            update(step - last)
-            last = step
-
-        generator, discriminator = train_gan(
-            task,
-            real.fit,
-            seed=recipe.seed,
-            folder=out,
-            resume=resume,
-            on_step=on_step,
-            device=device,
-        )
-    return new_run(recipe, task, generator, discriminator, out, device)
-
-
+@writes
 def shape_run(work: Workspace) -> GAN:
-    """Shape the guide of a run for its refinement; keeps the landscape before and after."""
+    """Shape the guide of a run for its refinement; keeps the landscape before and after.
+
+    It starts from the discriminator as it was trained, so that repeated it gives the same guide.
+    Ratios on laws that follow no guide stay; those of an older guide go, which is said.
+    """
     refine = work.refinement()
     assert isinstance(refine, Refine)
-    before = _with_task_guide(work)
+    before = _with_task_guide(work, work.trained())
     given = {k: v for k, v in work.recipe.shape.given().items() if k != "refine"}
     settings = {**work.task.shape_defaults, **given}
     shaped = shape_discriminator(
@@ -89,18 +55,34 @@ def shape_run(work: Workspace) -> GAN:
         seed=work.recipe.seed,
         **settings,
     )
-    work.save(shaped)
+    plain = plain_law(work.gan)
+    kept = {k: v for k, v in work.gan.ratios.items() if k == plain or _follows_none(k)}
+    gone = [r.proposal or law for law, r in work.gan.ratios.items() if law not in kept]
+    if gone:
+        logger.info("ratios of the older guide go, fit them anew: %s", ", ".join(gone))
+    shaped = shaped.replace(
+        ratios={**shaped.ratios, **kept},
+        reweighted=work.gan.reweighted,
+        specs={**work.gan.specs, **shaped.specs},
+    )
+    passes = {k: v for k, v in work.passes.items() if k.removeprefix("ratio ") in (*kept, "w(z)")}
     write_json(work.run / files.SHAPING_FILE, list(shaped.history))
     if work.task.x_shape == (2,):
         write_landscape(work.run, work.real.test, before, shaped)
-    return shaped
+    work.save(shaped, {"shape": shaped.setup_passes, **passes})
+    return work.gan
 
 
-def _with_task_guide(work: Workspace) -> GAN:
+def _follows_none(law: str) -> bool:
+    """Whether a law's proposals follow no score: it was traced through prior and generator only."""
+    return isinstance(law, Law) and bool(law.exact) and len(law.traces) <= 2
+
+
+def _with_task_guide(work: Workspace, gan: GAN) -> GAN:
     """The GAN, following the task's own ratio network where it has one, fitted on p_G."""
-    if work.task.ratio is None or work.gan.specs.get("guide") == dict(work.task.ratio):
-        return work.gan
-    return fit_ratio(work.gan, work.real, proposal=Direct(), as_guide=True, **fit_settings(work))
+    if work.task.ratio is None or gan.specs.get("guide") == dict(work.task.ratio):
+        return gan
+    return fit_ratio(gan, work.real, proposal=Direct(), as_guide=True, **fit_settings(work))
 
 
 def fit_settings(work: Workspace) -> dict[str, Any]:
@@ -115,6 +97,7 @@ def fit_settings(work: Workspace) -> dict[str, Any]:
     return settings
 
 
+@writes
 def fit_run(
     work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
 ) -> dict[str, Diagnosis]:
@@ -125,14 +108,19 @@ def fit_run(
     found = {}
     for name in samplers:
         proposal = proposal_of(work.sampler(name))
+        gan, passes = work.gan, work.passes
         if isinstance(proposal, LatentReweight):
             given = work.recipe.fit_ratio.given()
             given.pop("strength", None)  # of a ratio, which this is not
-            work.save(fit_latent_reweight(work.gan, seed=work.recipe.seed, **given))
-        gan = fit_ratio(work.gan, work.real, proposal=proposal, **fit_settings(work))
-        work.save(gan)
-        found[name] = diagnose_run(work, name, f"{name}, refitted")
-        _say_chosen(name, work.gan.ratios[found[name].law])
+            gan = fit_latent_reweight(gan, seed=work.recipe.seed, **given)
+            passes["w(z)"] = gan.setup_passes - work.gan.setup_passes
+        fitted = fit_ratio(gan, work.real, proposal=proposal, **fit_settings(work))
+        found[name] = diagnose(fitted, work.real, proposal=proposal)
+        law = found[name].law
+        passes[f"ratio {law}"] = fitted.setup_passes - gan.setup_passes
+        _keep_diagnoses(work, {f"{name}, refitted": found[name]})
+        work.save(fitted.with_diagnosis(found[name]), passes)
+        _say_chosen(name, work.gan.ratios[law])
     return found
 
 
@@ -147,27 +135,44 @@ def _say_chosen(name: str, ratio: Ratio) -> None:
     )
 
 
+@writes
 def calibrate_run(work: Workspace, sampler: str, method: str = "auto") -> dict[str, Diagnosis]:
     """Calibrate the ratio on a sampler's law; the diagnoses before and after, on test data."""
     proposal = proposal_of(work.sampler(sampler))
-    before = diagnose_run(work, sampler, sampler)
-    work.save(calibrate(work.gan, work.real, proposal=proposal, method=method))  # type: ignore
-    label = f"{sampler}, {method}"
-    return {sampler: before, label: diagnose_run(work, sampler, label)}
-
-
-def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Diagnosis:
-    """Diagnose the ratio on the law of a sampler's proposals; kept for the report."""
-    found = diagnose(work.gan, work.real, proposal=proposal_of(work.sampler(sampler)))
-    path = work.run / files.DIAGNOSIS_FILE
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    label = label or sampler
-    kept.pop(label, None)  # or it would stay before what is older
-    write_json(path, {**kept, label: {**found.to_dict(), "warnings": doubts(found)}})
-    work.save(work.gan.with_diagnosis(found))
+    options: dict[str, Any] = {"proposal": proposal}
+    before = diagnose(work.gan, work.real, **options)
+    gan = calibrate(work.gan, work.real, method=method, **options)  # type: ignore[arg-type]
+    after = diagnose(gan, work.real, **options)
+    found = {sampler: before, f"{sampler}, {method}": after}
+    if work.gan.ratios[before.law].calibrator == gan.ratios[after.law].calibrator:
+        logger.info("%s: calibrated so already", sampler)
+        found.pop(sampler)
+    _keep_diagnoses(work, found)
+    passes = work.passes
+    passes[f"calibration {after.law}"] = gan.setup_passes - work.gan.setup_passes
+    work.save(gan.with_diagnosis(after), passes)
     return found
 
 
+@writes
+def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Diagnosis:
+    """Diagnose the ratio on the law of a sampler's proposals; kept for the report."""
+    found = diagnose(work.gan, work.real, proposal=proposal_of(work.sampler(sampler)))
+    _keep_diagnoses(work, {label or sampler: found})
+    work.save(work.gan.with_diagnosis(found), settings=False)
+    return found
+
+
+def _keep_diagnoses(work: Workspace, found: Mapping[str, Diagnosis]) -> None:
+    path = work.run / files.DIAGNOSIS_FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for label, one in found.items():
+        kept.pop(label, None)  # or it would stay before what is older
+        kept[label] = {**one.to_dict(), "warnings": doubts(one)}
+    write_json(path, kept)
+
+
+@writes
 def compare_run(
     work: Workspace,
     samplers: Sequence[str] = DEFAULT_SAMPLERS,
@@ -231,29 +236,6 @@ def compare_run(
     if errors:
         raise errors[0]
     return metrics
-
-
-def new_run(
-    recipe: Recipe,
-    task: Task,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    out: Path,
-    device: str | None = None,
-) -> Workspace:
-    """Save a baseline GAN; what was measured on other weights in that folder goes."""
-    measured = ("metrics.json", "sweep.json", "sweep.png", "report.html")
-    kept = ("ratios/*.safetensors", "evidence/*", "samples/*.npz", *measured)
-    for path in [path for pattern in kept for path in out.glob(pattern)]:
-        path.unlink()
-    output: Any = recipe.given().get("output", get_loss(task.train.loss).output)
-    gan = GAN(generator, discriminator, make_latent(dict(task.latent)), output=output)
-    networks = {role: dict(spec) for role, spec in task.networks.items()}
-    specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
-    save_run(
-        gan.replace(specs=specs), out, {**recipe.given(), "train": dataclasses.asdict(task.train)}
-    )
-    return Workspace(out, device=device)
 
 
 def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import write_json
 from gantandem.reporting.pareto import write_pareto
 from gantandem.runs.steps import DEFAULT_SAMPLERS, fit_settings
-from gantandem.runs.workspace import Workspace
+from gantandem.runs.workspace import Workspace, writes
 from gantandem.samplers.base import Mover
 from gantandem.settings import at_least, check
 
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 DEFAULT = "default"
 
 
+@writes
 def sweep_run(
     work: Workspace,
     sweeps: Sequence[str] = (DEFAULT,),
@@ -70,8 +71,11 @@ def sweep_run(
 
     def fit_one(gan: GAN, mover: Mover) -> GAN:
         logger.info("fitting a ratio on the law of %s", mover)
-        work.save(fit_ratio(gan, work.real, proposal=mover, **fit_settings(work)))
-        return work.gan
+        new = fit_ratio(gan, work.real, proposal=mover, **fit_settings(work))
+        law = next(law for law, ratio in new.ratios.items() if ratio is not gan.ratios.get(law))
+        passes = {**work.passes, f"ratio {law}": new.setup_passes - gan.setup_passes}
+        work.save(new, passes)
+        return new
 
     def keep(swept: Swept) -> None:
         content.update(points=swept.points, skipped=swept.skipped)

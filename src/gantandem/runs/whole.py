@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gantandem.errors import IncompleteError, WeightsError
+from gantandem.errors import ConfigError, IncompleteError, WeightsError
+from gantandem.locking import locked
 from gantandem.nets import build, load_weights
 from gantandem.reporting import write_report
+from gantandem.reporting.evidence import METRICS_FILE, read_metrics
+from gantandem.reporting.page import REPORT_FILE
+from gantandem.runs.contents import present
+from gantandem.runs.making import begin, losses, new_origin, train_run
 from gantandem.runs.reading import load_recipe
 from gantandem.runs.recipe import Recipe
 from gantandem.runs.steps import (
@@ -20,11 +26,10 @@ from gantandem.runs.steps import (
     compare_run,
     diagnose_run,
     fit_run,
-    new_run,
     shape_run,
-    train_run,
 )
 from gantandem.runs.workspace import Workspace, task_of
+from gantandem.training.gan import Pair
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +42,12 @@ def demo(
     pretrained: bool = False,
     samplers: Sequence[str] = DEFAULT_SAMPLERS,
     overrides: Sequence[str] = (),
+    overwrite: bool = False,
     device: str | None = None,
 ) -> dict[str, Any]:
     """Run the main job on the 2D task, from nothing to a report.
+
+    A demo that was done in that folder is not done again; one that was broken off is.
 
     Args:
         out: Run folder.
@@ -48,19 +56,44 @@ def demo(
         pretrained: Load the shipped weights instead of training.
         samplers: What to compare.
         overrides: ``key=value`` texts on the recipe.
+        overwrite: Give up what the folder holds of another run.
         device: Where the networks run, such as ``"cuda"``; None for the CPU.
 
     Returns:
         The content of ``metrics.json``.
 
     Raises:
+        ConfigError: If the folder holds another run, or more than this demo made, and
+            ``overwrite`` is not set.
+        LockedError: If another command writes to the folder.
         IncompleteError: At the end, if a sampler failed; the report holds the others.
     """
     recipe = load_recipe("imbalanced-8", [f"seed={seed}", *overrides])
-    setup: dict[str, Any] = {}
-    with _step("train", setup):
-        begin = pretrained_run if pretrained else train_run
-        work = begin(recipe, out, device=device)
+    asked = {"n": n, "samplers": list(samplers), "recipe": recipe.given(), "done": True}
+    asked = json.loads(json.dumps({**asked, "pretrained": pretrained}))
+    with locked(out, "demo"):
+        before = (present(Path(out)).get("record") or {}).get("demo")
+        if before == asked and not overwrite and (Path(out) / REPORT_FILE).is_file():
+            logger.info("%s holds this demo already: nothing to do", out)
+            return read_metrics(Path(out) / METRICS_FILE)
+        broken_off = before == {**asked, "done": False}
+        if not broken_off and not overwrite and present(Path(out)) and (lost := losses(Path(out))):
+            raise ConfigError(
+                f"{out} holds a run, of which would be lost: {', '.join(lost)}. Choose another "
+                "folder, or say overwrite=True (--overwrite)"
+            )
+        start = pretrained_run if pretrained else train_run
+        setup: dict[str, Any] = {}
+        with _step("train", setup):
+            work = start(recipe, out, overwrite=overwrite or broken_off, device=device)
+        work.save(work.gan, demo={**asked, "done": False})
+        return _rest(work, samplers, n, setup, asked)
+
+
+def _rest(
+    work: Workspace, samplers: Sequence[str], n: int, setup: dict[str, Any], asked: dict[str, Any]
+) -> dict[str, Any]:
+    """What comes after the training."""
     with _step("diagnose", setup):
         diagnose_run(work, "direct", "direct, as trained")
     with _step("shape", setup, work):
@@ -77,11 +110,26 @@ def demo(
         write_report(work.run)
     if incomplete is not None:
         raise incomplete
+    work.save(work.gan, demo=asked)
     return metrics
 
 
-def pretrained_run(recipe: Recipe, out: str | Path, *, device: str | None = None) -> Workspace:
-    """Make a run folder of the weights that ship with the package."""
+def pretrained_run(
+    recipe: Recipe, out: str | Path, *, overwrite: bool = False, device: str | None = None
+) -> Workspace:
+    """Make a run folder of the weights that ship with the package.
+
+    Args:
+        recipe: Of the run.
+        out: The run folder; one that was made so already is opened as it is.
+        overwrite: Give up what the folder holds of another run, or found and measured since.
+        device: Where the networks run.
+
+    Raises:
+        ConfigError: If anything would be lost, and ``overwrite`` is not set.
+        WeightsError: If no weights ship for the task.
+        LockedError: If another command writes to the folder.
+    """
     task = task_of(recipe)
     networks = {}
     for role, spec in task.networks.items():
@@ -91,8 +139,10 @@ def pretrained_run(recipe: Recipe, out: str | Path, *, device: str | None = None
             if not path.is_file():
                 raise WeightsError(f"no weights of {task.name} ship with this version: train them")
             load_weights(networks[role], path)
-    pair = networks["generator"], networks["discriminator"]
-    return new_run(recipe, task, *pair, Path(out), device)
+    pair = Pair(networks["generator"], networks["discriminator"])
+    origin, options = new_origin(pair, recipe, task), {"overwrite": overwrite, "device": device}
+    with locked(out, "pretrained"):
+        return begin(recipe, Path(out), origin, lambda: pair, **options)
 
 
 @contextmanager

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from gantandem.data.matching import probe
 from gantandem.data.ranges import Range, find_range
 from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.gan import GAN
-from gantandem.runs.folder import load_run, save_run
+from gantandem.locking import locked
+from gantandem.runs.contents import digest_of, present
+from gantandem.runs.folder import load_run, store
 from gantandem.runs.reading import apply_overrides, load_settings
-from gantandem.runs.recipe import Recipe
+from gantandem.runs.recipe import RUN_FILE, Recipe
 from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task
 
 DEFENSIVE = 0.5
 """Share of widened starts in the default recipe; ``shape.refine.defensive=0`` switches them off."""
+
+TAKES = {
+    "shape": ("shape", "fit_ratio", "seed", "data"),
+    "fit-ratio": ("fit_ratio", "samplers", "seed", "data"),
+    "calibrate": ("samplers", "seed", "data"),
+    "diagnose": ("samplers", "seed", "data"),
+    "compare": ("samplers", "range", "seed", "data"),
+    "compare --sweep --fit": ("samplers", "range", "fit_ratio", "seed", "data"),
+}
+"""The settings that the steps use, of those that a recipe has."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Workspace:
@@ -30,20 +47,34 @@ class Workspace:
         run: The folder.
         overrides: ``key=value`` texts; they are kept in ``run.yaml`` when a step saves.
         device: Where the networks run, such as ``"cuda"``; None for the CPU.
+        step: For which of the steps in ``TAKES`` it is opened, which then takes no other settings.
+
+    Attributes:
+        record: What is noted of the run in ``run.yaml``: where its weights are from (``origin``),
+            and the passes that each step took (``passes``).
 
     Raises:
-        ConfigError: If the folder holds no run, or a setting is wrong.
+        ConfigError: If the folder holds no run, or a setting is wrong or not used by the step.
         WeightsError: If a weight file is damaged.
         InputError: If there is no such device.
     """
 
     def __init__(
-        self, run: str | Path, overrides: Sequence[str] = (), device: str | None = None
+        self,
+        run: str | Path,
+        overrides: Sequence[str] = (),
+        device: str | None = None,
+        step: str | None = None,
     ) -> None:
-        self.run = Path(run)
+        self.run, self._device = Path(run), device
         self.recipe = load_settings(self.run, overrides)
+        self._settings = load_settings(self.run)
+        self._stamp = digest_of(self.run / RUN_FILE)
         self.task = task_of(self.recipe)
-        self.gan = load_run(self.run, device=device).gan
+        self.gan, meta = load_run(self.run, device=device)
+        self.record: dict[str, Any] = meta.get("record") or {}
+        if step is not None:
+            check_taken(step, overrides, unshaped=self.gan.proposal is None)
         # Freshly built networks are in train mode, where BatchNorm would change with every batch.
         for score in (self.gan.guide, *(ratio.score for ratio in self.gan.ratios.values())):
             if score is not None:
@@ -67,10 +98,60 @@ class Workspace:
             return self.task.range
         return find_range(probe(self.gan.networks).cpu().numpy())
 
-    def save(self, gan: GAN) -> None:
-        """Keep improved networks and the settings that made them."""
-        self.gan = gan
-        save_run(gan, self.run, self.recipe.given())
+    def trained(self) -> GAN:
+        """The GAN as it was trained, whatever was shaped and fitted since.
+
+        Of a run of an earlier version, which kept no other guide, the one that there is.
+        """
+        return load_run(self.run, device=self._device, trained=True).gan
+
+    @property
+    def passes(self) -> dict[str, int]:
+        """The passes that each step took, by its name."""
+        earlier = {"earlier steps": self.gan.setup_passes} if self.gan.setup_passes else {}
+        return dict(self.record.get("passes", earlier))
+
+    def save(
+        self,
+        gan: GAN,
+        passes: Mapping[str, int] | None = None,
+        *,
+        settings: bool = True,
+        **record: Any,
+    ) -> None:
+        """Keep improved networks, the settings that made them, and what is noted of the run.
+
+        Args:
+            gan: What the run holds from now on.
+            passes: Of all steps; None where none was made.
+            settings: Keep the settings that this workspace was opened with.
+            record: What else is noted.
+        """
+        passes = dict(self.passes if passes is None else passes)
+        gan = gan.replace(setup_passes=sum(passes.values()))
+        noted = {**self.record, **record, "passes": passes}
+        recipe = self.recipe if settings else self._settings
+        with self.writing("save"):
+            store(gan, self.run, {**recipe.given(), "record": noted})
+            self._stamp = digest_of(self.run / RUN_FILE)
+        self.gan, self.record, self._settings = gan, noted, recipe
+
+    @contextlib.contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Keep other writers out of the folder.
+
+        Raises:
+            LockedError: If another command writes there.
+            ConfigError: If one did since this workspace was opened.
+        """
+        with locked(self.run, what):
+            present(self.run)
+            if digest_of(self.run / RUN_FILE) != self._stamp:
+                raise ConfigError(
+                    f"{self.run} was changed by another command meanwhile: do this again, from "
+                    "what it holds now"
+                )
+            yield
 
     def refinement(self) -> Mover:
         """The refinement to shape for: the task's defaults under the recipe's settings."""
@@ -112,6 +193,33 @@ class Workspace:
         if overrides:
             sampler = from_config(apply_overrides(to_config(sampler), overrides)[0])
         return sampler
+
+
+def writes(step: Callable[Concatenate[Workspace, P], R]) -> Callable[Concatenate[Workspace, P], R]:
+    """Let a step have its run folder for itself."""
+
+    @functools.wraps(step)
+    def alone(work: Workspace, *args: P.args, **named: P.kwargs) -> R:
+        with work.writing(step.__name__.removesuffix("_run").replace("_", "-")):
+            return step(work, *args, **named)
+
+    return alone
+
+
+def check_taken(step: str, overrides: Sequence[str], *, unshaped: bool) -> None:
+    """Refuse settings that a step does not use.
+
+    Raises:
+        ConfigError: Naming those that it takes.
+    """
+    taken = (*TAKES[step], *(("shape.refine",) if unshaped and step != "shape" else ()))
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        if not any(key == one or key.startswith(f"{one}.") for one in taken):
+            raise ConfigError(
+                f"{text!r}: {step} does not use {key}; it takes {', '.join(taken)}. What other "
+                "steps use is given to them"
+            )
 
 
 def task_of(recipe: Recipe) -> Task:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from torch import Tensor, nn
 from gantandem.errors import ConfigError
 from gantandem.nets.weights import assign, read_tensors, write_tensors
 from gantandem.training.config import Trainable, TrainConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -40,9 +44,34 @@ def identity_of(task: Trainable, train: TrainConfig, seed: int, data: Tensor) ->
         "networks": {role: dict(spec) for role, spec in task.networks.items()},
         "latent": dict(task.latent),
         "data_shape": list(data.shape),
+        "data": fingerprint(data),
         **settings,
     }
     return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
+
+
+def fingerprint(data: Tensor) -> str:
+    """Hash real samples (N, *x_shape) by what they are, wherever they were read from."""
+    digest = hashlib.blake2b(f"{tuple(data.shape)}{data.dtype}".encode(), digest_size=16)
+    for part in data.split(4096):
+        digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def difference(metadata: dict[str, str], identity: dict[str, str]) -> str:
+    """In what a checkpoint is of another run; empty if it is of this one.
+
+    Checkpoints of earlier versions tell nothing of their data but the shape.
+    """
+    for name, value in identity.items():
+        if name == "data" and name not in metadata:
+            logger.warning(
+                "the checkpoint is of an earlier version, which did not note its data: whether "
+                "these are the same is not known"
+            )
+        elif metadata.get(name) != value:
+            return f"its {name} is {metadata.get(name)}, asked for is {value}"
+    return ""
 
 
 def write_checkpoint(state: TrainState, path: Path, identity: dict[str, str]) -> None:
@@ -64,12 +93,12 @@ def restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
         ConfigError: If it is of another run.
     """
     tensors, metadata = read_tensors(path)
-    for name, value in identity.items():
-        if metadata.get(name) != value:
-            raise ConfigError(
-                f"{path} is of another run: its {name} is {metadata.get(name)}, asked for is "
-                f"{value}. Use another folder, or resume=False to overwrite"
-            )
+    other = difference(metadata, identity)
+    if other:
+        raise ConfigError(
+            f"{path} is of another run: {other}. Use another folder, or overwrite=True "
+            "(--overwrite) to train anew in this one"
+        )
     for role, network, optimiser in _roles(state):
         assign(network, _under(tensors, f"{role}."), str(path))
         moments: dict[int, dict[str, Tensor]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from gantandem.errors import ConfigError, DataError, NonFiniteError, renamed
-from gantandem.files import write_bytes
 from gantandem.nets import build
-from gantandem.nets.weights import save_weights
 from gantandem.networks.devices import find_device
 from gantandem.progress import keeping, uninterrupted
 from gantandem.training.checkpoint import TrainState, identity_of, restore, write_checkpoint
@@ -68,9 +64,9 @@ def train_gan(
         task: Networks, latent and default settings.
         data: Real samples (N, *x_shape), the fit part only.
         seed: Of initialisation, order of the data, latents and whatever noise the networks draw.
-        folder: Run folder. Gets a checkpoint every ``checkpoint_every`` iterations, and at the end
-            ``generator.safetensors``, ``guide.safetensors`` and ``run.yaml``. Default: nothing
-            is written.
+        folder: Gets a checkpoint every ``checkpoint_every`` iterations and at the end; a RUN of
+            the networks is made by ``gantandem train`` or :func:`gantandem.save_run`. Default:
+            nothing is written.
         train: Settings. Default: those of the task.
         resume: Go on from the checkpoint in ``folder`` if there is one. Default True; False
             starts anew and overwrites it.
@@ -100,8 +96,8 @@ def train_gan(
             if state.iteration > train.iterations:
                 raise ConfigError(
                     f"{folder / CHECKPOINT} is at iteration {state.iteration}, past the "
-                    f"{train.iterations} asked for. Use another folder, or resume=False to "
-                    "overwrite"
+                    f"{train.iterations} asked for. Use another folder, or overwrite=True "
+                    "(--overwrite) to train anew in this one"
                 )
             logger.info("resuming %s at iteration %d", folder, state.iteration)
         checkpoint = None if folder is None else folder / CHECKPOINT
@@ -115,8 +111,6 @@ def train_gan(
     for network in (state.generator, state.discriminator):
         network.zero_grad(set_to_none=True)
         network.eval()
-    if folder is not None:
-        _write_run(folder, task, train, seed, state)
     return Pair(state.generator, state.discriminator)
 
 
@@ -222,21 +216,3 @@ def _optimiser(network: nn.Module, train: TrainConfig, rate: float) -> torch.opt
     if train.optimiser == "sgd":
         return torch.optim.SGD(network.parameters(), rate)
     return torch.optim.Adam(network.parameters(), rate, (train.beta1, 0.999), fused=True)
-
-
-def _write_run(
-    folder: Path, task: Trainable, train: TrainConfig, seed: int, state: TrainState
-) -> None:
-    facts = {"task": task.name, "seed": str(seed), "iterations": str(state.iteration)}
-    save_weights(state.generator, folder / "generator.safetensors", facts)
-    save_weights(state.discriminator, folder / "guide.safetensors", facts)
-    run = {
-        "task": task.name,
-        "seed": seed,
-        "generator": dict(task.networks["generator"]),
-        "discriminator": dict(task.networks["discriminator"]),
-        "latent": dict(task.latent),
-        "output": "logit",
-        "train": dataclasses.asdict(train),
-    }
-    write_bytes(folder / "run.yaml", yaml.safe_dump(run, sort_keys=False).encode())

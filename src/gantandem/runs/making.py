@@ -1,0 +1,182 @@
+"""How a run begins: with trained or shipped weights, in a folder that may hold a run already."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gantandem.errors import ConfigError, GANtandemError, WeightsError
+from gantandem.gan import GAN
+from gantandem.latent import make_latent
+from gantandem.locking import locked
+from gantandem.nets.hashing import weights_hash
+from gantandem.nets.weights import read_tensors
+from gantandem.progress import track
+from gantandem.reporting import evidence
+from gantandem.runs.contents import present
+from gantandem.runs.folder import load_run, store
+from gantandem.runs.recipe import Recipe
+from gantandem.runs.workspace import Workspace, task_of
+from gantandem.tasks import Task
+from gantandem.training.checkpoint import difference, identity_of
+from gantandem.training.gan import CHECKPOINT, Pair, train_gan
+from gantandem.training.losses import get_loss
+
+logger = logging.getLogger(__name__)
+
+
+def train_run(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    resume: bool = True,
+    overwrite: bool = False,
+    device: str | None = None,
+) -> Workspace:
+    """Train the baseline GAN of a recipe into a run folder, on a device such as ``"cuda"``.
+
+    A run that was trained so already is opened as it is. Recipe and data are read before anything
+    is changed, and what is overwritten goes at the end, when the new networks are there.
+
+    Args:
+        recipe: What to train.
+        out: The run folder.
+        resume: Go on from the checkpoint in the folder, if there is one.
+        overwrite: Give up what the folder holds of another run, or found and measured since.
+        device: Where to train.
+
+    Raises:
+        ConfigError: If the folder holds a checkpoint of another run, or anything that would be
+            lost, and ``overwrite`` is not set.
+        LockedError: If another command writes to the folder.
+        KeyboardInterrupt: On Ctrl-C; the last checkpoint is kept.
+    """
+    task, out = task_of(recipe), Path(out)
+    real = task.real(recipe.seed, recipe.data)
+    identity = identity_of(task, task.train, recipe.seed, real.fit)
+    origin = {**identity, "iterations": str(task.train.iterations), "output": _output(recipe, task)}
+    checkpoint = out / CHECKPOINT
+
+    def make() -> Pair:
+        with track(task.train.iterations, "train") as update:
+            last = 0
+
+            def on_step(state: Any, info: Any, step: int) -> None:
+                nonlocal last
+                update(step - last)
+                last = step
+
+            where = {"folder": out, "on_step": on_step, "device": device}
+            going_on = resume and not (overwrite and _of_another(checkpoint, identity, task))
+            return train_gan(task, real.fit, seed=recipe.seed, resume=going_on, **where)
+
+    with locked(out, "train"):
+        first = not present(out) or (resume and not _of_another(checkpoint, identity, task))
+        return begin(recipe, out, origin, make, overwrite=overwrite, device=device, going_on=first)
+
+
+def begin(
+    recipe: Recipe,
+    out: Path,
+    origin: dict[str, str],
+    make: Callable[[], Pair],
+    *,
+    overwrite: bool = False,
+    device: str | None = None,
+    going_on: bool = False,
+) -> Workspace:
+    """Make a run of new networks, unless the folder holds that run already.
+
+    Args:
+        recipe: Of the run.
+        out: Its folder.
+        origin: All that decides the networks.
+        make: Makes them.
+        overwrite: Give up what the folder holds.
+        device: Where they run.
+        going_on: What the folder holds is an earlier stage of these networks.
+    """
+    content = present(out)
+    same = (content.get("record") or {}).get("origin") == origin
+    found = losses(out) if content else measured(out)
+    if same and not (overwrite and found):
+        logger.info("%s holds this run already: nothing to do", out)
+        return Workspace(out, device=device)
+    if content and not (same or going_on):
+        found = ["its generator and discriminator", *found]
+    if found and not overwrite:
+        raise ConfigError(
+            f"{out} holds a run, of which would be lost: {', '.join(found)}. Choose another "
+            "folder, or say overwrite=True (--overwrite)"
+        )
+    if found:
+        logger.warning("overwrites in %s: %s", out, ", ".join(found))
+    task = task_of(recipe)
+    generator, discriminator = make()
+    latent, output = make_latent(dict(task.latent)), _output(recipe, task)
+    gan = GAN(generator, discriminator, latent, output=output)  # type: ignore[arg-type]
+    networks = {role: dict(spec) for role, spec in task.networks.items()}
+    specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
+    meta = {
+        **recipe.given(),
+        "train": dataclasses.asdict(task.train),
+        "record": {"origin": origin, "passes": {}},
+    }
+    store(gan.replace(specs=specs), out, meta, trained=True, gone=tuple(measured(out)))
+    return Workspace(out, device=device)
+
+
+def losses(out: Path) -> list[str]:
+    """What a run folder holds beside its networks as they were trained; as words."""
+    found = []
+    try:
+        gan = load_run(out).gan
+        fitted = [ratio for ratio in gan.ratios.values() if ratio.origin == "fitted"]
+        calibrated = [r for r in gan.ratios.values() if r.calibrator and r.origin != "fitted"]
+        found += ["the shaped guide"] if gan.shaped else []
+        found += [f"fitted ratios ({len(fitted)})"] if fitted else []
+        found += ["a calibration"] if calibrated else []
+        found += ["w(z)"] if gan.reweighted is not None else []
+    except GANtandemError as error:
+        found.append(f"networks that cannot be read ({error})")
+    return found + measured(out)
+
+
+def measured(out: Path) -> list[str]:
+    """The files in a run folder that steps leave beside ``run.yaml`` and weights; never others."""
+    named = [getattr(evidence, name) for name in dir(evidence) if name.endswith("_FILE")]
+    named += ["sweep.png", "report.html"]
+    try:
+        rows = json.loads((out / evidence.METRICS_FILE).read_text(encoding="utf-8"))["samplers"]
+        named += [evidence.samples_file(out, name).relative_to(out).as_posix() for name in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return [name for name in dict.fromkeys(named) if (out / name).is_file()]
+
+
+def new_origin(pair: Pair, recipe: Recipe, task: Task) -> dict[str, str]:
+    """What decides a run of given weights."""
+    hashes = {role: weights_hash(network) for role, network in pair._asdict().items()}
+    latent = json.dumps(dict(task.latent), sort_keys=True)
+    return {"task": task.name, **hashes, "latent": latent, "output": _output(recipe, task)}
+
+
+def _output(recipe: Recipe, task: Task) -> str:
+    return str(recipe.given().get("output", get_loss(task.train.loss).output))
+
+
+def _of_another(checkpoint: Path, identity: dict[str, str], task: Task) -> bool:
+    """Whether a checkpoint is there that is no stage on the way of this training."""
+    if not checkpoint.is_file():
+        return False
+    try:
+        _, metadata = read_tensors(checkpoint)
+    except WeightsError:
+        return True
+    done = metadata.get("iteration", "")
+    past = not done.isdecimal() or int(done) > task.train.iterations
+    return past or bool(difference(metadata, identity))
