@@ -166,6 +166,24 @@ def test_measuring_writes_no_weights(work):
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")} == weights
 
 
+def test_what_an_older_guide_made_is_marked_in_the_report(work):
+    run("compare", work, "--samplers", "direct,drs,refine,collaborative", "-n", 60)
+    run("compare", work, "--sweep", "refine.steps=1", "-n", 20)
+    run("report", work)
+    assert "(stale)" not in (work / "report.html").read_text()
+    run("shape", work, "shape.updates=10")
+    run("report", work)
+    page = (work / "report.html").read_text()
+    stale = {name: f">{name} (stale)<" in page for name in ("direct", "drs", "refine")}
+    assert stale == {"direct": False, "drs": False, "refine": True}
+    assert "refine, collaborative: measured with a generator, guide or ratio" in page
+    assert "collaborative, refitted (of an older guide)" in page
+    assert "direct, refitted (of" not in page and "The sweep is of a generator" in page
+    run("calibrate", work, "--sampler", "direct", "--method", "platt")
+    run("report", work)
+    assert ">drs (stale)<" in (work / "report.html").read_text()
+
+
 def test_two_writers_of_one_run_do_not_undo_each_other(work):
     first, second = Workspace(work), Workspace(work)
     calibrate_run(first, "direct", "platt")

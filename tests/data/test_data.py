@@ -177,6 +177,25 @@ def test_the_training_set_is_split_once_without_overlap(tmp_path: Path) -> None:
         load_split(folder, (10, 6, 5))
 
 
+def test_a_folder_is_never_its_own_test_set(tmp_path: Path, caplog) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    images = pictures(21)
+    for i, image in enumerate(images):
+        (folder / f"{i:02}.png").write_bytes(png(image))
+    split = load_split(folder, (12, 3, 3))
+    parts = [split.fit, split.select, split.calibrate, split.test]
+    seen = torch.cat([part.pixels for part in parts])
+    assert [len(part.pixels) for part in parts] == [12, 3, 3, 3]
+    assert {image.numpy().tobytes() for image in seen} == {one.numpy().tobytes() for one in images}
+    assert torch.equal(load_images(folder, "test").pixels, split.test.pixels)
+    assert "3 of its images are held out as the test set, and 18 are left" in caplog.text
+    (folder / "test").mkdir()
+    (folder / "test" / "x.png").write_bytes(png(pictures(1, seed=2)[0]))
+    assert len(load_images(folder, "train").pixels) == 21
+    assert len(load_images(folder, "test").pixels) == 1
+
+
 def test_pixels_map_to_the_range_of_tanh() -> None:
     assert to_range(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
     assert to_range(torch.tensor([51], dtype=torch.uint8)).item() == pytest.approx(-0.6)

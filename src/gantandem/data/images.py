@@ -72,7 +72,8 @@ def load_images(source: str | Path, split: str = "train") -> Images:
     Args:
         source: A folder of Parquet files as the ``datasets`` library writes them, a folder of
             image files (labels are the sub-folders; ``source/split`` is used where it exists),
-            or a hub name such as ``"ylecun/mnist"``.
+            or a hub name such as ``"ylecun/mnist"``. Of image files without a folder ``test``,
+            a seventh is the test set; ``load_split`` leaves it out of the other parts.
         split: ``"train"`` or ``"test"``. Default ``"train"``.
 
     Raises:
@@ -89,11 +90,29 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         return _cached(tables, split, lambda: _decode(_table_rows(str(folder), split), str(folder)))
     inner = folder / split if (folder / split).is_dir() else folder
     paths = sorted(p for p in inner.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if inner == folder and (folder / "test").is_dir():
+        paths = [path for path in paths if path.relative_to(folder).parts[0] != "test"]
     if not paths:
         raise DataError(
             f"{inner} holds no images: wanted are Parquet files or {', '.join(SUFFIXES)} files"
         )
+    if split == "test" and not _has_test(source):
+        whole = load_images(source, "train")
+        _, held = _held_out(len(whole.pixels))
+        return Images(whole.pixels[held], whole.labels[held])
     return _cached(paths, split, lambda: _decode(_file_rows(inner, paths), str(inner)))
+
+
+def _has_test(source: str | Path) -> bool:
+    """Whether it has test images of its own; tables and hubs refuse where there are none."""
+    folder = Path(source)
+    return not folder.is_dir() or (folder / "test").is_dir() or any(folder.rglob("*.parquet"))
+
+
+def _held_out(count: int) -> tuple[Tensor, Tensor]:
+    """Which of so many images are for training, and which seventh is held out for tests."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
+    return order[max(1, count // 7) :].sort().values, order[: max(1, count // 7)].sort().values
 
 
 @dataclass(frozen=True)
@@ -117,6 +136,13 @@ def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
         DataError: If the dataset cannot be found or read, or has too few training images.
     """
     train, test = load_images(source, "train"), load_images(source, "test")
+    if not _has_test(source):
+        kept, held = _held_out(len(train.pixels))
+        train = Images(train.pixels[kept], train.labels[kept])
+        logger.warning(
+            "%s has no folder test: %d of its images are held out as the test set, and %d are left "
+            "for training", source, len(held), len(kept)
+        )  # fmt: skip
     if len(train.pixels) < sum(sizes):
         raise DataError(f"{source} has {len(train.pixels)} training images; needed: {sum(sizes)}")
     order = torch.randperm(len(train.pixels), generator=torch.Generator().manual_seed(0))

@@ -13,6 +13,7 @@ from gantandem.gan import GAN
 from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.words import named
 from gantandem.reporting.evidence import Evidence, read_evidence
+from gantandem.reporting.stale import older, stale_laws, stale_rows
 
 FAULTS = {
     "nonfinite": ("proposals", "were not finite; others took their place"),
@@ -63,6 +64,7 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
             f"cautions: got {of!r}, allowed are a GAN, what compare returned, and a run folder"
         )
     return [
+        *_stale(evidence),
         *_failed(evidence),
         *_worse_than_direct(evidence),
         *_collapse(evidence),
@@ -103,6 +105,20 @@ def _of_gan(gan: GAN) -> Iterator[str]:
         yield (
             "The guide was not shaped: refinement along it often makes samples worse. Shape it "
             "(shape_discriminator), or compare refined samples with plain ones first."
+        )
+
+
+def _stale(evidence: Evidence) -> Iterator[str]:
+    rows = stale_rows(evidence)
+    if rows:
+        yield (
+            f"{', '.join(rows)}: measured with a generator, guide or ratio that the run no longer "
+            "holds. Measure anew (gantandem compare)."
+        )
+    if older(evidence.sweep.get("weights"), evidence.weights):
+        yield (
+            "The sweep is of a generator, guide or ratios that the run no longer holds. Sweep anew "
+            "(gantandem compare --sweep)."
         )
 
 
@@ -175,7 +191,9 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
             "be trusted: diagnose it."
         )
     # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
-    latest = {found.get("law") or name: name for name, found in evidence.diagnosis.items()}
+    old = stale_laws(evidence)
+    current = {name: one for name, one in evidence.diagnosis.items() if name not in old}
+    latest = {found.get("law") or name: name for name, found in current.items()}
     for name in latest.values():
         faults = ratio_faults(evidence.diagnosis[name])
         if faults:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
+from gantandem.files import Loader
 from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, read_json
 
 METRICS_FILE = "metrics.json"
@@ -44,6 +46,7 @@ class Evidence:
         shaping: The history of shaping, one entry a check.
         diagnosis: By name of the law: what ``diagnose`` found.
         sweep: The content of ``sweep.json``, schema 1; empty if there is none.
+        weights: Hashes of the networks that the run holds now; empty if they are not known.
     """
 
     run: Path
@@ -55,6 +58,7 @@ class Evidence:
     shaping: list[dict[str, Any]] = field(default_factory=list)
     diagnosis: dict[str, dict[str, Any]] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -109,7 +113,18 @@ def read_evidence(run: str | Path) -> Evidence:
         shaping=read_json(run / SHAPING_FILE, HISTORY) or [],
         diagnosis=read_json(run / DIAGNOSIS_FILE, DIAGNOSES) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
+        weights=_weights(run / "run.yaml"),
     )
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    """What a run file notes of its networks; a report needs none, and none is no fault."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a safe loader
+        weights = content["state"]["weights"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return {}
+    return weights if isinstance(weights, dict) else {}
 
 
 def samples_file(run: Path, name: str) -> Path:

@@ -18,6 +18,7 @@ from gantandem.evaluate.comparison import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
+from gantandem.reporting.stale import made_by
 from gantandem.samples import Samples
 
 PICTURES = 100
@@ -55,8 +56,9 @@ def write_real(run: Path, x: Tensor) -> None:
 
 def keep_result(run: Path, gan: GAN, metrics: dict[str, Any], name: str, result: Compared) -> None:
     """Add a sampler's row to ``metrics.json``, and its samples beside it."""
-    _text(result.row)  # refuses what no file can hold, before anything is changed
-    metrics["samplers"][name] = result.row
+    row = {**result.row, "weights": made_by(gan, result.samples.manifest)}
+    _text(row)  # refuses what no file can hold, before anything is changed
+    metrics["samplers"][name] = row
     result.samples.save(files.samples_file(run, name))
     _write_pairs(run, gan, name, result.samples)
     write_json(run / files.METRICS_FILE, metrics)

@@ -18,10 +18,12 @@ from gantandem.display.table import (
     show_percent,
 )
 from gantandem.files import write_bytes
+from gantandem.locking import locked
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.pareto import pareto_section
 from gantandem.reporting.sections import pictorial_section, planar_section, trust_section
+from gantandem.reporting.stale import stale_rows
 
 REPORT_FILE = "report.html"
 
@@ -31,12 +33,14 @@ def write_report(run: str | Path) -> Path:
 
     Raises:
         DataError: If ``metrics.json`` is missing or a file is damaged.
+        LockedError: If another command writes to the folder.
         OutputError: If the page cannot be written.
     """
     evidence = read_evidence(run)
     path = evidence.run / REPORT_FILE
     page = render(evidence)
-    write_bytes(path, page.encode())
+    with locked(run, "report"):
+        write_bytes(path, page.encode())
     return path
 
 
@@ -114,13 +118,15 @@ def _table(evidence: Evidence) -> str:
         + "<td></td>" * len(COST_COLUMNS)
         + "</tr>"
     ]
+    stale = stale_rows(evidence)
     for name, row in metrics["samplers"].items():
+        shown = escape(name) + (" (stale)" if name in stale else "")
         cells = [
             _cell(column.show(row.get("metrics", {}).get(column.key)), name in winners[column.key])
             for column in columns
         ]
         cells += [_cell(_cost(column, row)) for column in COST_COLUMNS]
-        lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+        lines.append(f'<tr><th scope="row">{shown}</th>{"".join(cells)}</tr>')
     terms = "".join(
         f"<dt>{escape(column.label)}</dt><dd>{escape(column.help)}</dd>"
         for column in (*columns, *COST_COLUMNS)

@@ -11,6 +11,7 @@ from gantandem.errors import IncompleteError
 from gantandem.evaluate.comparing import Metrics, compare
 from gantandem.evaluate.comparison import Comparison
 from gantandem.gan import GAN
+from gantandem.locking import locked
 from gantandem.reporting import evidence as files
 from gantandem.reporting.caution import diagnoses, laws_of
 from gantandem.reporting.keep import keep_result, write_json, write_real
@@ -55,6 +56,7 @@ def report(
         InputError: As :func:`gantandem.compare`.
         DataError: If the real samples do not suit the GAN.
         IncompleteError: If some samplers failed; the report is written of the others.
+        LockedError: If another command writes to the folder.
         OutputError: If a file cannot be written.
     """
     check("report gan", GAN, gan)
@@ -73,7 +75,8 @@ def report(
         if isinstance(sampler, Selector) and gan.ratios[law].diagnosis is None:
             told = diagnose(gan, parts, proposal=sampler.proposal, width=width)
             gan = gan.with_diagnosis(told)
-    path = _write(found, gan, Path(folder), title or type(gan.generator).__name__)
+    with locked(folder, "report"):
+        path = _write(found, gan, Path(folder), title or type(gan.generator).__name__)
     if incomplete is not None:
         raise incomplete
     return path

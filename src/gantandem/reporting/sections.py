@@ -15,6 +15,7 @@ from gantandem.display.table import SCORES, Column, finite, show, show_percent
 from gantandem.reporting.caution import ratio_faults
 from gantandem.reporting.curves import reliability_figure, shaping_figure
 from gantandem.reporting.evidence import Evidence
+from gantandem.reporting.stale import stale_laws
 
 
 def image(content: bytes, alt: str, css: str = "") -> str:
@@ -140,7 +141,11 @@ def trust_section(evidence: Evidence) -> str:
     """How far the discriminator's ratios can be trusted, and how shaping went."""
     parts = []
     if evidence.diagnosis:
-        laws = "".join(_law(name, found) for name, found in evidence.diagnosis.items())
+        old = stale_laws(evidence)
+        named = {
+            f"{k} (of an older guide)" if k in old else k: v for k, v in evidence.diagnosis.items()
+        }
+        laws = "".join(_law(name, found) for name, found in named.items())
         parts.append(
             "<section><h2>Can the ratio be trusted?</h2><p class='note'>Acceptance needs more than "
             "a discriminator that ranks: its probabilities must be right on the very proposals it "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.ratios.ratio import Ratio
+from gantandem.reporting.evidence import Evidence
 from gantandem.samplers import from_config
 from gantandem.samplers.base import Selector
 
@@ -35,17 +37,15 @@ def _ratio(ratio: Ratio) -> str:
 
 def made_by(gan: GAN, manifest: Mapping[str, Any]) -> Weights:
     """Hashes of the networks that samples depend on, of their manifest: as :func:`weights_of`."""
-    sampler: Any = from_config(manifest["sampler"])
-    selects = isinstance(sampler, Selector)
-    mover: Any = sampler.proposal if selects else sampler
-    now = weights_of(gan)
-    law = str(manifest["law"])
-    ratios = {law: now["ratios"][law]} if selects and law in now["ratios"] else {}
-    return {
-        "generator": now["generator"],
-        "guide": now["guide"] if mover.uses_guide else None,
-        "ratios": ratios,
-    }
+    now, law = weights_of(gan), str(manifest["law"])
+    try:
+        sampler: Any = from_config(manifest["sampler"])
+    except InputError:  # of the user's own, which no file describes
+        return now
+    mover: Any = sampler.proposal if isinstance(sampler, Selector) else sampler
+    judged = isinstance(sampler, Selector) and law in now["ratios"]
+    ratios = {law: now["ratios"][law]} if judged else now["ratios"] if mover.uses_ratio else {}
+    return {**now, "guide": now["guide"] if mover.uses_guide else None, "ratios": ratios}
 
 
 def older(made: Any, now: Any) -> bool:
@@ -53,7 +53,7 @@ def older(made: Any, now: Any) -> bool:
 
     False where either was not noted, as in earlier versions.
     """
-    if not isinstance(made, Mapping) or not isinstance(now, Mapping):
+    if not isinstance(made, Mapping) or not isinstance(now, Mapping) or not (made and now):
         return False
     kept: Any = now.get("ratios") or {}
     ratios: Any = made.get("ratios") or {}
@@ -64,6 +64,16 @@ def older(made: Any, now: Any) -> bool:
     )
 
 
-def stale_rows(rows: Mapping[str, Any], now: Any) -> Iterator[str]:
-    """The names of rows that :func:`older` networks made."""
-    yield from (name for name, row in rows.items() if older(row.get("weights"), now))
+def stale_rows(evidence: Evidence) -> list[str]:
+    """The samplers that were measured with networks that the run no longer holds."""
+    now = evidence.weights
+    return [name for name, row in evidence.rows.items() if older(row.get("weights"), now)]
+
+
+def stale_laws(evidence: Evidence) -> list[str]:
+    """The diagnoses, by their name, of ratios on laws that the run no longer holds."""
+    now = evidence.weights.get("ratios")
+    if not isinstance(now, Mapping):
+        return []
+    laws = {name: found.get("law") for name, found in evidence.diagnosis.items()}
+    return [name for name, law in laws.items() if law and law not in now]

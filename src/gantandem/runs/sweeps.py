@@ -17,6 +17,7 @@ from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import write_json
 from gantandem.reporting.pareto import write_pareto
+from gantandem.reporting.stale import weights_of
 from gantandem.runs.steps import DEFAULT_SAMPLERS, fit_settings
 from gantandem.runs.workspace import Workspace, writes
 from gantandem.samplers.base import Mover
@@ -78,7 +79,7 @@ def sweep_run(
         return new
 
     def keep(swept: Swept) -> None:
-        content.update(points=swept.points, skipped=swept.skipped)
+        content.update(points=swept.points, skipped=swept.skipped, weights=weights_of(work.gan))
         write_json(work.run / files.SWEEP_FILE, content)
 
     sweep(
