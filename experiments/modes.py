@@ -26,8 +26,6 @@ def ratio_shares(gan: GAN, mixture: Mixture, seed: int, draws: int = DRAWS) -> l
         draws: How many.
     """
     out = sample(gan, Direct(), draws, seed=seed, width=4_096, progress=False)
-    if out.manifest["interrupted"]:
-        raise KeyboardInterrupt
     with gan.networks.frozen():
         ratio = gan.ratio(Direct(), quiet=True)
         weight = torch.cat([ratio.log_ratio(x) for x in out.x.split(4_096)]).exp().cpu()

@@ -1,7 +1,8 @@
 """What long work shows, and how Ctrl-C ends it.
 
 A progress bar for anything longer than two seconds; quiet when not on a terminal. Ctrl-C waits for
-the end of what must be whole (a turn of the engine, an update of a training, a file).
+the end of what must be whole (a turn of the engine, an update of a training, a file). A request to
+terminate (SIGTERM, as batch systems send it) does the same within :func:`terminable`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 PATIENCE = 2.0
@@ -70,16 +71,34 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C that waited: everything that had to be whole is whole."""
 
 
-class _Holding:
-    """Takes the place of the handler of Ctrl-C, and notes that it was pressed."""
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does; a handler of the user's own stays."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def __init__(self, before: Callable[[int, Any], Any]) -> None:
-        self._before, self._pressed, self._due = before, False, False
+
+def _terminate(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+class _Holding:
+    """Takes the place of the handlers of Ctrl-C, and notes that it was pressed."""
+
+    def __init__(self, before: Mapping[int, Callable[[int, Any], Any]]) -> None:
+        self._before, self._pressed, self._due = before, False, 0
 
     def __call__(self, number: int, frame: Any) -> None:
         if self._pressed:  # for the second time: at once
-            self._before(number, frame)
-        self._pressed = self._due = True
+            self._before[number](number, frame)
+        self._pressed, self._due = True, number
 
     def check(self) -> None:
         """Do now what Ctrl-C does, if it was pressed.
@@ -87,11 +106,12 @@ class _Holding:
         Raises:
             Interrupted: Then, mostly: unless Ctrl-C has another handler than Python's own.
         """
-        if not self._due:
+        due = self._due
+        if not due:
             return
-        self._pressed = self._due = False
+        self._pressed, self._due = False, 0
         try:
-            self._before(signal.SIGINT, None)
+            self._before[due](due, None)
         except KeyboardInterrupt:
             raise Interrupted from None
 
@@ -109,17 +129,24 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
     Raises:
         Interrupted: Where that is called, or at the end of the block.
     """
-    before = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(before) or isinstance(before, (_Holding, signal.Handlers)):
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler) and not isinstance(handler, (_Holding, signal.Handlers)):
+            before[signal.SIGINT] = handler
+        if signal.getsignal(signal.SIGTERM) is _terminate:
+            before[signal.SIGTERM] = _terminate
+    if not before:
         yield lambda: None
         return
     holding = _Holding(before)
-    signal.signal(signal.SIGINT, holding)
+    for number in before:
+        signal.signal(number, holding)
     try:
         yield holding.check
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         holding.check()
 
 

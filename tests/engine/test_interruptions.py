@@ -13,7 +13,7 @@ from gantandem import OBRS, Direct, sample
 from gantandem.engine import sampling
 from gantandem.engine.run import Run
 from gantandem.networks.networks import Networks
-from gantandem.progress import Interrupted, keeping, uninterrupted
+from gantandem.progress import Interrupted, keeping, terminable, uninterrupted
 from gantandem.testing import toy_gan
 
 SAMPLERS = [Direct(), OBRS(expected=3, log_scale=-1.0)]
@@ -92,7 +92,9 @@ def test_what_is_kept_is_a_prefix(place, sampler, monkeypatch):
     once = Once()
     with monkeypatch.context() as patch:
         place(patch, once)
-        out = sample(gan, sampler, 900, **options)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            sample(gan, sampler, 900, **options)
+    out = stop.value.samples
     assert once.left <= 0 and out.manifest["interrupted"]
     assert out.ids.tolist() == list(range(len(out)))
     assert max(64, once.finished) <= len(out) < 900
@@ -168,6 +170,32 @@ def test_another_thread_may_sample_too():
     thread.start()
     thread.join()
     assert len(found[0]) == 70
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_request_to_terminate_is_ctrl_c_which_waits_even_where_ctrl_c_is_ignored(deaf):
+    before, done = signal.getsignal(signal.SIGTERM), []
+    ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN) if deaf else None
+    try:
+        with pytest.raises(Interrupted):
+            with terminable(), uninterrupted():
+                signal.raise_signal(signal.SIGTERM)
+                done.append(1)
+    finally:
+        if deaf:
+            signal.signal(signal.SIGINT, ctrl_c)
+    assert done and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_request_to_terminate_stays_with_who_handles_it():
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with terminable(), uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            assert seen
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_what_is_kept_is_said():

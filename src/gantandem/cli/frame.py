@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from gantandem.errors import GANtandemError
+from gantandem.progress import terminable
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
@@ -40,7 +41,8 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except GANtandemError as error:
             err.print("error:", style="bold red", end=" ")
             err.print(as_command(str(error)), markup=False)

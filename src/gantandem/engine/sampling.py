@@ -134,8 +134,7 @@ def sample(
     """Draw n samples.
 
     At one width the same seed gives the same bits on one machine for any n, in one call or in
-    ten (``start``), in one process or in two. Ctrl-C returns the contiguous prefix, with
-    ``manifest["interrupted"]`` set.
+    ten (``start``), in one process or in two.
 
     Args:
         gan: Networks, latent and ratios.
@@ -160,19 +159,22 @@ def sample(
             proposals are not finite.
         BudgetError: If over 0.1% of the ids use up their attempts, by more than chance; as soon as
             that is plain, or before the first sample where the pilot shows it.
-            This error and the last hold what was finished in their attribute ``samples``.
+        KeyboardInterrupt: On Ctrl-C.
+            These last three hold what was finished, the contiguous prefix, in their attribute
+            ``samples``, where ``manifest["interrupted"]`` is set; None if there is nothing.
     """
     blocks: list[Samples] = []
     options = {"width": width, "start": start, "progress": progress, "strict": strict}
     try:
         for block in sample_iter(gan, sampler, n, seed=seed, **options):
             blocks.append(block)
-    except KeyboardInterrupt:
-        if not blocks:
-            raise
-        return Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
-    except StoppedError as stop:
+    except (KeyboardInterrupt, StoppedError) as stop:
+        prefix = None
         if blocks:
-            stop.samples = Samples.join(blocks, blocks[-1].manifest)
+            prefix = Samples.join(blocks, {**blocks[-1].manifest, "interrupted": True})
+        if isinstance(stop, KeyboardInterrupt):
+            finished = 0 if prefix is None else len(prefix)
+            stop.args = (f"{finished:,} of {n:,} samples were finished",)
+        stop.samples = prefix  # pyright: ignore[reportAttributeAccessIssue]
         raise
     return Samples.join(blocks, blocks[-1].manifest)

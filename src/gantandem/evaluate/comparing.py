@@ -75,8 +75,9 @@ def compare(
         IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
             have been returned of those that did not. If all failed, the first one's own error.
         NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
-        KeyboardInterrupt: On Ctrl-C; a row of fewer than n samples would stand beside whole ones.
-            It has an attribute ``finished``, too.
+        KeyboardInterrupt: On Ctrl-C. Its attribute ``finished`` holds the rows that were measured: one of
+            fewer than n samples would stand beside whole ones. Its ``samples`` are those of the
+            sampler that was being drawn, if any.
 
     Example:
         >>> from gantandem.testing import toy_gan
@@ -97,7 +98,8 @@ def compare(
         if name in failed:
             continue
         try:
-            with keeping(finished=results):
+            measured = ", ".join(results) or "nothing"
+            with keeping(lambda m=measured, one=name: f"{one} not measured; {m} was", results):
                 results[name] = _measure(name, sample(gan, sampler, n, **options), metrics)
             logger.info("%s: %s", name, results[name].row)
         except Exception as error:  # of a network, a sampler or a metric of the user's own, too
@@ -175,8 +177,6 @@ def check_all(
 
 def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
     m = out.manifest
-    if m["interrupted"]:
-        raise KeyboardInterrupt(f"{name} had {len(out):,} of {m['n']:,} samples, not measured")
     row = {
         "n": len(out),
         "passes_per_sample": m["passes"] / len(out),
