@@ -75,9 +75,8 @@ def compare(
         IncompleteError: If some samplers failed and some did not: its ``finished`` holds what would
             have been returned of those that did not. If all failed, the first one's own error.
         NonFiniteError: If samples are not finite: no metric, built in or not, is called on them.
-        KeyboardInterrupt: On Ctrl-C. Its attribute ``finished`` holds the rows that were measured: one of
-            fewer than n samples would stand beside whole ones. Its ``samples`` are those of the
-            sampler that was being drawn, if any.
+        KeyboardInterrupt: On Ctrl-C. Its attribute ``finished`` holds the rows that were measured:
+            one of fewer than n samples would stand beside whole ones.
 
     Example:
         >>> from gantandem.testing import toy_gan
