@@ -11,6 +11,7 @@ from pathlib import Path
 
 from experiments import STUDIES
 from experiments.bench import BENCHMARKS, run_benchmarks
+from experiments.faults import KILLS, run_faults, table, write_faults
 from experiments.fig4 import ALL_STAGES
 from experiments.study import N
 from gantandem.errors import ConfigError, GANtandemError, near, need
@@ -26,10 +27,13 @@ benchmarks, after the word 'bench' (all by default):
 
 broken and odd input through every door, after the word 'fuzz' (all doors by default)
 
+commands killed at random moments and given again, after the word 'faults' (all by default)
+
 examples:
   python -m experiments fig4 table1 --seeds 0,1
   python -m experiments bench --json docs/results/bench.json
   python -m experiments fuzz --json docs/results/fuzz.json
+  python -m experiments faults --json docs/results/faults.json
 """
 
 
@@ -66,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--paper", type=_numbers, default=[], help="fig3, fig4: seeds of the published methods")
     add("--stages", type=_stages, help="fig4 (or 'all' nine), mnist: generator iterations")
     add("-n", "--n", type=_positive, default=N, help="samples of each sampler (%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="bench, fuzz: write the result there")
+    add("--json", type=Path, metavar="FILE", help="bench, fuzz, faults: write it there")
     add("--inputs", type=_positive, help="fuzz: inputs in all (100,000)")
+    add("--kills", type=_positive, default=KILLS, help="faults: of each command (%(default)s)")
     add("--runs", type=_positive, default=5, help="bench: interleaved runs (%(default)s)")
     return parser
 
@@ -93,6 +98,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(json.dumps(result["results"], indent=1))
         elif given.names[0] == "fuzz":
             return _fuzz(given)
+        elif given.names[0] == "faults":
+            return _faults(given)
         else:
             _study(given)
     except GANtandemError as error:
@@ -117,6 +124,14 @@ def _fuzz(given: argparse.Namespace) -> int:
         write_json(given.json, result)
     print(f"{result['inputs']:,} inputs, {result['faults']} faults")
     return int(result["faults"] > 0)
+
+
+def _faults(given: argparse.Namespace) -> int:
+    result = run_faults(given.names[1:], given.kills)
+    if given.json is not None:
+        write_faults(given.json, result)
+    print(table(result))
+    return int(result["survived"] < result["kills"])
 
 
 def _study(given: argparse.Namespace) -> None:

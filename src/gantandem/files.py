@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -12,6 +13,11 @@ from typing import Any
 import yaml
 
 from gantandem.errors import OutputError
+
+PREFIX, SUFFIX = ".gantandem-", ".part"
+"""Of files that are being written; their names are else at random."""
+LOCK_FILE = ".lock"
+"""Is in a folder while somebody writes there, see :mod:`gantandem.locking`."""
 
 
 def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
@@ -28,7 +34,8 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
     path, name = Path(path), ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        options: Any = {"prefix": PREFIX, "suffix": SUFFIX, "delete": False}
+        with tempfile.NamedTemporaryFile(dir=path.parent, **options) as file:
             name = file.name
             write(file)
             file.flush()
@@ -54,6 +61,15 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         OutputError: If the file cannot be written.
     """
     write_atomic(path, lambda file: file.write(content))
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what killed writers left in a folder that is locked, and in unlocked ones in it."""
+    folder = Path(folder)
+    for place in (folder, *(one for one in folder.glob("*/") if not (one / LOCK_FILE).exists())):
+        for path in place.glob(f"{PREFIX}*{SUFFIX}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 class Loader(yaml.SafeLoader):

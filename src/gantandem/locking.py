@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import OutputError
+from gantandem.files import LOCK_FILE, sweep
 
-LOCK_FILE = ".lock"
 _own: dict[Path, tuple[int, int]] = {}
 """Folders that this process writes to: the thread, and how deep it is in such blocks."""
 _guard = threading.Lock()
@@ -28,8 +28,9 @@ class LockedError(OutputError):
 def locked(folder: str | Path, what: str) -> Iterator[None]:
     """Keep other writers out of a folder, which is made, until the block ends.
 
-    The lock is the system's own on ``.lock``: that of a process that died is gone with it. Within
-    a thread such blocks may be nested. A folder whose file system knows no locks has none.
+    The lock is the system's own on ``.lock``: that of a process that died is gone with it, and
+    what that process was just writing is removed. Within a thread such blocks may be nested. A
+    folder whose file system knows no locks has none.
 
     Args:
         folder: What is written to.
@@ -76,6 +77,8 @@ def _take(place: Path, folder: Path, what: str) -> int | None:
         raise OutputError(
             f"{folder}: could not be written to ({error.strerror or error}); choose another folder"
         ) from error
+    if os.fstat(handle).st_size:  # of one that did not come to its end
+        sweep(place)
     note = {
         "pid": os.getpid(),
         "host": platform.node(),

@@ -169,6 +169,23 @@ def test_the_second_writer_is_told_who_writes_and_since_when(pair, tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
+def test_what_a_killed_writer_was_writing_is_removed(pair, tmp_path):
+    pair[0].save(tmp_path)
+    mine, left = tmp_path / "mine.part", tmp_path / f"ratios/{files.PREFIX}x1{files.SUFFIX}"
+    for path in (mine, left):
+        path.write_bytes(b"half")
+    pair[0].save(tmp_path)
+    assert left.exists()  # nobody died, so nothing is looked for
+    code = (
+        "import os, sys; from gantandem.locking import locked\n"
+        "with locked(sys.argv[1], 'shape'): os._exit(1)"
+    )
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, tmp_path], env=paths, check=False)
+    pair[0].save(tmp_path)
+    assert mine.exists() and not left.exists()
+
+
 def test_threads_write_one_after_the_other(pair, tmp_path):
     found = []
 
