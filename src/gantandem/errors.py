@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import ModuleType
@@ -117,26 +118,50 @@ def need(module: str, extra: str) -> ModuleType:
         ) from error
 
 
-def look_up(what: str, name: str, known: Mapping[str, Any]) -> Any:
-    """Find a built-in thing by its name, or anybody's own as ``module:Name``.
+def imports(name: object) -> bool:
+    """Whether it is written ``module:Name``, which :func:`look_up` imports; nothing else is."""
+    return (
+        isinstance(name, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:\w+", name) is not None
+    )
+
+
+def look_up(
+    what: str, name: str, known: Mapping[str, Any], *kinds: type, made: bool = False
+) -> Any:
+    """Find a built-in thing by its name, or anybody's own as ``module:Name``; nothing is called.
 
     Args:
         what: Its kind, for messages: ``"sampler"``.
         name: What to find.
         known: The built-in ones.
+        kinds: What is not built in must be a subclass of one of these ...
+        made: ... or, if True, an object of one of these.
 
     Raises:
-        ConfigError: If there is none of that name, or it cannot be imported.
+        ConfigError: If there is none of that name, it cannot be imported, or is of another kind.
     """
     if name in known:
         return known[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(f"unknown {what} {name!r}; {near(name, known)}, or 'module:Name'")
+    if not imports(name):
+        raise ConfigError(f"{what} {name!r} cannot be imported: wanted is 'package.module:Name'")
+    module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # whatever the module does
         raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
+    if not (isinstance(found, kinds) if made else _is_subclass(found, kinds)):
+        allowed = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(
+            f"{what} {name!r}: got a {type(found).__name__}, which was not called; allowed is "
+            f"{'a' if made else 'a subclass of'} {allowed}"
+        )
+    return found
+
+
+def _is_subclass(found: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(found, type) and issubclass(found, kinds)
 
 
 def trusted(
@@ -159,7 +184,7 @@ def trusted(
     if ":" in name and name not in known and not trust:
         raise ConfigError(
             f"{what} {name!r} is not built in, and to import what a file names runs code. If you "
-            f"trust the file and that module, pass trust=True{instead}"
+            f"trust the file and that module, pass trust=True (in a command: --trust){instead}"
         )
 
 

@@ -205,7 +205,11 @@ def test_uniform_latents_fill_their_box() -> None:
             latents.append(z.detach())
             return super().forward(z)
 
-    globals()["SpyGenerator"] = lambda: Spy(3, 2)
+    class SpyGenerator(Spy):
+        def __init__(self) -> None:
+            super().__init__(3, 2)
+
+    globals()["SpyGenerator"] = SpyGenerator
     base = task()
     subject = dataclasses.replace(
         base,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, out
+from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, Trust, out
 from gantandem.cli.improve import split_names
 
 
@@ -48,12 +48,13 @@ def sample(
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
     from gantandem import runs
     from gantandem.data.ranges import check_range
 
-    work = runs.Workspace(run, device=device)
+    work = runs.Workspace(run, device=device, trust=trust)
     folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
     manifest = runs.sample_run(
         work,
@@ -120,6 +121,7 @@ def compare(
         bool, typer.Option("--fit", help="With --sweep: fit the ratios that settings need.")
     ] = False,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Measure samplers side by side: quality, passes, seconds; writes RUN/metrics.json."""
     from gantandem import runs
@@ -130,7 +132,7 @@ def compare(
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
     step = "compare --sweep --fit" if fit else "compare"
-    work = runs.Workspace(run, overrides or (), device, step)
+    work = runs.Workspace(run, overrides or (), device, step, trust=trust)
     names = None if samplers is None else split_names(samplers)
     if sweep:
         count = 4_000 if n is None else n

@@ -29,6 +29,10 @@ Device = Annotated[
     str | None,
     typer.Option("--device", help="Where networks run, for example cuda.", show_default="cpu"),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import the classes that its files name: this runs their code."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings as key=value, nested keys dotted.", show_default=False),

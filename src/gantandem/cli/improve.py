@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Device, Overrides, Run, out
+from gantandem.cli.frame import Device, Overrides, Run, Trust, out
 
 Samplers = Annotated[
     str, typer.Option("--samplers", help="Names, separated by commas.", show_default=True)
@@ -31,12 +31,14 @@ def register(app: typer.Typer) -> None:
     app.command()(diagnose)
 
 
-def shape(run: Run, overrides: Overrides = None, device: Device = None) -> None:
+def shape(
+    run: Run, overrides: Overrides = None, device: Device = None, trust: Trust = False
+) -> None:
     """Shape the guide for refinement, for example with `shape.updates=2000`."""
     from gantandem import runs
     from gantandem.cli.show import history_table
 
-    work = runs.Workspace(run, overrides or (), device, "shape")
+    work = runs.Workspace(run, overrides or (), device, "shape", trust=trust)
     shaped = runs.shape_run(work)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
@@ -48,12 +50,13 @@ def fit_ratio(
     overrides: Overrides = None,
     samplers: Samplers = "direct,collaborative",
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Fit the ratios that acceptance needs, on the law of each sampler's proposals."""
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device, "fit-ratio")
+    work = runs.Workspace(run, overrides or (), device, "fit-ratio", trust=trust)
     found = runs.fit_run(work, split_names(samplers))
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
@@ -66,12 +69,13 @@ def calibrate(
     sampler: Sampler = "collaborative",
     method: Annotated[Method, typer.Option(help="The kind of map.")] = Method.auto,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Calibrate a ratio on held-out data; it then enters acceptance calibrated."""
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device, "calibrate")
+    work = runs.Workspace(run, overrides or (), device, "calibrate", trust=trust)
     out.print(diagnosis_text(runs.calibrate_run(work, sampler, method.value)), markup=False)
 
 
@@ -80,12 +84,13 @@ def diagnose(
     overrides: Overrides = None,
     sampler: Sampler = "collaborative",
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Measure on test data how far a ratio can be trusted."""
     from gantandem import runs
     from gantandem.cli.show import diagnosis_text
 
-    work = runs.Workspace(run, overrides or (), device, "diagnose")
+    work = runs.Workspace(run, overrides or (), device, "diagnose", trust=trust)
     out.print(diagnosis_text({sampler: runs.diagnose_run(work, sampler)}), markup=False)
 
 

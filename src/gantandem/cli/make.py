@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Count, Device, Overrides, Seed, out
+from gantandem.cli.frame import Count, Device, Overrides, Seed, Trust, out
 
 Overwrite = Annotated[
     bool,
@@ -70,14 +70,16 @@ def train(
     ] = True,
     overwrite: Overwrite = False,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
     from gantandem import runs
     from gantandem.runs.reading import load_recipe
 
-    settings = load_recipe(recipe, overrides or ())
+    settings = load_recipe(recipe, overrides or (), trust=trust)
     folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
-    runs.train_run(settings, folder, resume=resume, overwrite=overwrite, device=device)
+    how = {"overwrite": overwrite, "device": device, "trust": trust}
+    runs.train_run(settings, folder, resume=resume, **how)
     out.print(f"trained: {folder}", markup=False)
     out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
 

@@ -49,11 +49,12 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "feature-ratio": FeatureRatio,
     "sequential": sequential,
 }
-TORCH = frozenset(
-    f"torch.nn:{name}"
+_LAYERS: dict[str, Callable[..., nn.Module]] = {
+    f"torch.nn:{name}": kind
     for name, kind in vars(nn).items()
     if isinstance(kind, type) and issubclass(kind, nn.Module)
-)
+}
+TORCH = frozenset(_LAYERS)
 """The layers of torch, which a description names as anybody's classes; files may name them."""
 
 
@@ -66,7 +67,8 @@ def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
 
     Args:
         spec: ``{"net": name, **arguments}``, the name one of ``NETS`` or ``"module:Class"`` for
-            any class that can be imported. A network among the arguments is described alike.
+            any subclass of ``torch.nn.Module`` that can be imported. A network among the arguments
+            is described alike.
         given: Networks that are copied where their description stands, instead of built.
 
     Raises:
@@ -82,14 +84,14 @@ def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
     name = arguments.pop("net", None)
     if not isinstance(name, str):
         raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
-    make = look_up("network", name, NETS)
+    make: Any = look_up("network", name, {**NETS, **_LAYERS}, nn.Module)
     if name in TORCH:  # whose layers want tuples, where files have lists
         arguments = {key: plain(value) for key, value in arguments.items()}
     try:
         network = make(**arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
-    if not isinstance(network, nn.Module):
+    if not isinstance(network, nn.Module):  # a class may make what it likes
         raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
     vars(network)[BUILT_FROM] = dict(spec)
     return network

@@ -37,7 +37,7 @@ from gantandem.runs.parts import (
     with_memory,
 )
 from gantandem.runs.reading import read_yaml
-from gantandem.runs.specs import check_names, find_specs, rebuilt
+from gantandem.runs.specs import check_texts, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
 
@@ -154,7 +154,7 @@ def load_run(
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
     latent: Any = None,
-    trust: bool = True,
+    trust: bool = False,
     trained: bool = False,
 ) -> Loaded:
     """Read a RUN folder, as :func:`save_run` and ``GAN.save`` write it.
@@ -166,7 +166,7 @@ def load_run(
             a copy of it gets the weights.
         discriminator: Likewise, for the guide and the ratios that are of its kind.
         latent: The prior, where it is neither ``Normal`` nor ``Uniform``.
-        trust: Whether classes that are not built in may be imported by the names in the files.
+        trust: Import classes that are not built in by the names in the files, which runs code.
         trained: Read the GAN as it was trained, without what shaping and fitting made since.
 
     Returns:
@@ -214,7 +214,7 @@ def load_run(
     names = [Path(role) for role in contents.roles if role.startswith("ratios/")]
     laws = [name.stem for name in names if name.suffix == ".safetensors"]
     read = functools.partial(read_ratio, contents, device=where, given=given, trust=trust)
-    check_names(state.get("proposal"), trust, "name")
+    check_texts(state.get("proposal"), trust, "state.proposal")
     gan = gan.replace(
         ratios=dict(read(law) for law in laws) if laws or state else gan.ratios,
         shaped=bool(state.get("shaped", False)),

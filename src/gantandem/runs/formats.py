@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gantandem.data.ranges import Range, check_range
-from gantandem.errors import ConfigError, InputError, OutputError, look_up, need
+from gantandem.errors import InputError, OutputError, look_up, need
 from gantandem.files import write_atomic, write_bytes
 from gantandem.runs.writers import Writer, are_images
 from gantandem.samples import Samples
@@ -139,10 +139,7 @@ def find_writer(kind: str) -> type[Writer]:
     Raises:
         ConfigError: If there is none.
     """
-    make = look_up("format", kind, WRITERS)
-    if not (isinstance(make, type) and issubclass(make, Writer)):
-        raise ConfigError(f"format {kind!r}: got {make!r}, allowed is a subclass of Writer")
-    return make
+    return look_up("format", kind, WRITERS, Writer)
 
 
 def make_writer(

@@ -36,6 +36,7 @@ def train_run(
     resume: bool = True,
     overwrite: bool = False,
     device: str | None = None,
+    trust: bool = False,
 ) -> Workspace:
     """Train the baseline GAN of a recipe into a run folder, on a device such as ``"cuda"``.
 
@@ -48,6 +49,7 @@ def train_run(
         resume: Go on from the checkpoint in the folder, if there is one.
         overwrite: Give up what the folder holds of another run, or found and measured since.
         device: Where to train.
+        trust: Import what is not built in by the names in a run that the folder holds already.
 
     Raises:
         ConfigError: If the folder holds a checkpoint of another run, or anything that would be
@@ -76,7 +78,8 @@ def train_run(
 
     with locked(out, "train"):
         first = not present(out) or (resume and not _of_another(checkpoint, identity, task))
-        return begin(recipe, out, origin, make, overwrite=overwrite, device=device, going_on=first)
+        how = {"overwrite": overwrite, "device": device, "going_on": first, "trust": trust}
+        return begin(recipe, out, origin, make, **how)
 
 
 def begin(
@@ -88,6 +91,7 @@ def begin(
     overwrite: bool = False,
     device: str | None = None,
     going_on: bool = False,
+    trust: bool = False,
 ) -> Workspace:
     """Make a run of new networks, unless the folder holds that run already.
 
@@ -99,13 +103,14 @@ def begin(
         overwrite: Give up what the folder holds.
         device: Where they run.
         going_on: What the folder holds is an earlier stage of these networks.
+        trust: Import what is not built in by the names in the folder's files.
     """
     content = present(out)
     same = (content.get("record") or {}).get("origin") == origin
-    found = losses(out) if content else measured(out)
+    found = losses(out, trust) if content else measured(out)
     if same and not (overwrite and found):
         logger.info("%s holds this run already: nothing to do", out)
-        return Workspace(out, device=device)
+        return Workspace(out, device=device, trust=trust)
     if content and not (same or going_on):
         found = ["its generator and discriminator", *found]
     if found and not overwrite:
@@ -127,14 +132,14 @@ def begin(
         "record": {"origin": origin, "passes": {}},
     }
     store(gan.replace(specs=specs), out, meta, trained=True, gone=tuple(measured(out)))
-    return Workspace(out, device=device)
+    return Workspace(out, device=device, trust=True)  # all that it names was just built
 
 
-def losses(out: Path) -> list[str]:
+def losses(out: Path, trust: bool = False) -> list[str]:
     """What a run folder holds beside its networks as they were trained; as words."""
     found = []
     try:
-        gan = load_run(out).gan
+        gan = load_run(out, trust=trust).gan
         fitted = [ratio for ratio in gan.ratios.values() if ratio.origin == "fitted"]
         calibrated = [r for r in gan.ratios.values() if r.calibrator and r.origin != "fitted"]
         found += ["the shaped guide"] if gan.shaped else []

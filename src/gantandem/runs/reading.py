@@ -15,6 +15,7 @@ from pydantic import (
 from gantandem.errors import ConfigError, near
 from gantandem.files import Loader
 from gantandem.runs.recipe import RUN_FILE, Recipe
+from gantandem.runs.specs import check_texts
 
 OWN = ("state", "files", "record")
 """What run.yaml holds beside settings."""
@@ -99,30 +100,35 @@ def parse(
         raise ConfigError("\n".join(dict.fromkeys(problems))) from None
 
 
-def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(source: str, overrides: Sequence[str] = (), *, trust: bool = False) -> Recipe:
     """Load a recipe.
 
     Args:
         source: A YAML file, or the name of a task.
         overrides: ``key=value`` texts with dotted keys.
+        trust: Import what the file names and is not built in, which runs its code. What ``source``
+            and ``overrides`` name is the user's own.
 
     Raises:
-        ConfigError: If there is no such recipe, or a setting is wrong.
+        ConfigError: If there is no such recipe, a setting is wrong, or the file names what is not
+            trusted.
     """
+    from gantandem.tasks import TASKS
+
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        content, where = read_yaml(path), str(path)
-    else:
-        content, where = _built_in(source), f"task {source}"
-    content, origins = apply_overrides(content, overrides)
-    return parse(content, where, origins)
+    if source in TASKS or not (path.suffix in (".yaml", ".yml") or path.is_file()):
+        content, origins = apply_overrides(_built_in(source), overrides)
+        return parse(content, f"task {source}", origins)
+    content, origins = apply_overrides(read_yaml(path), overrides)
+    check_texts(content, trust, "", [".".join(key) for key in origins])
+    return parse(content, str(path), origins)
 
 
-def load_settings(run: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Load the settings kept in a run folder.
+def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = False) -> Recipe:
+    """Load the settings kept in a run folder; ``trust`` as in :func:`load_recipe`.
 
     Raises:
-        ConfigError: If it is no run folder, or a setting is wrong.
+        ConfigError: If it is no run folder, a setting is wrong, or it names what is not trusted.
     """
     path = run / RUN_FILE
     if not path.is_file():
@@ -133,6 +139,7 @@ def load_settings(run: Path, overrides: Sequence[str] = ()) -> Recipe:
         )
     content = {key: value for key, value in read_yaml(path).items() if key not in OWN}
     content, origins = apply_overrides(content, overrides)
+    check_texts(content, trust, "", [".".join(key) for key in origins])
     return parse(content, str(path), origins)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gantandem.discriminator.latent_weights import ReweightedLatent
-from gantandem.errors import ConfigError, InputError, trusted
+from gantandem.errors import ConfigError, InputError, imports, trusted
 from gantandem.gan import GAN
 from gantandem.nets import TORCH, Given, build
 from gantandem.nets.copying import unwrapped
@@ -161,30 +161,50 @@ def _same(here: Any, there: Any) -> bool:
     return torch.allclose(here.double(), there.double(), CLOSE, CLOSE * size, equal_nan=True)
 
 
-def check_names(content: Any, trust: bool, key: str = "net") -> None:
-    """Refuse to build what a file describes, if that imports what is not built in.
+def check_names(content: Any, trust: bool) -> None:
+    """Refuse to build networks that a file describes, if that imports what is not built in.
 
     Args:
-        content: A description of networks (``key`` "net") or samplers ("name"), at any depth.
+        content: A description of networks, at any depth.
         trust: Whether the user trusts the file.
-        key: Under which names stand.
 
     Raises:
         ConfigError: Naming what would be imported.
     """
     if isinstance(content, Mapping):
-        name, what = content.get(key), "network" if key == "net" else "sampler"
-        if isinstance(name, str):
+        if isinstance(name := content.get("net"), str):
             other = ", or give the networks yourself: GAN.load(path, generator=..., "
-            trusted(what, name, trust, TORCH, f"{other}discriminator=...)" if key == "net" else "")
-        for value in content.values():
-            check_names(value, trust, key)
+            trusted("network", name, trust, TORCH, f"{other}discriminator=...)")
+        content = list(content.values())
+    for value in content if isinstance(content, list | tuple) else ():
+        check_names(value, trust)
+
+
+def check_texts(content: Any, trust: bool, where: str, typed: Collection[str] = ()) -> None:
+    """Refuse every text of a file that may be a name to import, wherever it stands.
+
+    Args:
+        content: Of a file, or a part of it.
+        trust: Whether the user trusts the file.
+        where: The dotted keys that lead there.
+        typed: Dotted keys that the user set.
+
+    Raises:
+        ConfigError: Naming what would be imported.
+    """
+    if where in typed or where == "data":
+        return
+    if imports(content):
+        trusted(where, content, trust, TORCH)
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            check_texts(value, trust, f"{where}.{key}".lstrip("."), typed)
     elif isinstance(content, list | tuple):
         for value in content:
-            check_names(value, trust, key)
+            check_texts(value, trust, where, typed)
 
 
-def rebuilt(spec: Spec, *, given: Given = (), trust: bool = True) -> nn.Module:
+def rebuilt(spec: Spec, *, given: Given = (), trust: bool = False) -> nn.Module:
     """Build a network that a file describes; initial weights come of no global seed.
 
     Args:

@@ -48,13 +48,16 @@ class Workspace:
         overrides: ``key=value`` texts; they are kept in ``run.yaml`` when a step saves.
         device: Where the networks run, such as ``"cuda"``; None for the CPU.
         step: For which of the steps in ``TAKES`` it is opened, which then takes no other settings.
+        trust: Import classes that are not built in by the names in the folder's files, which runs
+            code. What ``overrides`` name is the user's own.
 
     Attributes:
         record: What is noted of the run in ``run.yaml``: where its weights are from (``origin``),
             and the passes that each step took (``passes``).
 
     Raises:
-        ConfigError: If the folder holds no run, or a setting is wrong or not used by the step.
+        ConfigError: If the folder holds no run, a setting is wrong or not used by the step, or a
+            file names what is not trusted.
         WeightsError: If a weight file is damaged.
         InputError: If there is no such device.
     """
@@ -65,13 +68,15 @@ class Workspace:
         overrides: Sequence[str] = (),
         device: str | None = None,
         step: str | None = None,
+        *,
+        trust: bool = False,
     ) -> None:
-        self.run, self._device = Path(run), device
-        self.recipe = load_settings(self.run, overrides)
-        self._settings = load_settings(self.run)
+        self.run, self._device, self._trust = Path(run), device, trust
+        self.recipe = load_settings(self.run, overrides, trust=trust)
+        self._settings = load_settings(self.run, trust=trust)
         self._stamp = digest_of(self.run / RUN_FILE)
         self.task = task_of(self.recipe)
-        self.gan, meta = load_run(self.run, device=device)
+        self.gan, meta = load_run(self.run, device=device, trust=trust)
         self.record: dict[str, Any] = meta.get("record") or {}
         if step is not None:
             check_taken(step, overrides, unshaped=self.gan.proposal is None)
@@ -103,7 +108,8 @@ class Workspace:
 
         Of a run of an earlier version, which kept no other guide, the one that there is.
         """
-        return load_run(self.run, device=self._device, trained=True).gan
+        where = {"device": self._device, "trust": self._trust}
+        return load_run(self.run, trained=True, **where).gan
 
     @property
     def passes(self) -> dict[str, int]:

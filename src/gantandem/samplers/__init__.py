@@ -97,7 +97,7 @@ def from_config(config: str | dict[str, Any]) -> Any:
         )
     config = dict(config)
     name = config.pop("name")
-    kind: Any = look_up("sampler", name, SAMPLERS)
+    kind: Any = look_up("sampler", name, SAMPLERS, Mover, Selector)
     make: Any = kind
     if dataclasses.is_dataclass(kind):
         check_names(name, kind, config)

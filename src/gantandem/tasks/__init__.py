@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gantandem.data.mixtures import Mixture, balanced_8, grid_25, imbalanced_8
-from gantandem.errors import ConfigError, look_up
+from gantandem.errors import look_up
 from gantandem.tasks.base import Metrics as Metrics
 from gantandem.tasks.base import Task as Task
 from gantandem.tasks.images import DigitsTask as DigitsTask
@@ -99,7 +99,4 @@ def get_task(name: str) -> Task:
     Raises:
         ConfigError: If there is none of that name, or it is no :class:`Task`.
     """
-    task = look_up("task", name, dict(sorted(TASKS.items())))
-    if not isinstance(task, Task):
-        raise ConfigError(f"task {name!r}: got a {type(task).__name__}, allowed is a Task")
-    return task
+    return look_up("task", name, dict(sorted(TASKS.items())), Task, made=True)

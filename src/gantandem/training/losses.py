@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gantandem.errors import ConfigError, look_up
+from gantandem.errors import look_up
 
 
 def discriminator_loss(real_logit: Tensor, fake_logit: Tensor) -> Tensor:
@@ -50,7 +50,4 @@ def get_loss(name: str) -> Loss:
     Raises:
         ConfigError: If there is none of that name, or it is no :class:`Loss`.
     """
-    loss = look_up("loss", name, LOSSES)
-    if not isinstance(loss, Loss):
-        raise ConfigError(f"loss {name!r}: got a {type(loss).__name__}, allowed is a Loss")
-    return loss
+    return look_up("loss", name, LOSSES, Loss, made=True)
