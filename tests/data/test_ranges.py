@@ -217,7 +217,7 @@ def test_the_range_of_a_run_is_found_and_in_the_manifest(painted, tmp_path, kind
 
 def test_a_stated_range_goes_before_what_is_found(painted, tmp_path, caplog):
     work = painted("tanh", range=(-0.5, 0.5))
-    assert Workspace(work.run).range() == (-0.5, 0.5)
+    assert Workspace(work.run, trust=True).range() == (-0.5, 0.5)
     manifest = sample_run(work, "direct", 3, tmp_path / "s", kind="png")
     assert manifest["range"] == [-0.5, 0.5] and manifest["clipped"] > 0
     assert "lie outside [-0.5, 0.5] and were clipped" in caplog.text
