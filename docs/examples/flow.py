@@ -77,7 +77,7 @@ def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> tuple[Comp
     flow = train(real.fit, int(1500 * scale))
 
     gan = GAN(flow, None, Normal(2))
-    options = {"pool": 20_000, "schedule": schedule(scale), "batch": 500, "progress": False}
+    options = {"n": 20_000, "schedule": schedule(scale), "batch": 500, "progress": False}
     gan = fit_ratio(gan, real, **options)
 
     samplers = ["direct", OBRS(expected=6), "metropolis"]

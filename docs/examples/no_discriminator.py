@@ -23,7 +23,7 @@ def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> Comparison
     generator = TASK.pretrained().generator
 
     gan = GAN(generator, None, Normal(2))
-    options = {"pool": 40_000, "batch": 500, "progress": False}
+    options = {"n": 40_000, "batch": 500, "progress": False}
     options["schedule"] = schedule(scale, 1500)
     gan = fit_ratio(gan, real, **options)
 

@@ -41,7 +41,7 @@ def main(n: int = 4000, scale: float = 1.0, folder: Path = IMAGES) -> Comparison
     vae = train_vae(real.fit, updates=int(1200 * scale), batch=256)
 
     gan = GAN(vae, None, Normal(vae.noise_dim))
-    options = {"pool": 20_000, "schedule": schedule(scale), "batch": 500, "progress": False}
+    options = {"n": 20_000, "schedule": schedule(scale), "batch": 500, "progress": False}
     gan = fit_ratio(gan, real, proposal=Direct(), as_guide=True, **options)
 
     samplers = {

@@ -192,12 +192,12 @@ def painted(tmp_path, monkeypatch):
         generator = {"net": "test_ranges:Painter", "end": end}
         networks = {"generator": generator, "discriminator": {"net": "test_ranges:Critic"}}
         recipe = {"task": "painted", "latent": {"kind": "normal", "dim": 16}, **networks}
+        from gantandem.runs.making import begin
         from gantandem.runs.recipe import Recipe
-        from gantandem.runs.steps import new_run
-        from gantandem.runs.workspace import task_of
+        from gantandem.training.gan import Pair
 
         made = Recipe(**{**recipe, **settings})
-        return new_run(made, task_of(made), Painter(end), Critic(), tmp_path / "run")
+        return begin(made, tmp_path / "run", {}, lambda: Pair(Painter(end), Critic()))
 
     return make
 

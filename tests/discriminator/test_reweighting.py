@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
-from test_cli import LEVEL, TINY, fails, run
+from test_cli import TINY, fails, run
 from test_contract import toy_reweighted
 from torch import distributions as dist
 from torch import nn
@@ -38,6 +38,7 @@ from gantandem.errors import ConfigError, InputError, LawMismatchError, NotARati
 from gantandem.latent import Distribution, as_latent
 from gantandem.nets import build, save_weights
 from gantandem.testing import check_sampler, toy_gan
+from run_files import earlier
 from targets import Formula, skewed, waves
 
 N, RARE = 20_000, 1e-4
@@ -371,6 +372,7 @@ def test_it_is_saved_and_loaded_with_its_law(tmp_path):
 
 def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
     save_run(described(), tmp_path)
+    earlier(tmp_path)  # which finds files by the names of their roles
     save_weights(nn.Linear(2, 1), tmp_path / "reweighting.safetensors")
     with pytest.raises(ConfigError, match="not a file written by save_run"):
         load_run(tmp_path)
@@ -379,7 +381,7 @@ def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
 def test_by_name_on_the_command_line(tmp_path):
     """Fitted by name, sampled by name, judged by name, and compared with others."""
     folder = tmp_path / "run"
-    run("-q", "train", "imbalanced-8", "-o", folder, *TINY, *LEVEL)
+    run("-q", "train", "imbalanced-8", "-o", folder, *TINY)
     words = fails("sample", folder, "--sampler", "latent_reweight", wanted=["fit-ratio RUN"])
     assert "Traceback" not in words
     thrifty = "samplers.thrifty={name: obrs, expected: 2, proposal: latent_reweight}"
