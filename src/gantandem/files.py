@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -72,8 +73,47 @@ def sweep(folder: str | Path) -> None:
                 path.unlink()
 
 
+def file_name(name: str) -> str:
+    """A part of a path for a name: the name itself if it is safe everywhere, else one like it."""
+    plain = re.sub(r"[^A-Za-z0-9_.,=+()-]", "_", name)
+    safe = re.fullmatch(r"[A-Za-z0-9_](.*[^.])?", plain) and len(plain) <= 100
+    if plain == name and safe and not RESERVED.match(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"_{plain[:60]}-{digest[:8]}"
+
+
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""What Windows does not take for a file."""
+DEEPEST, MOST_NODES, LONGEST = 50, 50_000, 1 << 23
+"""How deep YAML may nest, how many values it may hold, and how many characters."""
+
+
 class Loader(yaml.SafeLoader):
-    """YAML's safe loader, which also reads ``1e-3`` as a number and refuses a key given twice."""
+    """YAML's safe loader with limits; reads ``1e-3`` as a number, refuses a key given twice."""
+
+    def __init__(self, stream: str) -> None:
+        if len(stream) > LONGEST:
+            raise yaml.YAMLError(f"{len(stream):,} characters are more than {LONGEST:,}")
+        super().__init__(stream)
+        self._depth = self._nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Read a value, refusing aliases, of which a few lines can become gigabytes."""
+        self._depth, self._nodes = self._depth + 1, self._nodes + 1
+        problem = None
+        if self.check_event(yaml.AliasEvent):
+            problem = "an alias (*name) is not read: write the value again"
+        elif self._depth > DEEPEST:
+            problem = f"nested more than {DEEPEST} deep"
+        elif self._nodes > MOST_NODES:
+            problem = f"more than {MOST_NODES:,} values"
+        if problem is not None:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a dictionary, refusing duplicate keys."""

@@ -53,9 +53,10 @@ def sample(
     """Draw samples to files; settings of the sampler as key=value, for example `expected=4`."""
     from gantandem import runs
     from gantandem.data.ranges import check_range
+    from gantandem.files import file_name
 
     work = runs.Workspace(run, device=device, trust=trust)
-    folder = folder or run / "drawn" / f"{sampler.replace(':', '.')}-{seed}"
+    folder = folder or run / "drawn" / file_name(f"{sampler.replace(':', '.')}-{seed}")
     manifest = runs.sample_run(
         work,
         sampler,

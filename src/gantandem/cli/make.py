@@ -74,10 +74,13 @@ def train(
 ) -> None:
     """Train the baseline GAN of a task, for example `train mnist train.iterations=781`."""
     from gantandem import runs
+    from gantandem.files import file_name
     from gantandem.runs.reading import load_recipe
 
     settings = load_recipe(recipe, overrides or (), trust=trust)
-    folder = folder or Path("runs") / f"{settings.task}-{settings.seed}"
+    folder = folder or Path("runs") / file_name(
+        f"{settings.task.replace(':', '.')}-{settings.seed}"
+    )
     how = {"overwrite": overwrite, "device": device, "trust": trust}
     runs.train_run(settings, folder, resume=resume, **how)
     out.print(f"trained: {folder}", markup=False)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
-from gantandem.files import Loader
+from gantandem.files import Loader, file_name
 from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, read_json
 
 METRICS_FILE = "metrics.json"
@@ -129,7 +129,7 @@ def _weights(path: Path) -> dict[str, Any]:
 
 def samples_file(run: Path, name: str) -> Path:
     """Where the samples of a row are kept."""
-    return run / SAMPLES / f"{name.replace('/', '_')}.npz"
+    return run / SAMPLES / f"{file_name(name)}.npz"
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
