@@ -25,7 +25,7 @@ from gantandem.cli.frame import as_command, set_up_log
 from gantandem.errors import ConfigError
 from gantandem.locking import locked
 from gantandem.runs import Workspace, calibrate_run, diagnose_run
-from run_files import everything, one
+from run_files import earlier, everything, one
 
 TINY = [
     "train.iterations=30",
@@ -145,6 +145,17 @@ def test_shaping_can_be_repeated(ready, tmp_path):
     now = yaml.safe_load((folder / "run.yaml").read_text())
     assert now["state"]["setup_passes"] == passes
     assert now["files"] == settings["files"]
+
+
+def test_a_run_of_version_0_1_keeps_its_discriminator_from_now_on(trained, ready, tmp_path):
+    folder = earlier(Path(shutil.copytree(trained, tmp_path / "run")))
+    assert not list(folder.glob("*-*"))
+    for _ in range(2):
+        run("shape", folder, "shape.recipe=paper")
+        assert one(folder, "guide").read_bytes() == one(ready, "guide").read_bytes()
+        assert one(folder, "discriminator").read_bytes() == one(trained, "guide").read_bytes()
+    old = earlier(Path(shutil.copytree(ready, tmp_path / "shaped")))
+    assert "goes on from the shaped guide" in " ".join(run("shape", old).stderr.split())
 
 
 def test_a_step_takes_the_settings_that_it_uses(trained, ready):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,6 +23,8 @@ from gantandem.runs.recipe import RUN_FILE, Recipe
 from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
 from gantandem.samplers.base import Mover, Selector
 from gantandem.tasks import Task, get_task
+
+logger = logging.getLogger(__name__)
 
 DEFENSIVE = 0.5
 """Share of widened starts in the default recipe; ``shape.refine.defensive=0`` switches them off."""
@@ -106,8 +109,18 @@ class Workspace:
     def trained(self) -> GAN:
         """The GAN as it was trained, whatever was shaped and fitted since.
 
-        Of a run of an earlier version, which kept no other guide, the one that there is.
+        Runs of earlier versions kept one guide alone: it is kept from now on, or, where it was
+        shaped already, taken as it is.
         """
+        files = present(self.run).get("files") or ()
+        if not any(name.startswith("discriminator-") for name in files):
+            if self.gan.shaped:
+                logger.warning(
+                    "%s is of an earlier version, which did not keep the discriminator as it was "
+                    "trained: shaping goes on from the shaped guide", self.run,
+                )  # fmt: skip
+            else:
+                self._store(self.gan, self._settings, self.record, trained=True)
         where = {"device": self._device, "trust": self._trust}
         return load_run(self.run, trained=True, **where).gan
 
@@ -137,10 +150,15 @@ class Workspace:
         gan = gan.replace(setup_passes=sum(passes.values()))
         noted = {**self.record, **record, "passes": passes}
         recipe = self.recipe if settings else self._settings
-        with self.writing("save"):
-            store(gan, self.run, {**recipe.given(), "record": noted})
-            self._stamp = digest_of(self.run / RUN_FILE)
+        self._store(gan, recipe, noted)
         self.gan, self.record, self._settings = gan, noted, recipe
+
+    def _store(
+        self, gan: GAN, recipe: Recipe, record: dict[str, Any], trained: bool = False
+    ) -> None:
+        with self.writing("save"):
+            store(gan, self.run, {**recipe.given(), "record": record}, trained=trained)
+            self._stamp = digest_of(self.run / RUN_FILE)
 
     @contextlib.contextmanager
     def writing(self, what: str) -> Iterator[None]:
