@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -24,4 +25,15 @@ def quick_measures():
         patch.setattr(two_sample, "TREES", 4)
         patch.setattr(candidates, "TREES", 8)
         patch.setattr(diagnostics, "RESAMPLES", 10)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_real_data():
+    """A tenth of the real data of the 2D task, of which hashes, trees and diagnoses take time."""
+    from gantandem import tasks
+
+    with pytest.MonkeyPatch.context() as patch:
+        plane = replace(tasks.TASKS["imbalanced-8"], sizes=(20_000, 2_000, 2_000, 2_000))
+        patch.setitem(tasks.TASKS, "imbalanced-8", plane)
         yield

@@ -27,10 +27,13 @@ from gantandem.locking import locked
 from gantandem.runs import Workspace, calibrate_run, diagnose_run
 from run_files import earlier, everything, one
 
+pytestmark = pytest.mark.usefixtures("few_real_data")
+
 TINY = [
     "train.iterations=30",
     "train.batch_size=64",
     "shape.updates=20",
+    "shape.refine={steps: 5}",
     "shape.batch=64",
     "shape.check_every=10",
     "shape.check_samples=200",

@@ -14,6 +14,8 @@ from gantandem.errors import DataError
 from gantandem.evaluate.knobs import SWEEPS
 from gantandem.reporting.pareto import write_pareto
 
+pytestmark = pytest.mark.usefixtures("few_real_data")
+
 TINY = ["train.iterations=30", "train.batch_size=64", "fit_ratio.n=600", "fit_ratio.batch=64",
         "fit_ratio.schedule=[[20, 1e-3]]", "shape.refine={steps: 3}"]  # fmt: skip
 NESTED = [

@@ -155,8 +155,7 @@ THRESHOLD = Refine(steps=9, step_size=0.05, stop="threshold", threshold=0.1)
     ],
     ids=["threshold", "random", "obrs", "metropolis"],
 )
-@pytest.mark.parametrize("lag", [0, 1, 3])
-@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("every, lag", [(1, 1), (3, 0), (3, 3)])
 def test_when_the_host_looks_changes_no_sample(sampler, every, lag, monkeypatch):
     gan = toy_gan()
     options = {"seed": 1, "width": 64, "strict": False, "progress": False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import fields
 
 import numpy as np
@@ -14,7 +15,7 @@ from gantandem.cli import app
 from gantandem.errors import BudgetError, IncompleteError, NonFiniteError
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import read_evidence
-from gantandem.runs import compare_run, pretrained_run, steps
+from gantandem.runs import Workspace, compare_run, pretrained_run, steps
 from gantandem.runs.reading import load_recipe
 
 ERRORS = (
@@ -25,9 +26,15 @@ ERRORS = (
 )
 
 
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    recipe = load_recipe("imbalanced-8", ["shape.refine={steps: 5}"])
+    return pretrained_run(recipe, tmp_path_factory.mktemp("runs") / "run").run
+
+
 @pytest.fixture
-def work(tmp_path):
-    return pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
+def work(shipped, tmp_path):
+    return Workspace(shutil.copytree(shipped, tmp_path / "run"))
 
 
 def break_at(monkeypatch, bad: str, error: Exception) -> None:
@@ -41,8 +48,11 @@ def break_at(monkeypatch, bad: str, error: Exception) -> None:
     monkeypatch.setattr(steps, "compare", broken)
 
 
-@pytest.mark.parametrize("bad", ["direct", "refine"])
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error, bad",
+    [*((error, "direct") for error in ERRORS), (ERRORS[0], "refine")],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
 def test_the_others_are_measured_kept_and_named(work, monkeypatch, bad, error):
     break_at(monkeypatch, bad, error)
     with pytest.raises(IncompleteError) as stop:

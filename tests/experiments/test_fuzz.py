@@ -6,6 +6,8 @@ import pytest
 
 from experiments.fuzz import DOORS, make_home, try_door
 
+pytestmark = pytest.mark.usefixtures("few_real_data")
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

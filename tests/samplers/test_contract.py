@@ -63,7 +63,7 @@ MOVERS = {
     "mala": MALA(steps=4),
     "mala with its own noise": MALA(steps=4, step_size=0.3, noise=0.4, max_drift=None),
     "ex2mcmc": Ex2MCMC(rounds=2, points=4, moves=2, step_size=0.1),
-    "wlgan": WangLandau(steps=8, bins=6, pilots=16, warm_up=20),
+    "wlgan": WangLandau(steps=4, bins=6, pilots=16, warm_up=20),
     "wlgan, flat": WangLandau(
         steps=4, bins=6, pilots=16, warm_up=20, reweight=False, step_size=0.1
     ),
