@@ -378,6 +378,7 @@ def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
         load_run(tmp_path)
 
 
+@pytest.mark.usefixtures("few_real_data")
 def test_by_name_on_the_command_line(tmp_path):
     """Fitted by name, sampled by name, judged by name, and compared with others."""
     folder = tmp_path / "run"

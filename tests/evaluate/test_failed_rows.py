@@ -18,6 +18,8 @@ from gantandem.reporting.evidence import read_evidence
 from gantandem.runs import Workspace, compare_run, pretrained_run, steps
 from gantandem.runs.reading import load_recipe
 
+pytestmark = pytest.mark.usefixtures("few_real_data")
+
 ERRORS = (
     NonFiniteError("NaN in rows 3"),
     BudgetError("all attempts used up"),
