@@ -310,7 +310,7 @@ def test_parquet_holds_the_same_samples(work, tmp_path):
     common = ("sample", work, "--sampler", "refine", "-n", 50)
     run(*common, "-o", tmp_path / "p", "--format", "parquet")
     run(*common, "-o", tmp_path / "n")
-    table = parquet.read_table(tmp_path / "p/samples.parquet")
+    table = parquet.read_table(tmp_path / "p/samples-000000000000.parquet")
     samples = Samples.load(tmp_path / "n/000000000000.npz")
     assert table.num_rows == 50
     assert np.array_equal(np.stack(table["x"].to_numpy()), samples.x.numpy())

@@ -150,7 +150,8 @@ def test_what_is_not_finite_is_never_written(tmp_path, kind, value):
     if kind == "npz":
         assert torch.equal(Samples.load(tmp_path / "000000000040.npz").x, x[:6])
     if kind == "png":
-        assert sorted(p.stem for p in tmp_path.iterdir()) == [f"{i:012d}" for i in range(40, 46)]
+        found = sorted(p.stem for p in tmp_path.glob("*.png"))
+        assert found == [f"{i:012d}" for i in range(40, 46)]
 
 
 # -- runs ----------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_a_format_that_is_unknown_is_named(tmp_path):
 
 
 def test_only_sample_files_are_replaced(tmp_path):
-    for name in ("000000000000.npz", "notes.npz", "samples.parquet", "manifest.json"):
+    for name in ("000000000000.npz", "notes.npz", "samples.parquet", "samples-mine.parquet"):
         (tmp_path / name).write_text("kept?")
     with pytest.raises(InputError, match="overwrite"):
         make_writer("npz", tmp_path)
@@ -122,7 +122,8 @@ def test_only_sample_files_are_replaced(tmp_path):
     writer.add(samples(0, 3))
     writer.close()
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"000000000000.npz", "notes.npz", "manifest.json"}
+    own = {"000000000000.npz", "000000000000.json"}
+    assert names == own | {"notes.npz", "samples-mine.parquet"}
     assert len(Samples.load(tmp_path / "000000000000.npz")) == 3
 
 
@@ -157,7 +158,8 @@ def test_ctrl_c_waits_until_a_file_is_whole(tmp_path, monkeypatch, kind):
         files = sorted((tmp_path / "s").glob("*.npz"))
         ids = np.concatenate([Samples.load(file).ids for file in files])
     else:
-        ids = parquet.read_table(tmp_path / "s" / "samples.parquet")["id"].to_numpy()
+        files = sorted((tmp_path / "s").glob("*.parquet"))
+        ids = np.concatenate([parquet.read_table(file)["id"].to_numpy() for file in files])
     assert ids.tolist() == list(range(len(ids))) and 2 * SHARD <= len(ids) < 60_000
     assert f"the first {len(ids):,} of 60,000" in str(stop.value)
     assert json.loads((tmp_path / "s/manifest.json").read_text())["returned"] == len(ids)

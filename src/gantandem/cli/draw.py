@@ -15,6 +15,7 @@ from gantandem.cli.improve import split_names
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sample)
+    app.command()(verify)
     app.command(cls=SweepCommand)(compare)
     app.command()(report)
 
@@ -44,6 +45,14 @@ def sample(
             show_default="the run's, or found",
         ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Draw what is missing there, or damaged.")
+    ] = False,
+    start: Annotated[int, typer.Option("--start", min=0, help="First id.")] = 0,
+    ids: Annotated[
+        str | None,
+        typer.Option("--ids", help="Draw these instead of -n: 3,17,100-120.", show_default=False),
+    ] = None,
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
@@ -66,12 +75,39 @@ def sample(
         kind=kind,
         strict=strict,
         overwrite=overwrite,
+        resume=resume,
+        start=start,
+        ids=ids,
         overrides=overrides or (),
         range=None if bounds is None else check_range(bounds, "--range"),
     )
-    per_sample = manifest["passes"] / manifest["returned"]
-    cost = f"{manifest['seconds']:.1f} s, {per_sample:,.1f} passes each"
-    out.print(f"{manifest['returned']:,} samples in {cost}: {folder}", markup=False)
+    drawn, there = manifest["drawn"], manifest["returned"]
+    if drawn:
+        cost = f"{manifest['seconds']:.1f} s, {manifest['passes'] / drawn:,.1f} passes each"
+        out.print(f"{drawn:,} samples in {cost}: {folder}", markup=False)
+    if drawn < there:
+        out.print(f"{there:,} samples are in {folder}", markup=False)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Samples.", show_default=False)],
+    run: Annotated[
+        Path | None,
+        typer.Option("--repair", help="Draw damaged samples again from this run.", metavar="RUN"),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Check files of samples against their manifests; a line for each fault, and exit code 1."""
+    from gantandem import runs
+
+    found = runs.verify_folder(folder)
+    if run is not None and found.damaged:
+        found = runs.repair_folder(folder, runs.Workspace(run, device=device))
+    for line in found.faults:
+        out.print(line, markup=False)
+    out.print(f"{found.whole:,} samples are whole: {folder}", markup=False)
+    if found.faults:
+        raise typer.Exit(1)
 
 
 class SweepCommand(TyperCommand):

@@ -18,6 +18,7 @@ from gantandem.engine.preparing import prepare as prepare
 from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
+from gantandem.networks.devices import device_name
 from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import RNG_VERSION, Key
@@ -56,6 +57,7 @@ def start_run(
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        "device": device_name(gan.device),
         "sampler": to_config(frozen),
         "law": gan.law(mover),
         "weights": {

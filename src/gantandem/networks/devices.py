@@ -36,6 +36,13 @@ def find_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
+def device_name(device: torch.device) -> str:
+    """What a manifest says of a device: ``cpu``, ``cuda NVIDIA H100 80GB HBM3``."""
+    if device.type != "cuda":
+        return device.type
+    return f"{device.type} {torch.cuda.get_device_name(device)}"
+
+
 def _settings() -> list[tuple[Any, str, Any]]:
     """Whose setting, its name, and what it is to be."""
     fixed = [(_cudnn, "deterministic", True), (_cudnn, "benchmark", False)]

@@ -17,6 +17,7 @@ from gantandem.runs.steps import (
     shape_run,
 )
 from gantandem.runs.sweeps import sweep_run
+from gantandem.runs.verifying import repair_folder, verify_folder
 from gantandem.runs.whole import demo, pretrained_run
 from gantandem.runs.workspace import DEFENSIVE, Workspace, task_of
 
@@ -31,10 +32,12 @@ __all__ = [
     "fit_run",
     "fit_settings",
     "pretrained_run",
+    "repair_folder",
     "sample_run",
     "shape_run",
     "sweep_run",
     "task_of",
     "train_run",
+    "verify_folder",
     "write_json",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from gantandem.data.ranges import Range, check_range
-from gantandem.errors import InputError, OutputError, look_up, need
+from gantandem.errors import InputError, look_up, need
 from gantandem.files import write_atomic, write_bytes
-from gantandem.runs.writers import Writer, are_images
+from gantandem.runs.shards import OWN
+from gantandem.runs.writers import MANIFEST, Writer, are_images
 from gantandem.samples import Samples
 
 KNOWN = ("ids", "log_ratio", "steps", "attempts", "accepted")
@@ -25,28 +25,33 @@ KNOWN = ("ids", "log_ratio", "steps", "attempts", "accepted")
 class NpzWriter(Writer):
     """``000000000000.npz``, ...: 10,000 samples a file, named by its first id."""
 
-    def write(self, samples: Samples) -> None:
+    packed = False
+
+    def write(self, samples: Samples) -> Iterator[Path]:
         """See :meth:`Writer.write`."""
-        samples.save(self.folder / f"{int(samples.ids[0]):012d}.npz")
+        yield samples.save(self.folder / f"{int(samples.ids[0]):012d}.npz")
 
 
 class PngWriter(Writer):
-    """``000000000000.png``, ...: one image a file, named by its id."""
+    """``000000000000.png``, ...: one image a file, named by its id; a manifest of each 1,000."""
 
     pictures = True
+    size = 1_000
 
     def _take(self, block: Samples) -> None:
-        self._write_counted(block)
-
-    def write(self, samples: Samples) -> None:
-        """See :meth:`Writer.write`."""
-        if not are_images(samples):
+        if not are_images(block):  # before a thousand of them are drawn
             raise InputError(
-                f"format png: samples of shape {tuple(samples.x.shape[1:])} are no images (1 or 3, "
+                f"format png: samples of shape {tuple(block.x.shape[1:])} are no images (1 or 3, "
                 "H, W); take npz"
             )
+        super()._take(block)
+
+    def write(self, samples: Samples) -> Iterator[Path]:
+        """See :meth:`Writer.write`."""
         for index, content in zip(samples.ids, self.png_files(samples), strict=True):
-            write_bytes(self.folder / f"{int(index):012d}.png", content)
+            path = self.folder / f"{int(index):012d}.png"
+            write_bytes(path, content)
+            yield path
 
 
 class TarWriter(Writer):
@@ -58,7 +63,7 @@ class TarWriter(Writer):
 
     pictures = True
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> Iterator[Path]:
         """See :meth:`Writer.write`."""
         kind, contents = ("png", self.png_files) if are_images(samples) else ("npy", _npy_files)
         labels = getattr(samples, "condition", None)
@@ -75,20 +80,23 @@ class TarWriter(Writer):
                         info.size = len(data)
                         tar.addfile(info, io.BytesIO(data))
 
-        write_atomic(self.folder / f"{int(samples.ids[0]):012d}.tar", fill)
+        path = self.folder / f"{int(samples.ids[0]):012d}.tar"
+        write_atomic(path, fill)
+        yield path
 
 
 class ParquetWriter(Writer):
-    """``samples.parquet``: a row for each sample; x, z and condition flat, shapes in metadata."""
+    """``samples-000000000000.parquet``, ...: 10,000 rows a file, named by its first id.
+
+    x, z and condition are flat, their shapes in the metadata.
+    """
 
     def __init__(self, folder: Path, old: Sequence[Path] = (), bounds: Range | None = None) -> None:
         super().__init__(folder, old, bounds)
         self._arrow: Any = need("pyarrow", "images")
         self._parquet: Any = need("pyarrow.parquet", "images")
-        self._part = folder / ".samples.parquet.part"
-        self._file: Any = None
 
-    def write(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> Iterator[Path]:
         """See :meth:`Writer.write`."""
         arrow = self._arrow
         columns = {"id": samples.ids.cpu().numpy()}
@@ -103,26 +111,9 @@ class ParquetWriter(Writer):
             columns[name] = arrow.FixedSizeListArray.from_arrays(flat.reshape(-1), flat.shape[1])
         shapes = {f"{name}_shape": str(tuple(value.shape[1:])) for name, value in arrays.items()}
         table = arrow.table(columns).replace_schema_metadata(shapes)
-        try:
-            if self._file is None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._file = self._parquet.ParquetWriter(self._part, table.schema)
-            self._file.write_table(table)
-        except OSError as error:
-            raise OutputError(f"{self._part} could not be written ({error})") from error
-
-    def _finish(self) -> None:
-        """Write what is left and give the file its name."""
-        super()._finish()
-        if self._file is not None:
-            try:
-                self._file.close()
-                os.replace(self._part, self.folder / "samples.parquet")
-            except OSError as error:
-                self.kept = 0
-                raise OutputError(f"{self._part} could not be finished ({error})") from error
-            finally:
-                self._file = None
+        path = self.folder / f"samples-{int(samples.ids[0]):012d}.parquet"
+        write_atomic(path, lambda file: self._parquet.write_table(table, file))
+        yield path
 
 
 WRITERS: dict[str, type[Writer]] = {
@@ -147,6 +138,7 @@ def make_writer(
     folder: str | Path,
     *,
     overwrite: bool = False,
+    resume: bool = False,
     range: Sequence[float] | None = None,
 ) -> Writer:
     """Make a writer into a folder.
@@ -156,6 +148,7 @@ def make_writer(
             own as ``"module:Name"``.
         folder: Made if needed.
         overwrite: Replace samples that are there already, once new ones have been drawn.
+        resume: Leave them there.
         range: The values of black and of white in files of images, ``(-1, 1)`` for a generator that
             ends in tanh; None finds them by the values of the first block.
 
@@ -166,13 +159,17 @@ def make_writer(
     """
     make = find_writer(kind)
     folder = Path(folder)
-    old = [*folder.glob("[0-9]" * 12 + ".*"), *folder.glob("samples.parquet")]
+    own = (path for path in folder.glob("samples*.parquet") if OWN.fullmatch(path.name))
+    old = [] if resume else [*folder.glob("[0-9]" * 12 + ".*"), *own]
     if old and not overwrite:
         raise InputError(
-            f"{folder} already holds samples ({old[0].name}, ...): choose another --out, or "
-            "--overwrite them"
+            f"{folder} already holds samples ({old[0].name}, ...): go on with them (--resume), "
+            "choose another --out, or --overwrite them"
         )
-    return make(folder, old, None if range is None else check_range(range))
+    old = [*old, folder / MANIFEST] if old else []
+    writer = make(folder, old, None if range is None else check_range(range))
+    writer.about["format"] = kind
+    return writer
 
 
 def _npy_files(samples: Samples) -> Iterator[bytes]:

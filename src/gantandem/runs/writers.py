@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from gantandem.data.ranges import Range, count_clipped, find_range, to_levels
 from gantandem.errors import InputError, NonFiniteError, OutputError
 from gantandem.progress import uninterrupted
+from gantandem.runs.contents import digest_of
+from gantandem.runs.shards import SETTINGS, Shard, manifest_name
 from gantandem.samples import Samples
 
 SHARD = 10_000
-"""Samples in one .npz file, and in one row group of a Parquet file."""
+"""Samples in one file."""
 MANIFEST = "manifest.json"
 NAMED = 5
 """Ids a message names."""
@@ -23,7 +27,8 @@ NAMED = 5
 class Writer(ABC):
     """Takes blocks of samples in id order and writes them into a folder.
 
-    Subclass it for a format of your own and define ``write``.
+    Subclass it for a format of your own and define ``write``. Beside the files of up to ``size``
+    samples a manifest is written, see :mod:`gantandem.runs.shards`, when they are whole.
 
     Args:
         folder: Made if needed.
@@ -32,7 +37,8 @@ class Writer(ABC):
             of the first block.
 
     Attributes:
-        kept: Samples that are completely on disk.
+        kept: Samples that are completely on disk, with their manifest.
+        about: What manifests say beyond what a call of ``sample_iter`` notes: the format, ...
         bounds: As given or found; None as long as no image has been written.
         clipped: Values of images outside of ``bounds``, which files of images cannot hold ...
         values: ... among so many.
@@ -40,6 +46,10 @@ class Writer(ABC):
 
     pictures = False
     """Whether images are held as pictures, which need ``bounds``."""
+    size = SHARD
+    """Samples of one manifest: a file begins at a multiple of it, wherever the first id is."""
+    packed = True
+    """Whether files may be smaller than the numbers in them."""
 
     def __init__(self, folder: Path, old: Sequence[Path] = (), bounds: Range | None = None) -> None:
         self.folder = folder
@@ -47,7 +57,9 @@ class Writer(ABC):
         self.bounds = bounds
         self.clipped = 0
         self.values = 0
+        self.about: dict[str, Any] = {}
         self._old = old
+        self._last: Path | None = None
         self._waiting: list[Samples] = []
 
     def add(self, block: Samples) -> None:
@@ -75,12 +87,17 @@ class Writer(ABC):
         self._take(block)
 
     def _take(self, block: Samples) -> None:
+        if self._waiting and int(block.ids[0]) != int(self._waiting[-1].ids[-1]) + 1:
+            self._finish()
         self._waiting.append(block)
-        while sum(map(len, self._waiting)) >= SHARD:
+        first = int(self._waiting[0].ids[0])
+        while sum(map(len, self._waiting)) >= (room := self.size - first % self.size):
             everything = Samples.join(self._waiting, block.manifest)
             self._waiting = []  # should the write fail, nothing after a gap is written
-            self._write_counted(_rows(everything, 0, SHARD))
-            self._waiting = [_rows(everything, SHARD, None)] if len(everything) > SHARD else []
+            self._write_counted(_rows(everything, 0, room))
+            if len(everything) == room:
+                break
+            self._waiting, first = [_rows(everything, room, None)], first + room
 
     def close(self) -> None:
         """Write what is left."""
@@ -93,19 +110,63 @@ class Writer(ABC):
             self._write_counted(Samples.join(blocks, blocks[-1].manifest))
 
     def _write_counted(self, samples: Samples) -> None:
-        for path in self._old:
-            path.unlink(missing_ok=True)
-        self._old = ()
+        if self._last is not None and not self._last.is_file():
+            self.kept = 0
+            raise OutputError(
+                f"{self.folder}: what was written there is gone; was the folder moved, or its disk "
+                "taken away?"
+            )
+        made: list[Path] = []
         try:
+            for path in self._old:
+                path.unlink(missing_ok=True)
+            self._old = ()
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: the folder cannot be made ({error})") from error
-        self.write(samples)
+            for path in self._written(samples):
+                made.append(path)
+            self._note(samples, made)
+        except BaseException as error:
+            for path in made:  # no manifest names them
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            if isinstance(error, OSError):
+                reason = error.strerror or error
+                raise OutputError(f"{self.folder}: cannot be written to ({reason})") from error
+            raise
         self.kept += len(samples)
 
+    def _written(self, samples: Samples) -> Iterator[Path]:
+        first = int(samples.ids[0])
+        known = {"n": len(samples), "start": first, **self.settings(samples)}
+        written: Any = self.write(dataclasses.replace(samples, manifest=known))
+        if not isinstance(written, Iterable):
+            raise InputError(
+                f"{type(self).__name__}.write returned {written!r}; wanted are the paths of the "
+                "files it wrote, for the manifest beside them"
+            )
+        yield from written
+
+    def _note(self, samples: Samples, made: Sequence[Path]) -> None:
+        first = int(samples.ids[0])
+        files = {path.name: digest_of(path) for path in made}
+        path = self.folder / manifest_name(first)
+        Shard(path, first, len(samples), files, self.settings(samples)).write()
+        self._last = path
+
+    def settings(self, samples: Samples) -> dict[str, Any]:
+        """What the samples were drawn with, as far as it is known."""
+        known = {key: samples.manifest[key] for key in SETTINGS if key in samples.manifest}
+        bounds = {} if self.bounds is None else {"range": list(self.bounds)}
+        return {**known, **self.about, **bounds}
+
     @abstractmethod
-    def write(self, samples: Samples) -> None:
-        """Write a file's worth of samples into ``self.folder``, named by their ids."""
+    def write(self, samples: Samples) -> Iterable[Path]:
+        """Write a file's worth of samples into ``self.folder``, named by their ids.
+
+        Returns:
+            The files it wrote (a generator yields each when it is there). The same samples must
+            give the same bytes, so that a damaged file can be drawn again.
+        """
 
     def png_files(self, samples: Samples) -> Iterator[bytes]:
         """Each image as the content of a PNG file."""

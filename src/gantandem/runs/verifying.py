@@ -1,0 +1,125 @@
+"""Are the files of samples in a folder what their manifests say; and damaged ones drawn again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gantandem.engine.sampling import sample_iter
+from gantandem.errors import InputError, OutputError, trusted
+from gantandem.locking import locked
+from gantandem.progress import terminable
+from gantandem.runs.drawing import about, asked_before, refuse_others
+from gantandem.runs.formats import make_writer
+from gantandem.runs.shards import Shard, Stretch, joined, read_shards, say_ids, without
+from gantandem.runs.specs import check_texts
+from gantandem.runs.workspace import Workspace
+from gantandem.runs.writers import MANIFEST
+from gantandem.samplers import from_config
+
+
+class Found(NamedTuple):
+    """What :func:`verify_folder` found.
+
+    Args:
+        faults: A line for each: a file that is missing, damaged or of no manifest, ids that are
+            missing or there twice.
+        damaged: Samples whose files are missing or damaged.
+        whole: How many samples are whole.
+    """
+
+    faults: list[str]
+    damaged: list[Shard]
+    whole: int
+
+
+def verify_folder(folder: str | Path) -> Found:
+    """Check every file of samples in a folder against its manifest.
+
+    Raises:
+        InputError: If no manifest is there.
+    """
+    folder = Path(folder)
+    shards, faults = read_shards(folder)
+    if not shards and not faults:
+        raise InputError(f"{folder} holds no manifests of samples, as `gantandem sample` writes")
+    wrong = [(shard, shard.faults()) for shard in shards]
+    for _, lines in wrong:
+        faults += lines
+    named = {MANIFEST, *(name for shard in shards for name in shard.files)}
+    told = {line.partition(":")[0] for line in faults}
+    for path in sorted(folder.iterdir()):
+        manifest = any(path == shard.path for shard in shards)
+        if not manifest and path.name not in {*named, *told} and not path.name.startswith("."):
+            faults.append(f"{path.name}: extra, no manifest names it")
+    faults += _ids(folder, [(shard.first, shard.count) for shard in shards])
+    damaged = [shard for shard, lines in wrong if lines]
+    return Found(faults, damaged, sum(shard.count for shard, lines in wrong if not lines))
+
+
+def _ids(folder: Path, have: list[Stretch]) -> Iterable[str]:
+    """Lines on ids that are missing, or there twice."""
+    at = 0
+    for first, count in sorted(have):
+        if first < at:
+            yield f"ids {say_ids([(first, min(at, first + count) - first)])}: twice"
+        at = max(at, first + count)
+    asked = asked_before(folder)
+    if not asked:
+        yield f"{MANIFEST}: missing or damaged; sampling was killed? gantandem sample ... --resume"
+        low = min((first for first, _ in have), default=0)
+        asked = [(low, at - low)] if have else []
+    if gaps := without(asked, joined(have)):
+        yield f"ids {say_ids(gaps)}: missing; draw them with gantandem sample ... --resume"
+
+
+def repair_folder(folder: str | Path, work: Workspace) -> Found:
+    """Draw damaged samples again, from the run that they are of.
+
+    A file is replaced if what was drawn again has the SHA-256 of its manifest.
+
+    Returns:
+        What is wrong afterwards.
+
+    Raises:
+        InputError: If the run is not the one that they are of: what differs is said.
+        ConfigError: If the manifests name a sampler or a format that is not built in.
+        OutputError: If a file cannot be written, or what is drawn again is another file.
+    """
+    folder = Path(folder)
+    with terminable(), locked(folder, "repair"):
+        for shard in verify_folder(folder).damaged:
+            _repair(folder, shard, work)
+        return verify_folder(folder)
+
+
+def _repair(folder: Path, shard: Shard, work: Workspace) -> None:
+    settings: dict[str, Any] = dict(shard.settings)
+    kind, sampler = str(settings.get("format")), settings["sampler"]
+    trusted("format", kind, False)
+    check_texts(sampler, False, "sampler")
+    call = {"seed": settings["seed"], "width": settings["width"], "start": shard.first}
+    place = Path(tempfile.mkdtemp(dir=folder, prefix=".repair-"))
+    try:
+        writer = make_writer(kind, place, range=settings.get("range"))
+        writer.about |= about(work)
+        for block in sample_iter(work.gan, from_config(sampler), shard.count, strict=False, **call):
+            refuse_others(settings, writer.settings(block), str(folder))
+            writer.add(block)
+        writer.close()
+        (again,), _ = read_shards(place)
+        if again.files != shard.files:
+            names = ", ".join(n for n in shard.files if again.files.get(n) != shard.files[n])
+            raise OutputError(
+                f"{folder}: {names} drawn again is not the file that its manifest names, and was "
+                "not replaced: other versions or another machine may round otherwise. "
+                "gantandem sample ... --resume draws it anew"
+            )
+        for name in shard.files:
+            os.replace(place / name, folder / name)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
