@@ -4,7 +4,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-gpu test-slow fuzz lint format clean
+.PHONY: help venv demo test test-gpu test-slow test-lowest fuzz lint format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
@@ -32,6 +32,13 @@ test-slow: $(STAMP) ## run the slow tests: whole studies at a small scale
 
 test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json
 	@$(VENV)/bin/python -m pytest -q -m accelerator tests/accelerator
+
+# An environment of its own, Python 3.11; pip may fetch a build of torch with CUDA (gigabytes).
+test-lowest: ## run the tests with the lowest versions that are allowed, in .venv-lowest
+	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints-lowest.txt -e '.[images,chains,tables]' hypothesis pytest pytest-xdist
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -q -n 2 -m 'not slow'
 
 fuzz: $(STAMP) ## 100,000 broken and odd inputs; only our own errors may come out
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m experiments fuzz --json runs/fuzz.json

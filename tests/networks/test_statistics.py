@@ -281,7 +281,10 @@ def test_statistics_of_any_kind_are_held_while_a_network_is_fitted(kind):
     fitted = gt.fit_ratio(gan, 3 + torch.randn(200, 2), network=network, as_guide=True, **fit).guide
     before, after = network.state_dict(), fitted.network.state_dict()
     kept = [name for name in before if name.endswith(("_mean", "_var"))]
-    assert len(kept) == 2 and all(torch.equal(before[name], after[name]) for name in kept)
+    # Before 2.11 torch rounds those of an InstanceNorm whenever they are used.
+    slack = 1e-5 if torch.__version__ < (2, 11) and "Instance" in kind else 0.0
+    assert len(kept) == 2
+    assert all(torch.allclose(before[name], after[name], rtol=slack, atol=slack) for name in kept)
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
