@@ -46,7 +46,7 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
             return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
         Rate(),

@@ -12,15 +12,27 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from gantandem.display.text import visible
 from gantandem.errors import GANtandemError
 from gantandem.progress import terminable
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Terminal(Console):
+    """A console on which control characters in names and messages do nothing."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts and tables."""
+        super().print(
+            *(visible(one) if isinstance(one, str) else one for one in objects), **options
+        )
+
+
+err = Terminal(stderr=True, highlight=False, soft_wrap=True)
 # A file or a pipe has no width, and rich's 80 columns cut the widest tables.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Random seed.")]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gantandem.display.table import brief_rows, show
+from gantandem.display.text import visible
 from gantandem.evaluate.metrics.pareto import sweep_axes
 from gantandem.reporting.pareto import show_axis
 
@@ -21,7 +22,7 @@ def comparison_table(metrics: Mapping[str, Any]) -> Table:
     head, *lines = brief_rows(metrics, lambda text: Text(text, "bold green"))
     table = _table("sampler", *map(str, head[1:]))
     for line in lines:
-        table.add_row(*line, style="dim" if line[0] == "real data" else "")
+        table.add_row(*map(_literal, line), style="dim" if line[0] == "real data" else "")
     return table
 
 
@@ -37,7 +38,9 @@ def sweep_table(sweep: Mapping[str, Any]) -> Table:
     for point in sweep["points"]:
         on = point["on_front"]
         best = on["quality_diversity"]
-        label = Text(f"{'●' if best else ' '} {point['label']}", "bold green" if best else "")
+        label = Text(
+            visible(f"{'●' if best else ' '} {point['label']}"), "bold green" if best else ""
+        )
         cells = [
             Text(show_axis(axis, point), "bold green" if on[f"{role}_passes"] else "")
             for role, axis in axes.items()
@@ -53,7 +56,8 @@ def sweep_table(sweep: Mapping[str, Any]) -> Table:
             grouped.setdefault(group, []).append(one["label"].partition("=")[2])
         left_out = [f"{label}={', '.join(values)}" for (_, label), values in grouped.items()]
         caption += f"\nskipped: {'; '.join(one.removesuffix('=') for one in left_out)}"
-    table.caption, table.caption_justify = caption, "left"
+    table.caption = Text(visible(caption), "table.caption")
+    table.caption_justify = "left"
     return table
 
 
@@ -76,9 +80,14 @@ def history_table(history: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def _literal(cell: str | Text) -> Text:
+    """A cell that is shown as it is: a name is no markup."""
+    return Text(visible(cell)) if isinstance(cell, str) else cell
+
+
 def _table(first: str, *others: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(_literal(first), no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(_literal(name), justify="right", no_wrap=True)
     return table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gantandem.data.ranges import Range, shown_range
 from gantandem.display.pictures import grid, to_pixels
 from gantandem.display.plane import draw_scatter, whole_view
-from gantandem.display.style import figure
+from gantandem.display.style import figure, literal
 from gantandem.display.table import COLUMNS, finite
 from gantandem.errors import InputError
 
@@ -60,7 +60,9 @@ def panels_figure(
             shown = to_pixels(x[: _EDGE * _EDGE], values)
             axes.imshow(grid(shown, _EDGE), interpolation="nearest")
             axes.set_axis_off()
-        axes.set_title(f"{title}\n{_numbers(numbers)}", fontsize=10, color=_INK, linespacing=1.5)
+        axes.set_title(
+            f"{literal(title)}\n{_numbers(numbers)}", fontsize=10, color=_INK, linespacing=1.5
+        )
     return fig
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from gantandem.display.style import ACCENT, MUTED, REAL, fade, figure, legend, tidy
+from gantandem.display.style import ACCENT, MUTED, REAL, fade, figure, legend, literal, tidy
 
 Array = NDArray[np.floating]
 SHOWN = 10_000
@@ -140,7 +140,7 @@ def landscape_figure(
             axes.scatter(*real[:1500].T, s=2, c="#111111", alpha=0.6, linewidths=0)
         view = View(float(axis_x.mean()), float(axis_y.mean()), float(axis_x[-1] - axis_x[0]) / 2)
         frame(axes, view)
-        axes.set_title(title, color=MUTED, fontsize=10)
+        axes.set_title(literal(title), color=MUTED, fontsize=10)
         bar_axes = fig.add_axes((0.08 + 0.5 * place, 0.065, 0.34, 0.02))
         ticks = [t for t in (-100, -10, -3, -1, 0, 1, 3, 10, 100) if abs(t) <= limit]
         bar = fig.colorbar(
@@ -188,7 +188,7 @@ def modes_figure(shares: dict[str, list[float]], real: list[float] | None) -> Fi
         at = np.arange(count) + (place - (len(groups) - 1) / 2) * width
         fill = place / max(1, len(groups) - 1)
         colour = REAL if name == "data" else fade(ACCENT)(0.25 + 0.6 * fill)
-        axes.bar(at, share, width * 0.9, label=name, color=colour)
+        axes.bar(at, share, width * 0.9, label=literal(name), color=colour)
     axes.set_xticks(range(count))
     axes.set_ylabel("share of samples")
     tidy(axes)

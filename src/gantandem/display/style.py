@@ -11,11 +11,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
+from gantandem.display.text import visible
+
 ACCENT = "#2f6fde"
 REAL = "#d9822b"
 BAD = "#c4473a"
 MUTED = "#7d8590"
 """Readable on a light and on a dark page, for figures without a background."""
+
+
+def literal(name: str) -> str:
+    """A name for a figure, shown as it is: ``$`` begins no formula."""
+    return visible(name).replace("$", r"\$")
 
 
 def figure(width: float, height: float, *, opaque: bool = False) -> Figure:

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from matplotlib.transforms import Bbox
 
-from gantandem.display.style import MUTED, REAL, figure, tidy
+from gantandem.display.style import MUTED, REAL, figure, literal, tidy
 from gantandem.display.table import finite
 from gantandem.evaluate.metrics.pareto import PASSES, Axis, sweep_axes
 
@@ -89,8 +89,8 @@ def _panel(
                 px, py, marker=marker, color=colour, markerfacecolor=face, markersize=6, zorder=4
             )
     _front(panel, points, name, x, y)
-    panel.set_xlabel(_heading(x))
-    panel.set_ylabel(_heading(y))
+    panel.set_xlabel(literal(_heading(x)))
+    panel.set_ylabel(literal(_heading(y)))
     tidy(panel, ink=ink)
     panel.tick_params(which="minor", colors=ink, labelsize=7, width=0.4, length=2)
 
@@ -168,7 +168,7 @@ def _legend(
     handles = [
         Line2D(
             [], [], color=colour, marker=marker, linewidth=0.9,
-            label=f"{name} ({', '.join(knobs[name])})" if knobs[name] else name,
+            label=literal(f"{name} ({', '.join(knobs[name])})" if knobs[name] else name),
         )
         for name, (colour, marker) in styles.items()
     ]  # fmt: skip
@@ -209,8 +209,8 @@ def _write_values(
         colour = styles[point["sampler"]][0]
         for dx, dy, ha, va in _AROUND:
             text = panel.annotate(
-                _value(point["value"]), place, (dx, dy), textcoords="offset points", ha=ha, va=va,
-                fontsize=_LABEL, color=colour, zorder=5, path_effects=halo,
+                literal(_value(point["value"])), place, (dx, dy), textcoords="offset points",
+                ha=ha, va=va, fontsize=_LABEL, color=colour, zorder=5, path_effects=halo,
             )  # fmt: skip
             box = text.get_window_extent(renderer)
             if not any(box.overlaps(other) for other in taken):
