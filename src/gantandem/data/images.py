@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from gantandem.nets.weights import read_tensors, write_tensors
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FILES = (*SUFFIXES, ".parquet", ".npz", ".npy", ".zip", ".tar", ".gz", ".csv", ".json", ".yaml")
+HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+"""Else a name is a path, for which nobody asks the network."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,11 @@ def load_images(source: str | Path, split: str = "train") -> Images:
     """
     folder = Path(source)
     if not folder.is_dir():
-        if folder.is_absolute() or str(source).startswith((".", "~")):
-            raise DataError(f"{source}: no such folder; give a folder of images or a hub name")
+        if not HUB_NAME.fullmatch(str(source)) or folder.suffix.lower() in FILES:
+            raise DataError(
+                f"{source}: no such folder; give a folder of images, or OWNER/NAME, which is read "
+                "from the hub: no path, and no file"
+            )
         return _decode(_table_rows(str(source), split), str(source))
     tables = sorted(folder.rglob("*.parquet"))
     if tables:
