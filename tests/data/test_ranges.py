@@ -223,6 +223,7 @@ def test_a_stated_range_goes_before_what_is_found(painted, tmp_path, caplog):
     assert manifest["range"] == [-0.5, 0.5] and manifest["clipped"] > 0
     assert "lie outside [-0.5, 0.5] and were clipped" in caplog.text
     words = ["sample", str(work.run), "--sampler", "direct", "-n", "3", "--format", "png"]
+    words += ["--trust"]  # of a network of this file
     for given, wanted in (("-1,1", [-1, 1]), ("0, 255", [0, 255])):
         out = tmp_path / f"of {given}"
         result = CliRunner().invoke(app, [*words, "--range", given, "--out", str(out)])

@@ -185,5 +185,5 @@ def test_networks_are_found_by_name_or_import() -> None:
         build({"net": "mlp-generator", "depth": 3})
     with pytest.raises(ConfigError, match="needs a name"):
         build({"width": 3})
-    with pytest.raises(ConfigError, match="not an nn.Module"):
+    with pytest.raises(ConfigError, match="allowed is a subclass of Module"):
         build({"net": "builtins:dict"})
