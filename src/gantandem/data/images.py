@@ -209,7 +209,7 @@ def _decode(rows: Iterable[tuple[str, bytes, int]], where: str) -> Images:
                 mode = "L" if image.mode in ("1", "L") else "RGB"
                 raw.append(image.convert(mode).tobytes())
                 this = image.height, image.width, len(mode)
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
             raise DataError(
                 f"{where}: {name} is not a readable image ({error}): repair or remove it"
             ) from error
