@@ -128,8 +128,22 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+class Dumper(yaml.SafeDumper):
+    """YAML's safe dumper for what :class:`Loader` reads: it quotes a hash like ``12e3``, a text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a value that stands twice in full."""
+        return True
+
+
+for _reader_or_writer in (Loader, Dumper):
+    _reader_or_writer.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
+
+
+def dump_yaml(content: Any) -> bytes:
+    """Plain values as YAML, in their order; :class:`Loader` reads the same values."""
+    return yaml.dump(content, Dumper=Dumper, sort_keys=False).encode()

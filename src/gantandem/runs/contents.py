@@ -16,10 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from gantandem.errors import ConfigError, InputError, WeightsError
-from gantandem.files import write_bytes
+from gantandem.files import dump_yaml, write_bytes
 from gantandem.locking import locked
 from gantandem.runs.reading import read_yaml
 from gantandem.runs.recipe import RUN_FILE
@@ -156,7 +154,7 @@ class Commit:
         """Replace ``run.yaml``."""
         self._note()
         plain = json.loads(json.dumps({**content, "files": self.files}))
-        write_bytes(self.folder / RUN_FILE, yaml.safe_dump(plain, sort_keys=False).encode())
+        write_bytes(self.folder / RUN_FILE, dump_yaml(plain))
 
     def _note(self) -> None:
         write_bytes(self.folder / JOURNAL, json.dumps(self._listed).encode())
