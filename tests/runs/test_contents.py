@@ -201,3 +201,15 @@ def test_threads_write_one_after_the_other(pair, tmp_path):
         writer.join(60)
     assert isinstance(found[0], LockedError) and not os.listdir(tmp_path)
     pair[0].save(tmp_path)
+
+
+def test_a_journal_of_a_stranger_reaches_nothing_through_a_link(tmp_path):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    run.mkdir()
+    outside.mkdir()
+    (outside / "mine.txt").write_text("mine")
+    (run / "evidence").symlink_to(outside)
+    (run / ".journal").write_text(json.dumps(["evidence/mine.txt", "../outside/mine.txt"]))
+    contents.tidy(run)
+    assert (outside / "mine.txt").read_text() == "mine"
+    assert not (run / ".journal").exists()

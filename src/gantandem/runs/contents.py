@@ -194,14 +194,17 @@ def tidy(folder: Path) -> None:
     content = present(folder)
     named = Contents(folder, content.get("files")).files if content else {}
     for name in listed if isinstance(listed, list) else []:
-        if isinstance(name, str) and name not in named and _inside(name):
+        if isinstance(name, str) and name not in named and _inside(folder, name):
             with contextlib.suppress(OSError):
                 (folder / name).unlink()
     with contextlib.suppress(OSError):
         journal.unlink()
 
 
-def _inside(name: str) -> bool:
+def _inside(folder: Path, name: str) -> bool:
+    """Whether a journal, which may be a stranger's, names something of this folder itself."""
     path = PurePosixPath(name)
     plain = not path.is_absolute() and ".." not in path.parts and not set(name) & set("\\:")
-    return plain and path.name != RUN_FILE
+    if not plain or path.name == RUN_FILE:
+        return False
+    return (folder / name).parent.resolve().is_relative_to(folder.resolve())  # no link leads out

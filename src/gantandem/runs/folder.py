@@ -37,11 +37,11 @@ from gantandem.runs.parts import (
     with_memory,
 )
 from gantandem.runs.reading import read_yaml
+from gantandem.runs.recipe import RUN_FILE
 from gantandem.runs.specs import check_texts, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
 
-RUN_FILE = "run.yaml"
 CONDITION = "condition.safetensors"
 
 

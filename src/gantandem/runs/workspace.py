@@ -76,7 +76,7 @@ class Workspace:
     ) -> None:
         self.run, self._device, self._trust = Path(run), device, trust
         self.recipe = load_settings(self.run, overrides, trust=trust)
-        self._settings = load_settings(self.run, trust=trust)
+        self._settings = load_settings(self.run, trust=trust) if overrides else self.recipe
         self._stamp = digest_of(self.run / RUN_FILE)
         self.task = task_of(self.recipe)
         self.gan, meta = load_run(self.run, device=device, trust=trust)
