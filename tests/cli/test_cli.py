@@ -555,3 +555,10 @@ def test_what_the_machine_refuses_is_one_message(work, monkeypatch):
 
     monkeypatch.setattr("gantandem.runs.sample_run", fill)
     fails("sample", work, "-n", 8, wanted=["out of memory"])
+
+
+def test_a_damaged_diagnosis_is_named_before_it_is_written_over(work):
+    path = work / "evidence/diagnosis.json"
+    path.write_text("{")
+    fails("diagnose", work, "--sampler", "level", wanted=["diagnosis.json", "damaged"])
+    assert path.read_text() == "{"

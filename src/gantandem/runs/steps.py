@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, write_json, write_landscape, write_real
+from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
 from gantandem.runs.workspace import Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
@@ -165,7 +165,7 @@ def diagnose_run(work: Workspace, sampler: str, label: str | None = None) -> Dia
 
 def _keep_diagnoses(work: Workspace, found: Mapping[str, Diagnosis]) -> None:
     path = work.run / files.DIAGNOSIS_FILE
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = read_json(path, DIAGNOSES) or {}
     for label, one in found.items():
         kept.pop(label, None)  # or it would stay before what is older
         kept[label] = {**one.to_dict(), "warnings": doubts(one)}
