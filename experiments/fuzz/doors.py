@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from hypothesis import strategies as st
-from safetensors import safe_open
-from safetensors.torch import save
+from typer.testing import CliRunner
 
 import gantandem as gt
-from experiments.fuzz.inputs import broken, changed, odd, plain_odd
+from experiments.fuzz.inputs import broken, changed, odd
+from experiments.fuzz.run_files import (
+    as_yaml,
+    changed_file,
+    changed_notes,
+    changed_notes_of,
+    encoded,
+    some_file,
+    some_values,
+    write,
+)
 from gantandem import runs
+from gantandem.cli import app
+from gantandem.data.images import load_images
 from gantandem.latent import make_latent
+from gantandem.nets import build
 from gantandem.ratios.calibrators import make_calibrator
-from gantandem.reporting import write_report
 from gantandem.runs.reading import load_recipe
 from gantandem.samplers import SAMPLERS, from_config, to_config
 from gantandem.samples import Samples
+from gantandem.testing import toy_gan
 
 RECIPE = {
     "task": "imbalanced-8",
@@ -52,30 +62,10 @@ class Door(NamedTuple):
     cost: int = 1
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
-
-
-def _write(path: Path, content: Any) -> Path:
-    path.write_bytes(
-        content if isinstance(content, bytes) else str(content).encode("utf-8", "replace")
-    )
-    return path
-
-
-def _yaml(value: Any) -> bytes:
-    try:
-        return yaml.dump(value, allow_unicode=True).encode("utf-8", "surrogatepass")
-    except yaml.YAMLError:
-        return repr(value).encode("utf-8", "surrogatepass")
-
-
 def _recipe(content: bytes, home: Path) -> None:
-    recipe = load_recipe(str(_write(home / "recipe.yaml", content)))
+    recipe = load_recipe(str(write(home / "recipe.yaml", content)))
     task = runs.task_of(recipe)
     for network in task.networks.values():
-        from gantandem.nets import build
-
         build(dict(network))
     make_latent(dict(task.latent))
     for sampler in recipe.samplers.values():
@@ -85,103 +75,6 @@ def _recipe(content: bytes, home: Path) -> None:
 def _overrides(words: list[str], home: Path) -> None:
     work = runs.Workspace(home / "run", words)
     work.sampler("mine" if "mine" in work.recipe.samplers else "obrs")
-
-
-def _files(home: Path, *suffixes: str) -> list[str]:
-    found = (path for path in (home / "run").rglob("*") if path.suffix in suffixes)
-    return sorted(str(path.relative_to(home)) for path in found)
-
-
-def _some_file(home: Path, *suffixes: str) -> Any:
-    return st.sampled_from(_files(home, *suffixes)).flatmap(
-        lambda name: st.tuples(st.just(name), broken((home / name).read_bytes()))
-    )
-
-
-def _some_values(home: Path) -> Any:
-    """A YAML or JSON file of the RUN with a change."""
-
-    def values(name: str) -> Any:
-        text = (home / name).read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if name.endswith(".yaml") else json.loads(text)
-        by = odd if name.endswith(".yaml") else plain_odd
-        return st.tuples(st.just(name), changed(content, by))
-
-    return st.sampled_from(_files(home, ".yaml", ".json")).flatmap(values)
-
-
-def _use_run(home: Path) -> None:
-    work = runs.Workspace(home / "run")
-    for name in ("mine", "collaborative", "obrs"):
-        if name != "mine" or name in work.recipe.samplers:
-            work.sampler(name)
-
-
-def _changed_file(given: tuple[str, Any], home: Path) -> None:
-    name, content = given
-    if not isinstance(content, bytes):
-        content = (
-            _yaml(content)
-            if name.endswith(".yaml")
-            else json.dumps(content).encode("utf-8", "replace")
-        )
-    whole = {path: path.read_bytes() for path in (home / name, home / "run" / "run.yaml")}
-    try:
-        _write(home / name, content)
-        _keep_hash(home, whole[home / name], content)
-        if name.endswith((".yaml", ".safetensors")):
-            _use_run(home)
-        if name.endswith((".json", ".npz")):
-            write_report(home / "run")
-    finally:
-        for path, before in whole.items():
-            path.write_bytes(before)
-
-
-def _keep_hash(home: Path, before: bytes, after: bytes) -> None:
-    """A run.yaml that names hashes is made to name the new one, so that the reader goes on."""
-    import hashlib
-
-    path = home / "run" / "run.yaml"
-    old, new = (hashlib.sha256(content).hexdigest() for content in (before, after))
-    text = path.read_bytes()
-    if old.encode() in text:
-        path.write_bytes(text.replace(old.encode(), new.encode()))
-
-
-def _notes(home: Path) -> Any:
-    """A weight file of the RUN whose JSON notes have a change."""
-
-    def values(name: str) -> Any:
-        with safe_open(home / name, "pt") as file:
-            metadata = file.metadata() or {}
-        content = {key: _json(value) for key, value in sorted(metadata.items())}
-        return st.tuples(st.just(name), changed(content, plain_odd))
-
-    return st.sampled_from(_files(home, ".safetensors")).flatmap(values)
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _changed_notes(given: tuple[str, Any], home: Path) -> None:
-    name, notes = given
-    with safe_open(home / name, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    if not isinstance(notes, dict):
-        notes = {"gantandem": notes}
-    texts = {
-        str(key).encode("utf-8", "replace").decode(): value
-        if isinstance(value, str)
-        else json.dumps(value)
-        for key, value in notes.items()
-    }
-    texts = {key: value.encode("utf-8", "replace").decode() for key, value in texts.items()}
-    _changed_file((name, save(tensors, texts)), home)
 
 
 ARRAYS = st.sampled_from(
@@ -208,17 +101,15 @@ def _samples(home: Path) -> Any:
 
 
 def _read_samples(content: bytes, home: Path) -> None:
-    found = Samples.load(_write(home / "samples.npz", content))
+    found = Samples.load(write(home / "samples.npz", content))
     repr(found)
     len(found)
 
 
 def _image(content: bytes, home: Path) -> None:
-    from gantandem.data.images import load_images
-
     folder = home / "pictures"
     folder.mkdir(exist_ok=True)
-    _write(folder / "a.png", content)
+    write(folder / "a.png", content)
     load_images(folder)
 
 
@@ -227,11 +118,9 @@ def _png(home: Path) -> Any:
 
 
 def _table(content: bytes, home: Path) -> None:
-    from gantandem.data.images import load_images
-
     folder = home / "table"
     folder.mkdir(exist_ok=True)
-    _write(folder / "train.parquet", content)
+    write(folder / "train.parquet", content)
     load_images(folder)
 
 
@@ -239,8 +128,6 @@ CONFIGS = [to_config(make()) for make in SAMPLERS.values()]
 
 
 def _gan() -> gt.GAN:
-    from gantandem.testing import toy_gan
-
     return toy_gan()
 
 
@@ -297,10 +184,6 @@ WORDS = st.tuples(
 
 def _command(given: tuple[str, str, list[tuple[str, ...]]], home: Path) -> None:
     """A command in this process; few samples are asked for."""
-    from typer.testing import CliRunner
-
-    from gantandem.cli import app
-
     command, run, options = given
     words = [command, str(home / "run") if run == "RUN" else run]
     if command in ("sample", "compare"):
@@ -325,11 +208,11 @@ KEYS = [
 
 DOORS: dict[str, Door] = {
     "recipe, any text": Door(
-        lambda home: st.one_of(st.binary(max_size=60), st.text(max_size=60).map(_encoded)),
+        lambda home: st.one_of(st.binary(max_size=60), st.text(max_size=60).map(encoded)),
         _recipe,
     ),
-    "recipe, a value changed": Door(lambda home: changed(RECIPE).map(_yaml), _recipe),
-    "recipe, bytes broken": Door(lambda home: broken(_yaml(RECIPE)), _recipe),
+    "recipe, a value changed": Door(lambda home: changed(RECIPE).map(as_yaml), _recipe),
+    "recipe, bytes broken": Door(lambda home: broken(as_yaml(RECIPE)), _recipe),
     "key=value": Door(
         lambda home: st.lists(
             st.one_of(
@@ -343,12 +226,12 @@ DOORS: dict[str, Door] = {
         ),
         _overrides, 3,
     ),
-    "a RUN, a value changed": Door(_some_values, _changed_file, 40),
-    "a RUN, weights broken": Door(lambda home: _some_file(home, ".safetensors"), _changed_file, 3),
-    "a RUN, notes of weights changed": Door(_notes, _changed_notes, 5),
-    "a RUN, run.yaml broken": Door(lambda home: _some_file(home, ".yaml"), _changed_file, 20),
+    "a RUN, a value changed": Door(some_values, changed_file, 40),
+    "a RUN, weights broken": Door(lambda home: some_file(home, ".safetensors"), changed_file, 3),
+    "a RUN, notes of weights changed": Door(changed_notes_of, changed_notes, 5),
+    "a RUN, run.yaml broken": Door(lambda home: some_file(home, ".yaml"), changed_file, 20),
     "a RUN, evidence broken": Door(
-        lambda home: _some_file(home, ".npz", ".json"), _changed_file, 40
+        lambda home: some_file(home, ".npz", ".json"), changed_file, 40
     ),
     "samples": Door(_samples, _read_samples),
     "an image": Door(_png, _image),
