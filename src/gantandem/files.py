@@ -46,6 +46,8 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
     except OSError as error:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder, and a file is wanted: name one") from error
         raise OutputError(
             f"{path}: could not be written ({error.strerror or error}). Nothing half-written was "
             "left and files already complete are kept; free some space or choose another folder"

@@ -74,6 +74,8 @@ def _take(place: Path, folder: Path, what: str) -> int | None:
                 break
             os.close(handle)  # its holder removed it meanwhile
     except OSError as error:
+        if place.is_file():
+            raise OutputError(f"{folder} is a file, and a folder is wanted: name one") from error
         raise OutputError(
             f"{folder}: could not be written to ({error.strerror or error}); choose another folder"
         ) from error

@@ -562,3 +562,19 @@ def test_a_damaged_diagnosis_is_named_before_it_is_written_over(work):
     path.write_text("{")
     fails("diagnose", work, "--sampler", "level", wanted=["diagnosis.json", "damaged"])
     assert path.read_text() == "{"
+
+
+def test_a_file_where_a_folder_is_wanted_and_the_other_way_round(work, tmp_path):
+    fails("sample", work / "run.yaml", wanted=["not a run folder (is a file)"])
+    (tmp_path / "file").write_text("mine")
+    words = ("sample", work, "--sampler", "direct", "-n", 4, "--out")
+    fails(*words, tmp_path / "file", wanted=["is a file, and a folder is wanted"])
+    words = ("compare", work, "--samplers", "direct", "-n", 16, "--json")
+    fails(*words, tmp_path, wanted=["is a folder, and a file is wanted"])
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_run_to_repair_from_is_looked_at_although_nothing_is_damaged(work, tmp_path):
+    run("sample", work, "--sampler", "direct", "-n", 4, "--out", tmp_path / "s")
+    run("verify", tmp_path / "s", "--repair", work)
+    fails("verify", tmp_path / "s", "--repair", tmp_path / "no", wanted=["not a run folder"])

@@ -100,8 +100,9 @@ def verify(
     """Check files of samples against their manifests; a line for each fault, and exit code 1."""
     from gantandem import runs
 
-    found = runs.verify_folder(folder)
-    if run is not None and found.damaged:
+    if run is None:
+        found = runs.verify_folder(folder)
+    else:
         found = runs.repair_folder(folder, runs.Workspace(run, device=device))
     for line in found.faults:
         out.print(line, markup=False)

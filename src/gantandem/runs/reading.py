@@ -132,7 +132,8 @@ def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
     """
     path = run / RUN_FILE
     if not path.is_file():
-        what = "holds no run.yaml" if run.is_dir() else "does not exist"
+        what = "is a file" if run.is_file() else "does not exist"
+        what = "holds no run.yaml" if run.is_dir() else what
         raise ConfigError(
             f"{run}: not a run folder ({what}): make one with "
             f"'gantandem train TASK --out {run}' or 'gantandem demo --out {run}'"

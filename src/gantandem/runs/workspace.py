@@ -212,7 +212,7 @@ class Workspace:
         elif name in SAMPLERS or ":" in name:
             sampler = from_config(name)
         else:
-            known = {*self.recipe.samplers, "collaborative", *SAMPLERS}
+            known = [*self.recipe.samplers, "collaborative", *SAMPLERS]
             raise ConfigError(f"unknown sampler {name!r}; {near(name, known)}, or 'module:Name'")
         if overrides:
             sampler = from_config(apply_overrides(to_config(sampler), overrides)[0])
