@@ -22,6 +22,8 @@ FIRST = {
     "calibrate": lambda gan, folder: gt.calibrate(gan, REAL),
     "diagnose": lambda gan, folder: gt.diagnose(gan, REAL),
     "fit_latent_reweight": lambda gan, folder: gt.fit_latent_reweight(gan),
+    "score": lambda gan, folder: gt.score(gan, REAL),
+    "select": lambda gan, folder: gt.select(gan, REAL),
     "sample": lambda gan, folder: gt.sample(gan, gt.Direct(), 4),
     "sample_iter": lambda gan, folder: next(gt.sample_iter(gan, gt.Direct(), 4)),
     "prepare": lambda gan, folder: gt.prepare(gan, gt.Direct()),

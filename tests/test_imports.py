@@ -25,7 +25,7 @@ samplers
 engine
 evaluate.metrics
 discriminator
-evaluate training
+evaluate training scoring
 tasks adapt testing
 reporting
 runs

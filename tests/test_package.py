@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import gantandem as gt
 
@@ -42,3 +46,33 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed():
     assert tested.keys() == allowed.keys()
     for name, version in tested.items():
         assert f"{version}.".startswith(f"{allowed[name]}."), name
+
+
+def test_a_type_checker_is_shown_every_name_and_no_other():
+    tree = ast.parse(Path(gt.__file__).read_text(encoding="utf-8"))
+    blocks = [node for node in tree.body if isinstance(node, ast.If)]
+    shown = {ast.unparse(block.test): block for block in blocks}
+    names = [alias.name for node in shown["TYPE_CHECKING"].body for alias in node.names]
+    assert sorted([*names, "__version__"]) == sorted(gt.__all__)
+    hidden = {node.name for node in shown["not TYPE_CHECKING"].body}
+    assert hidden == {"__getattr__"}
+    assert "__getattr__" not in {getattr(node, "name", "") for node in tree.body}
+
+
+@pytest.mark.slow
+def test_a_misspelt_name_fails_the_type_checker(tmp_path):
+    pyright = shutil.which("pyright", path=str(Path(sys.executable).parent))
+    if pyright is None:
+        pytest.skip("no pyright beside this Python")
+    (tmp_path / "call.py").write_text("import gantandem as gt\n\ngt.sample\ngt.smaple\n")
+    settings = f'{{"extraPaths": ["{TOP / "src"}"], "include": ["call.py"]}}'
+    (tmp_path / "pyrightconfig.json").write_text(settings)
+    line = [pyright, "--pythonpath", sys.executable, "-p", str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout.count("error:") == 1, done.stdout
+    assert '"smaple"' in done.stdout
+
+
+def test_help_tells_what_there_is():
+    told = gt.__doc__ or ""
+    assert [name for name in gt.__all__ if name[0].islower() and name not in told] == []

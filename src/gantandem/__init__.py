@@ -1,5 +1,24 @@
 """GANtandem: better samples from a trained GAN, by letting its discriminator work at sampling time.
 
+A GAN is a value: what improves it returns a new one, and your modules are never changed.
+
+    gan = gt.GAN(G, D, latent=gt.Normal(100))     your networks and prior
+    gan = gt.fit_ratio(gan, real)                 the ratio that acceptance needs
+    print(gt.diagnose(gan, real))                 whether to trust it, and for what
+    out = gt.sample(gan, "obrs", n=1000, seed=0)  samples, with what each cost
+    print(gt.compare(gan, ["direct", "obrs"], real))
+
+Bring:    GAN, Latent, Normal, Uniform, Real, split_real, refresh_statistics
+Improve:  shape (or shape_discriminator), fit_ratio, calibrate, fit_latent_reweight; diagnose
+Sample:   sample, sample_iter, prepare; SAMPLERS by name, and as classes (OBRS, Refine, MALA, ...);
+          collaborative(gan) is refinement with acceptance; from_config and to_config for JSON
+Judge:    score and select, for samples that exist already; score_samples if there is nothing else
+Measure:  compare, sweep, chain_report, pareto_front, cautions, report
+Keep:     GAN.save and GAN.load; save_run and load_run for a RUN folder of the command line;
+          deterministic() for the same bits on an accelerator
+
+``help(gt.fit_ratio)`` and the like tell the rest; every mistake in a call is a ``GANtandemError``.
+
 >>> import gantandem as gt
 >>> sorted(gt.SAMPLERS)[:2]
 ['direct', 'drs']
@@ -66,6 +85,7 @@ if TYPE_CHECKING:
         to_config,
     )
     from gantandem.samples import Samples
+    from gantandem.scoring import Scores, Selection, score, score_samples, select
 
 _WHERE = {
     "evaluate.chains": ("ChainReport", "chain_report"),
@@ -121,6 +141,7 @@ _WHERE = {
         "to_config",
     ),
     "samples": ("Samples",),
+    "scoring": ("Scores", "Selection", "score", "score_samples", "select"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -155,6 +176,8 @@ __all__ = [
     "ReweightedLatent",
     "SampledGenerator",
     "Samples",
+    "Scores",
+    "Selection",
     "Selector",
     "Sweep",
     "Uniform",
@@ -178,6 +201,9 @@ __all__ = [
     "sample",
     "sample_iter",
     "save_run",
+    "score",
+    "score_samples",
+    "select",
     "shape",
     "shape_discriminator",
     "split_real",
@@ -186,11 +212,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name where it lives, on first use: importing the package stays light."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"gantandem.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'gantandem' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker knows all names from above, and so a misspelt one
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name where it lives, on first use: importing the package stays light."""
+        if name in _HOME:
+            return getattr(importlib.import_module(f"gantandem.{_HOME[name]}"), name)
+        raise AttributeError(f"module 'gantandem' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -150,11 +150,11 @@ def new_spec(gan: GAN, parts: Real, x: Tensor, cond: Tensor | None) -> dict[str,
     if cond is None:
         return ratio_spec(shape)
     if is_labels(cond):
-        return ratio_spec(shape, classes=_classes(gan, parts))
+        return ratio_spec(shape, classes=count_classes(gan, parts))
     return ratio_spec(shape, cond_shape=tuple(cond.shape[1:]) or (1,))
 
 
-def _classes(gan: GAN, parts: Real) -> int:
+def count_classes(gan: GAN, parts: Real) -> int:
     """One more than the largest label, of the real samples and of those the GAN is asked for."""
     known = [getattr(parts.conditions, part) for part in PARTS]
     known.append(

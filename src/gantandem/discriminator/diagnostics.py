@@ -203,16 +203,11 @@ def diagnose(
     scored = score_law(
         gan, real, "test", proposal, n, width=width, seed=seed, progress=progress, calibrated=True
     )
-    label, log_ratio = scored.label, scored.score
-    odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))
-    prob = 0.5 * (1 + np.tanh(odds / 2))
+    label = scored.label
+    diagnosis, prob = diagnose_log_ratios(scored.score, label)
     law = gan.law(scored.mover)
-    diagnosis = diagnose_probs(prob, label)
-    numbers, errors = _weights(log_ratio, label)
     diagnosis = replace(
         diagnosis,
-        **numbers,
-        standard_errors=errors | _errors(prob, label),
         law=law,
         strength=gan.ratios[law].strength,
         seen=scored.seen,
@@ -226,6 +221,20 @@ def diagnose(
     for warning in diagnosis.warnings:
         logger.warning("diagnose: the ratio should be used with care: %s", warning)
     return diagnosis
+
+
+def diagnose_log_ratios(log_ratio: np.ndarray, label: np.ndarray) -> tuple[Diagnosis, np.ndarray]:
+    """Diagnose (N,) calibrated log ratios against (N,) labels, 1 for real.
+
+    Returns:
+        The diagnosis, and the (N,) probabilities of real.
+    """
+    odds = log_ratio + math.log(label.sum() / (len(label) - label.sum()))
+    prob = 0.5 * (1 + np.tanh(odds / 2))
+    diagnosis = diagnose_probs(prob, label)
+    numbers, errors = _weights(log_ratio, label)
+    errors = errors | _errors(prob, label)
+    return replace(diagnosis, **numbers, standard_errors=errors), prob
 
 
 def _weights(log_ratio: np.ndarray, label: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:

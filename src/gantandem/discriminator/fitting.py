@@ -66,7 +66,7 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
         InputError: If the loss leaves the finite numbers before any update helped.
     """
     key = Key(options.seed).fold("fit ratio")
-    device = shown.made.x.device
+    device = next(own.parameters()).device
     real = batches(shown.real, options.batch, key.fold("real").generator())
     made = batches(shown.made, options.batch, key.fold("made").generator())
     rates = [rate for updates, rate in options.schedule for _ in range(updates)]
@@ -75,7 +75,7 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
         broken = descend(
             own,
             rates,
-            lambda: contrast(own, next(real).to(device), next(made)),
+            lambda: contrast(own, next(real).to(device), next(made).to(device)),
             lambda step: best.offer(held_out_loss(own, shown), step),
             looks(len(rates)),
             what=what,

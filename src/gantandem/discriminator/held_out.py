@@ -106,10 +106,8 @@ def check_unseen(
     Returns:
         Share of the real samples that another step fitted this ratio on.
     """
-    seen = {**({} if guide is None else guide.seen), **ratio.seen}
-    seen.pop(step, None)
-    share = _share(seen, real)
-    if share > CHANCE and (made is None or _share(seen, made) <= CHANCE):
+    share = share_seen(ratio, real, guide, but=step)
+    if share > CHANCE and (made is None or share_seen(ratio, made, guide, but=step) <= CHANCE):
         logger.warning(
             "%s: %.0f%% of the %d held-out real samples are among those that this ratio or "
             "its guide was fitted on, so that it looks better than it is; pass the same data to "
@@ -122,7 +120,23 @@ def check_unseen(
     return share
 
 
-def _share(seen: Mapping[str, Tensor], x: Tensor) -> float:
+def share_seen(
+    ratio: Ratio, x: Tensor | Stored, guide: Score | None = None, *, but: str | None = None
+) -> float:
+    """Share of samples (N, *x_shape) that a ratio or its guide was fitted on.
+
+    Args:
+        ratio: Remembers its real samples.
+        x: The samples.
+        guide: What leads samples to the real ones that it was shaped on.
+        but: A step that does not count.
+    """
+    seen = {**({} if guide is None else guide.seen), **ratio.seen}
+    seen.pop(but or "", None)
+    return _share(seen, x)
+
+
+def _share(seen: Mapping[str, Tensor], x: Tensor | Stored) -> float:
     own, shares = rows_hash(x), [0.0]
     for hashes in seen.values():
         # Of a large fit the lowest hashes are known: only samples with such hashes can be told.

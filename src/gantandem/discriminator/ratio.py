@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
-import torch
-from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch import nn
 
 from gantandem.data.real import RealData
 from gantandem.discriminator.candidates import Candidate, candidates
 from gantandem.discriminator.checks import check_discriminator
+from gantandem.discriminator.features import backbone_ratio, seen_evidence
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
 from gantandem.discriminator.held_out import remember
 from gantandem.discriminator.judging import (
@@ -30,7 +29,7 @@ from gantandem.discriminator.judging import (
 )
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
 from gantandem.engine.sampling import prepare
-from gantandem.errors import NonFiniteError, renamed
+from gantandem.errors import InputError, NonFiniteError, renamed
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
 from gantandem.nets.features import FeatureRatio
@@ -50,8 +49,6 @@ from gantandem.settings import (
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.1
-EMBEDDED = 500
-"""Images that go through a backbone at a time."""
 
 
 @renamed(pool="n")
@@ -63,6 +60,8 @@ def fit_ratio(
     proposal: SamplerLike | None = None,
     network: nn.Module | None = None,
     spec: dict[str, Any] | None = None,
+    backbone: str | nn.Module | None = None,
+    backbone_weights: str | Path | None = None,
     n: int = 100_000,
     schedule: Sequence[tuple[int, float]] = ((1000, 1e-3), (500, 1e-4)),
     batch: int = 1000,
@@ -102,6 +101,11 @@ def fit_ratio(
         network: The only candidate, left unchanged (a copy is trained); weights that are frozen
             in it stay.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
+        backbone: Look at images through this frozen network, in place of ``network``: a module that
+            gives features of images as the generator makes them, ``"module:Class"`` of one, or the
+            name of a shipped one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ... A small head
+            is fitted on its features (``gantandem.nets.features.FeatureRatio``).
+        backbone_weights: A safetensors file with the weights of a backbone of your own.
         n: Proposals drawn from the law.
         schedule: (updates, learning rate) of AdamW, one after the other, for networks.
         batch: Real, and as many generated, samples of an update.
@@ -131,11 +135,16 @@ def fit_ratio(
     )
     schedule = check("fit_ratio schedule", Schedule, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
+    if network is not None and backbone is not None:
+        raise InputError("fit_ratio: got network and backbone; a backbone makes the network")
     if network is not None:
         gan.check(network)
     strength = check("fit_ratio strength", Share | None, strength)
     check_function("fit_ratio distance", distance, 2, DISTANCE)
     parts = parts_for(gan, real, "fit_ratio real")
+    if backbone is not None:  # before anything is drawn
+        network, spec = backbone_ratio(gan, parts, backbone, backbone_weights)
+        gan.check(network)
     check_discriminator(gan, parts, fitting=True)
     if gan.spread is None:
         gan = gan.observe(*parts.rows("fit"))
@@ -190,21 +199,6 @@ def fit_ratio(
     return new
 
 
-def _embed(network: FeatureRatio, x: Tensor) -> Tensor:
-    """Features of a set, kept as long as that very tensor lives unchanged."""
-    key = (network.backbone, x._version)
-    kept = _seen.get(x)
-    if kept is None or kept[0] != key:
-        device = next(network.head.parameters()).device
-        with torch.no_grad():
-            features = [network.embed(part.to(device)) for part in x.split(EMBEDDED)]
-        kept = _seen[x] = key, torch.cat(features)
-    return kept[1]
-
-
-_seen: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-
 def _given(
     network: nn.Module, spec: dict[str, Any], shown: Evidence, options: Options
 ) -> Candidate:
@@ -212,8 +206,7 @@ def _given(
     own = trainable(network)
     if isinstance(own, FeatureRatio):
         # Its backbone does not learn: images go through it once, and the head is fitted alone.
-        embed = functools.partial(_embed, own)
-        seen = Evidence(*(rows._replace(x=embed(rows.x)) for rows in shown))
+        seen = seen_evidence(own, shown, options.progress)
         own.head.load_state_dict(fit_network(own.head, seen, options, "fit ratio").state_dict())
         return Candidate("network", Score(frozen_copy(own)), dict(spec))
     return Candidate("network", Score(fit_network(own, shown, options, "fit ratio")), dict(spec))

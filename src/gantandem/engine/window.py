@@ -73,7 +73,7 @@ class Window:
         self._reach: int | None = None
         # All tickets are given out, and nothing was judged or emitted since.
         self.dry = False
-        self.chain = _empty(self._size)
+        self.chain = empty_chain(self._size)
         # Attempts of the id in each slot: begun, and judged.
         self._begun = torch.zeros(self._size, dtype=torch.int64)
         self.judged = torch.zeros_like(self._begun)
@@ -192,7 +192,7 @@ class Window:
             "accepted": self.chain.accepted[slot],
             "ids": ids,
         }
-        for table, value in zip(self.chain, _empty(count), strict=True):
+        for table, value in zip(self.chain, empty_chain(count), strict=True):
             table[slot] = value
         self._begun[slot] = self.judged[slot] = 0
         self.base += count
@@ -202,7 +202,8 @@ class Window:
         return dict(zip(("x", "z"), rows, strict=True)) | sent
 
 
-def _empty(rows: int) -> Chain:
+def empty_chain(rows: int) -> Chain:
+    """What ``rows`` ids hold before their first attempt."""
     low = torch.full((rows,), -torch.inf, dtype=torch.float64)
     no = torch.zeros(rows, dtype=torch.bool)
     return Chain(low, low.clone(), ~no, no, torch.zeros(rows).long(), no.clone(), no.clone())

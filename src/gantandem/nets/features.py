@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
-
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from gantandem.nets.classifier import DigitNetwork
-from gantandem.nets.weights import load_weights
+from gantandem.nets.backbones import DigitBackbone, make_backbone, pooled
+from gantandem.nets.copying import copy_network
 
-
-class DigitBackbone(DigitNetwork):
-    """Features (N, 96) of images (N, 1, 28, 28) in [-1, 1], from a small classifier of digits.
-
-    Of another architecture and another seed than ``MNISTClassifier``, by whose features images
-    are measured: what judges must not be what measures. About 70k weights, made by
-    ``python -m gantandem.training.classifier --network backbone``.
-    """
-
-    num_features = 96
-
-    def __init__(self) -> None:
-        super().__init__(
-            *_block(1, 16, 1),
-            nn.MaxPool2d(2),
-            *_block(16, 32, 1),
-            nn.MaxPool2d(2),
-            *_block(32, 32, 2),
-            nn.Flatten(),
-            nn.Linear(32 * 4 * 4, self.num_features, bias=False),
-            nn.BatchNorm1d(self.num_features),
-            nn.ReLU(),
-        )
-
-
-def _block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-
-BACKBONES: dict[str, type[DigitBackbone]] = {"mnist-backbone": DigitBackbone}
+__all__ = ["DigitBackbone", "FeatureRatio"]
+DEFAULT = "mnist-backbone"
 
 
 class FeatureRatio(nn.Module):
@@ -54,35 +24,58 @@ class FeatureRatio(nn.Module):
     Classes in Frechet Inception Distance, ICLR 2023, warn that a metric on related features
     then flatters.
 
-    The backbone's weights are buffers: they are saved with the network, and no optimiser that
-    is given its parameters changes them.
+    The backbone is a copy in eval mode that stays so. Its weights are buffers: they are saved with
+    the network, and no optimiser that is given its parameters changes them.
 
     Args:
-        backbone: A shipped backbone, ``"mnist-backbone"``.
+        backbone: A module that takes images as the generator makes them and gives features (N, F)
+            or maps (N, F, h, w); or a name, see ``gantandem.nets.backbones``: ``"mnist-backbone"``
+            (the default), ``"efficientnet-lite0"``, ``"timm:resnet18"``, ...
         hidden: Units of each of the head's two hidden layers.
         dropout: Share of them dropped while fitting.
+        features: F; None takes the backbone's ``num_features``.
+        classes: Number of labels, where samples are scored given their labels; else 0.
+        low: The generator's black, for a backbone by its name ...
+        high: ... and its white.
+        pretrained: Whether a backbone by its name is made with its weights. False where weights of
+            a file fill it.
 
     Raises:
-        ValueError: If there is no such backbone.
+        ValueError: If there is no such backbone, or the number of its features is not known.
+        MissingExtraError: If it needs a package that is not installed.
     """
 
     def __init__(
-        self, backbone: str = "mnist-backbone", hidden: int = 128, dropout: float = 0.2
+        self,
+        backbone: str | nn.Module | None = None,
+        hidden: int = 128,
+        dropout: float = 0.2,
+        features: int | None = None,
+        classes: int = 0,
+        low: float = -1.0,
+        high: float = 1.0,
+        pretrained: bool = True,
     ) -> None:
         super().__init__()
-        if backbone not in BACKBONES:
-            raise ValueError(f"backbone {backbone!r}: allowed are {', '.join(BACKBONES)}")
-        self.backbone = backbone
-        network = BACKBONES[backbone]()
-        load_weights(network, Path(str(files("gantandem") / "assets" / f"{backbone}.safetensors")))
-        self.body = network.body.eval()
-        for module in self.body.modules():
-            for name, weight in list(module.named_parameters(recurse=False)):
-                delattr(module, name)
-                module.register_buffer(name, weight.detach().clone())
-        size = network.num_features
+        backbone = DEFAULT if backbone is None else backbone
+        self._name = backbone if isinstance(backbone, str) else None
+        if isinstance(backbone, str):
+            body = make_backbone(backbone, pretrained=pretrained, low=low, high=high)
+        else:
+            body = copy_network(backbone)
+        self.body = _freeze(body)
+        self.hidden, self.dropout, self.classes = hidden, dropout, classes
+        self.low, self.high = low, high
+        self.pretrained = False  # a description of this network is filled with its weights
+        known = getattr(body, "num_features", None) if features is None else features
+        if not isinstance(known, int):
+            raise ValueError(
+                f"backbone {type(body).__name__}: tells no num_features; give features=, the "
+                "number of columns of what it returns"
+            )
+        self.features = known
         self.head = nn.Sequential(
-            nn.Linear(size, hidden),
+            nn.Linear(known + classes, hidden),
             nn.LeakyReLU(0.2),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -90,16 +83,57 @@ class FeatureRatio(nn.Module):
             nn.Linear(hidden, 1),
         )
 
+    @property
+    def backbone(self) -> str | nn.Module:
+        """The name of the backbone, or the backbone itself."""
+        return self.body if self._name is None else self._name
+
     def train(self, mode: bool = True) -> FeatureRatio:
         """Train the head; the backbone stays as it is."""
         super().train(mode)
         self.body.eval()
         return self
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Return what the head sees of images (N, C, H, W): features, (N, size)."""
-        return self.body(x)
+    def embed(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Return what the head sees of images (N, C, H, W): features, (N, size).
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N,) of images (N, C, H, W)."""
-        return self.head(self.embed(x)).squeeze(1)
+        With ``classes`` the labels (N,) stand behind them, a column for each.
+        """
+        seen = pooled(self.body(x))
+        if not self.classes or cond is None:
+            return seen
+        return torch.cat([seen, F.one_hot(cond, self.classes).to(seen.dtype)], 1)
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Return logits (N,) of images (N, C, H, W), given their labels (N,) with ``classes``."""
+        return self.head(self.embed(x, cond)).squeeze(1)
+
+
+def _freeze(body: nn.Module) -> nn.Module:
+    """The network in eval mode, its weights as buffers."""
+    for module in body.modules():
+        if isinstance(module, torch.jit.ScriptModule | nn.RNNBase):  # which must keep them
+            module.requires_grad_(False)
+            continue
+        for name, weight in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, weight.detach().clone())
+    return body.eval()
+
+
+def feature_count(body: nn.Module, x: Tensor) -> int:
+    """How many features a backbone gives of images (N, C, H, W).
+
+    Raises:
+        ValueError: If it gives none, or does not take the images.
+    """
+    network = copy_network(body).eval().to(x.device)
+    try:
+        with torch.no_grad():
+            return pooled(network(x)).shape[1]
+    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"backbone {type(body).__name__} does not take images of shape {tuple(x.shape[1:])}: "
+            f"{error}. Its input is its own affair: wrap it, gantandem.nets.backbones.Seen("
+            "network, num_features, size=224) resizes and normalises"
+        ) from error

@@ -6,6 +6,7 @@
 
 from gantandem.reporting.keep import write_json
 from gantandem.runs.drawing import sample_run
+from gantandem.runs.judging import score_run, select_run
 from gantandem.runs.making import train_run
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,
@@ -34,6 +35,8 @@ __all__ = [
     "pretrained_run",
     "repair_folder",
     "sample_run",
+    "score_run",
+    "select_run",
     "shape_run",
     "sweep_run",
     "task_of",

@@ -149,6 +149,8 @@ class FitSettings(Section):
     batch: PositiveInt | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     strength: Annotated[float, Field(ge=0, le=1)] | None = None
+    backbone: str | None = None
+    backbone_weights: str | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -90,7 +90,7 @@ def fit_settings(work: Workspace) -> dict[str, Any]:
     seed = work.recipe.seed
     given = {"distance": work.task.distance, "seed": seed}
     settings = {**work.task.fit_defaults, **work.recipe.fit_ratio.given(), **given}
-    if work.task.ratio is not None:
+    if work.task.ratio is not None and "backbone" not in settings:
         with seeded(Key(seed).fold("ratio network"), work.gan.device):
             settings["network"] = build(work.task.ratio).to(work.gan.device)
         settings["spec"] = dict(work.task.ratio)
@@ -111,7 +111,8 @@ def fit_run(
         gan, passes = work.gan, work.passes
         if isinstance(proposal, LatentReweight):
             given = work.recipe.fit_ratio.given()
-            given.pop("strength", None)  # of a ratio, which this is not
+            for name in ("strength", "backbone", "backbone_weights"):
+                given.pop(name, None)  # of a ratio, which this is not
             gan = fit_latent_reweight(gan, seed=work.recipe.seed, **given)
             passes["w(z)"] = gan.setup_passes - work.gan.setup_passes
         fitted = fit_ratio(gan, work.real, proposal=proposal, **fit_settings(work))

