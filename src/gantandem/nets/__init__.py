@@ -12,10 +12,10 @@ from gantandem.errors import ConfigError, look_up
 from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
 from gantandem.nets.copying import copy_network
-from gantandem.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
+from gantandem.nets.published import PUBLISHED
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
 from gantandem.nets.sigmoid import BeforeSigmoid
 from gantandem.nets.weights import load_weights, save_weights
@@ -37,8 +37,8 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "mlp-discriminator": MLPDiscriminator,
     "infogan-generator": InfoGANGenerator,
     "infogan-discriminator": InfoGANDiscriminator,
-    "dcgan-generator": DCGANGenerator,
-    "dcgan-discriminator": DCGANDiscriminator,
+    "dcgan-generator": PUBLISHED["generator"]["dcgan-generator-64"],
+    "dcgan-discriminator": PUBLISHED["discriminator"]["dcgan-discriminator-64"],
     "mnist-classifier": MNISTClassifier,
     "before-sigmoid": BeforeSigmoid,
     "mlp-ratio": MLPRatio,
@@ -48,6 +48,8 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "conditional-ratio": ConditionalRatio,
     "feature-ratio": FeatureRatio,
     "sequential": sequential,
+    **PUBLISHED["generator"],
+    **PUBLISHED["discriminator"],
 }
 _LAYERS: dict[str, Callable[..., nn.Module]] = {
     f"torch.nn:{name}": kind

@@ -1,11 +1,15 @@
-"""The DCGAN pair for 64x64 images, its state_dict named as in PyTorch's DCGAN example."""
+"""DCGAN pairs for 64x64 and 32x32 images, named as in PyTorch's DCGAN example."""
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
+from gantandem.nets.architecture import Published, Shapes
 
-class DCGANGenerator(nn.Module):
+
+class DCGANGenerator(Published):
     """Map latents (N, latent_dim) to images (N, channels, 64, 64) in [-1, 1].
 
     Five 4x4 transposed convolutions, from 4x4 to 64x64; BatchNorm and ReLU between, tanh at the
@@ -21,10 +25,12 @@ class DCGANGenerator(nn.Module):
     are twice as wide); sizes, names and initialisation as in PyTorch's example.
     """
 
+    factors: ClassVar = (8, 4, 2, 1)
+
     def __init__(self, latent_dim: int = 100, channels: int = 3, filters: int = 64) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        sizes = [latent_dim, 8 * filters, 4 * filters, 2 * filters, filters]
+        sizes = [latent_dim, *(factor * filters for factor in self.factors)]
         for index, (size_in, size_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
             stride, padding = (1, 0) if index == 0 else (2, 1)
             layers += [
@@ -37,11 +43,27 @@ class DCGANGenerator(nn.Module):
         _start(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return images (N, channels, 64, 64) for latents (N, latent_dim)."""
-        return self.main(z.view(len(z), -1, 1, 1))
+        """Return images (N, channels, height, width) for latents (N, latent_dim)."""
+        return self.main(z.view(z.size(0), -1, 1, 1))
+
+    @classmethod
+    def read_arguments(cls, shapes: Shapes) -> dict[str, Any]:
+        """Read the arguments off the shapes of a file's weights."""
+        last = f"main.{3 * len(cls.factors)}.weight"
+        sizes = {"filters": shapes[last][0], "channels": shapes[last][1]}
+        return {"latent_dim": shapes["main.0.weight"][0], **sizes}
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANGenerator32(DCGANGenerator):
+    """Map latents (N, latent_dim) to images (N, channels, 32, 32) in [-1, 1].
+
+    As :class:`DCGANGenerator`, whose arguments it takes, without the widest layer.
+    """
+
+    factors: ClassVar = (4, 2, 1)
+
+
+class DCGANDiscriminator(Published):
     """Give one logit, shape (N,), for each image (N, channels, 64, 64) in [-1, 1].
 
     Five 4x4 convolutions, from 64x64 to 1x1; BatchNorm and leaky ReLU (slope .2) between. No
@@ -55,23 +77,41 @@ class DCGANDiscriminator(nn.Module):
     Source: as :class:`DCGANGenerator`.
     """
 
+    factors: ClassVar = (1, 2, 4)
+
     def __init__(self, channels: int = 3, filters: int = 64) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(channels, filters, 4, 2, 1, bias=False)]
         layers.append(nn.LeakyReLU(0.2))
-        for factor in (1, 2, 4):
+        for factor in self.factors:
             size_in, size_out = factor * filters, 2 * factor * filters
             layers += [
                 nn.Conv2d(size_in, size_out, 4, 2, 1, bias=False),
                 nn.BatchNorm2d(size_out),
                 nn.LeakyReLU(0.2),
             ]
-        self.main = nn.Sequential(*layers, nn.Conv2d(8 * filters, 1, 4, 1, 0, bias=False))
+        widest = 2 * self.factors[-1] * filters
+        self.main = nn.Sequential(*layers, nn.Conv2d(widest, 1, 4, 1, 0, bias=False))
         _start(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N,) for images (N, channels, 64, 64)."""
-        return self.main(x).view(len(x))
+        """Return logits (N,) for images (N, channels, height, width)."""
+        return self.main(x).view(x.size(0))
+
+    @classmethod
+    def read_arguments(cls, shapes: Shapes) -> dict[str, Any]:
+        """Read the arguments off the shapes of a file's weights."""
+        filters, channels, *_ = shapes["main.0.weight"]
+        return {"channels": channels, "filters": filters}
+
+
+class DCGANDiscriminator32(DCGANDiscriminator):
+    """Give one logit, shape (N,), for each image (N, channels, 32, 32) in [-1, 1].
+
+    As :class:`DCGANDiscriminator`, whose arguments it takes, without the widest layer.
+    """
+
+    factors: ClassVar = (1, 2)
 
 
 def _start(network: nn.Module) -> None:

@@ -55,6 +55,15 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             "read: load it yourself where you trust it and save its state_dict with "
             "gantandem.nets.save_weights(module, 'weights.safetensors')"
         )
+    return unpack(path)
+
+
+def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file, whatever its name.
+
+    Raises:
+        WeightsError: If it is truncated or not safetensors at all.
+    """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -101,22 +110,44 @@ def assign(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None
     Raises:
         WeightsError: If names or shapes are not exactly those of the network.
     """
-    wanted = module.state_dict()
-    problems = [f"missing {name}" for name in wanted if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in wanted]
-    shared = [(name, tensors[name], value) for name, value in wanted.items() if name in tensors]
-    problems += [
-        f"{name} is {tuple(given.shape)}, needs {tuple(value.shape)}"
-        for name, given, value in shared
-        if given.shape != value.shape
-    ]
-    problems += [
-        f"{name} is {given.dtype}, needs {value.dtype}"
-        for name, given, value in shared
-        if given.is_floating_point() != value.is_floating_point()
-    ]
+    problems = differences(module.state_dict(), tensors)
     if problems:
-        shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
-        raise WeightsError(f"{where} does not fit {type(module).__name__}: {shown}")
+        told = tell(problems)
+        raise WeightsError(f"{where} does not fit {type(module).__name__}: {told}")
     with torch.no_grad():
         module.load_state_dict(dict(tensors))
+
+
+def differences(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """Where tensors differ in name, shape or kind from those of a network, by sort of difference.
+
+    Args:
+        wanted: The network's state.
+        given: What is to be loaded.
+    """
+    shared = [(name, given[name], value) for name, value in wanted.items() if name in given]
+    sorts = {
+        "missing": [name for name in wanted if name not in given],
+        "unexpected": [name for name in given if name not in wanted],
+        "of another shape": [
+            f"{name} is {tuple(mine.shape)}, needs {tuple(value.shape)}"
+            for name, mine, value in shared
+            if mine.shape != value.shape
+        ],
+        "of another kind": [
+            f"{name} is {mine.dtype}, needs {value.dtype}"
+            for name, mine, value in shared
+            if mine.is_floating_point() != value.is_floating_point()
+        ],
+    }
+    return {sort: names for sort, names in sorts.items() if names}
+
+
+def tell(problems: Mapping[str, list[str]]) -> str:
+    """Differences in a line: three names of each sort, and how many there are."""
+    return "; ".join(
+        f"{len(names)} {sort}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        if len(names) > 1
+        else f"{sort} {names[0]}"
+        for sort, names in problems.items()
+    )
