@@ -1,6 +1,7 @@
 """What long work shows, and how Ctrl-C ends it.
 
-A progress bar for anything longer than two seconds; quiet when not on a terminal. Ctrl-C waits for
+A progress bar for anything longer than two seconds. Where there is no terminal, a line in the log
+says now and then how much is done (the level is INFO, which commands show). Ctrl-C waits for
 the end of what must be whole (a turn of the engine, an update of a training, a file). A request to
 terminate (SIGTERM, as batch systems send it) does the same within :func:`terminable`.
 """
@@ -8,6 +9,7 @@ terminate (SIGTERM, as batch systems send it) does the same within :func:`termin
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 import threading
@@ -15,7 +17,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 2.0
+RARELY = 300.0
+"""Seconds between two lines of a log, at most; the first ones come sooner."""
 
 
 @contextlib.contextmanager
@@ -25,10 +31,14 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
     Args:
         total: All the work there is.
         label: Shown before the bar.
-        show: True or False to force it; None shows it on a terminal, after two seconds.
+        show: True or False to force it; None shows it on a terminal, after two seconds, and logs
+            lines elsewhere.
     """
-    if show is False or (show is None and not sys.stderr.isatty()):
+    if show is False:
         yield lambda amount: None
+        return
+    if show is None and not sys.stderr.isatty():
+        yield _Lines(total, label)
         return
     from rich.console import Console
     from rich.progress import (
@@ -65,6 +75,32 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
         yield update
     finally:
         bar.stop()
+
+
+class _Lines:
+    """Logs how much of the work is done, ever more rarely."""
+
+    def __init__(self, total: int, label: str) -> None:
+        self._total, self._label, self._done = total, label, 0
+        self._begin = time.monotonic()
+        self._due = self._begin + PATIENCE
+
+    def __call__(self, amount: int) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now < self._due or not 0 < self._done < self._total:
+            return
+        spent = now - self._begin
+        self._due = now + min(RARELY, max(10.0, spent))
+        left = in_words(spent * (self._total - self._done) / self._done)
+        logger.info("%s: %d of %d, about %s left", self._label, self._done, self._total, left)
+
+
+def in_words(seconds: float) -> str:
+    """A time that is only roughly known: ``"40 seconds"``, ``"3 minutes"``, ``"2.5 hours"``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} second{'s' if round(seconds) > 1 else ''}"
+    return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 class Interrupted(KeyboardInterrupt):

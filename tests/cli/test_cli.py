@@ -301,6 +301,16 @@ def test_settings_of_a_sampler_can_be_changed_in_place(work, tmp_path):
     assert (sampler["name"], sampler["expected"], sampler["proposal"]["steps"]) == ("obrs", 3, 4)
 
 
+def test_a_budget_is_kept_as_sizes(trained, tmp_path):
+    copy = shutil.copytree(trained, tmp_path / "run")
+    few = ["shape.refine={steps: 2}", "shape.updates=2", "shape.batch=32"]
+    run("shape", copy, *few, "--budget", "10s")
+    kept = Workspace(copy).recipe.shape.given()
+    assert kept["updates"] == 2 and kept["batch"] == 32 and kept["check_samples"] >= 256
+    fails("shape", copy, "--budget", "later", wanted=["budget: got 'later'", "'10m'"])
+    fails("fit-ratio", copy, "--budget", "0", wanted=["budget: got '0'", "'10m'"])
+
+
 def test_another_law_than_the_one_fitted_is_refused_with_the_way_out(work, tmp_path):
     fails("sample", work, "proposal.steps=4", "-o", tmp_path, wanted=["law", "fit_ratio"])
 

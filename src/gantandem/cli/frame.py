@@ -45,6 +45,14 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import the classes that its files name: this runs their code."),
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        help="How long it may take, about: 90s, 10m, 1h. Sizes that are not set follow it.",
+        show_default=False,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings as key=value, nested keys dotted.", show_default=False),
@@ -119,8 +127,9 @@ class LogHandler(logging.Handler):
 
 def set_up_log(*, verbose: bool, quiet: bool) -> None:
     """Show the steps of a run and all warnings; everything with ``verbose``."""
-    package, steps = logging.getLogger("gantandem"), logging.getLogger("gantandem.runs")
+    package = logging.getLogger("gantandem")
     package.handlers = [h for h in package.handlers if not isinstance(h, LogHandler)]
     package.addHandler(LogHandler())
     package.setLevel(logging.INFO if verbose else logging.WARNING)
-    steps.setLevel(logging.WARNING if quiet else logging.INFO)
+    for name in ("gantandem.runs", "gantandem.progress"):
+        logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Device, Overrides, Run, Trust, out
+from gantandem.cli.frame import Budget, Device, Overrides, Run, Trust, out
 
 Samplers = Annotated[
     str, typer.Option("--samplers", help="Names, separated by commas.", show_default=True)
@@ -32,14 +32,18 @@ def register(app: typer.Typer) -> None:
 
 
 def shape(
-    run: Run, overrides: Overrides = None, device: Device = None, trust: Trust = False
+    run: Run,
+    overrides: Overrides = None,
+    budget: Budget = None,
+    device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Shape the guide for refinement, for example with `shape.updates=2000`."""
     from gantandem import runs
     from gantandem.cli.show import history_table
 
     work = runs.Workspace(run, overrides or (), device, "shape", trust=trust)
-    shaped = runs.shape_run(work)
+    shaped = runs.shape_run(work, budget)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
     out.print(f"next: gantandem fit-ratio {run}", style="dim", markup=False)
@@ -49,6 +53,7 @@ def fit_ratio(
     run: Run,
     overrides: Overrides = None,
     samplers: Samplers = "direct,collaborative",
+    budget: Budget = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -57,7 +62,7 @@ def fit_ratio(
     from gantandem.cli.show import diagnosis_text
 
     work = runs.Workspace(run, overrides or (), device, "fit-ratio", trust=trust)
-    found = runs.fit_run(work, split_names(samplers))
+    found = runs.fit_run(work, split_names(samplers), budget)
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
     out.print(f"next: gantandem compare {run}", style="dim", markup=False)

@@ -19,8 +19,10 @@ from gantandem.errors import InputError
 from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
+from gantandem.nets.features import FeatureRatio
 from gantandem.nets.ratio import MLPRatio, is_image, ratio_spec
 from gantandem.nets.sigmoid import BeforeSigmoid
+from gantandem.networks.held import random_state
 from gantandem.networks.score import Score
 from gantandem.networks.statistics import in_batches, refresh_statistics
 from gantandem.rng import Key
@@ -82,6 +84,19 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
         grown = _trees(base, shown)
     if grown is not None:
         yield grown
+
+
+def learner(gan: GAN, parts: Real, network: nn.Module | None) -> nn.Module | None:
+    """A copy of the network that a fit will train, for what it costs; None for a head alone."""
+    if isinstance(network, FeatureRatio):
+        return None
+    if network is None and gan.guide is not None:
+        network = gan.guide.network
+    if network is None:
+        x, cond = take(parts.rows("fit"), torch.arange(2))
+        with random_state(gan.device):
+            network = build(new_spec(gan, parts, x, cond)).to(gan.device)
+    return frozen_copy(network)
 
 
 def _rank_loss(gan: GAN, score: Score, shown: Evidence) -> float:

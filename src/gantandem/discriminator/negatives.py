@@ -142,7 +142,8 @@ class Negatives:
         """Compare samples refined by the guide as it stands with held-out real data."""
         mover = replace(self.mover, defensive=0.0)
         gan = asked_alike(self.gan, self.held_out, "shape check")
-        drawn = draw_all(gan, mover, count, "shape check", width=self.width, progress=False)
+        show = None if step == 0 else False  # later there is the bar of the updates
+        drawn = draw_all(gan, mover, count, "shape check", width=self.width, progress=show)
         self.passes += drawn.passes
         real = next(self.held_out.split(count)).to(drawn.x.device)
         on_real, on_made = logits(self.own, real), logits(self.own, drawn.rows)

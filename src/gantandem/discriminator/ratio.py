@@ -6,12 +6,12 @@ import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from torch import nn
 
 from gantandem.data.real import RealData
-from gantandem.discriminator.candidates import Candidate, candidates
+from gantandem.discriminator.candidates import Candidate, candidates, learner
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.features import backbone_ratio, seen_evidence
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
@@ -28,6 +28,7 @@ from gantandem.discriminator.judging import (
     say,
 )
 from gantandem.discriminator.parts import asked_alike, draw_all, frozen_copy, parts_for, trainable
+from gantandem.discriminator.sizes import Budget, fitting_sizes
 from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, NonFiniteError, renamed
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
@@ -62,14 +63,15 @@ def fit_ratio(
     spec: dict[str, Any] | None = None,
     backbone: str | nn.Module | None = None,
     backbone_weights: str | Path | None = None,
-    n: int = 100_000,
-    schedule: Sequence[tuple[int, float]] = ((1000, 1e-3), (500, 1e-4)),
-    batch: int = 1000,
+    n: int | None = None,
+    schedule: Sequence[tuple[int, float]] | None = None,
+    batch: int | None = None,
     weight_decay: float = 0.0,
     strength: float | None = None,
     distance: Distance = sliced_wasserstein,
     as_guide: bool = False,
     width: int | None = None,
+    budget: Budget | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> GAN:
@@ -106,9 +108,11 @@ def fit_ratio(
             name of a shipped one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ... A small head
             is fitted on its features (``gantandem.nets.features.FeatureRatio``).
         backbone_weights: A safetensors file with the weights of a backbone of your own.
-        n: Proposals drawn from the law.
-        schedule: (updates, learning rate) of AdamW, one after the other, for networks.
-        batch: Real, and as many generated, samples of an update.
+        n: Proposals drawn from the law: 100,000, and fewer (5,000 at least) where drawing them
+            would take much more than some minutes on a CPU, counted in operations.
+        schedule: (updates, learning rate) of AdamW, one after the other, for networks: 1,000 at
+            1e-3, then 500 at 1e-4; of large networks fewer, in the same way.
+        batch: Real, and as many generated, samples of an update: 1,000, and likewise.
         weight_decay: Of AdamW.
         strength: t, from 0 to 1; None chooses it on held-out samples.
         distance: From (N, *x_shape) accepted and real samples to a number, by which candidates
@@ -116,6 +120,8 @@ def fit_ratio(
         as_guide: Also follow the fitted network's gradient (of trees that of the network that
             they stand on).
         width: Lanes.
+        budget: How long it may take, about: seconds, or a text such as "10m". The sizes that are
+            not given then follow this machine's speed; they are logged.
         seed: Of the data order.
         progress: Show a progress bar.
 
@@ -129,11 +135,9 @@ def fit_ratio(
         NonFiniteError: If no candidate gives finite scores.
     """
     check("fit_ratio gan", GAN, gan)
-    n, batch = (
-        check("fit_ratio n", Annotated[int, at_least(2)], n),
-        check("fit_ratio batch", Count, batch),
-    )
-    schedule = check("fit_ratio schedule", Schedule, schedule)
+    check("fit_ratio n", Optional[Annotated[int, at_least(2)]], n)  # noqa: UP045 (of Annotated)
+    check("fit_ratio batch", Count | None, batch)
+    schedule = check("fit_ratio schedule", Schedule | None, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     if network is not None and backbone is not None:
         raise InputError("fit_ratio: got network and backbone; a backbone makes the network")
@@ -150,6 +154,13 @@ def fit_ratio(
         gan = gan.observe(*parts.rows("fit"))
     mover = prepare(gan, as_proposal(gan, proposal)).sampler
     law = gan.law(mover)
+    updates = None if schedule is None else sum(count for count, _ in schedule)
+    sizes = fitting_sizes(
+        gan.networks, mover, learner(gan, parts, network),
+        {"n": n, "updates": updates, "batch": batch}, budget,
+    )  # fmt: skip
+    n, updates, batch = sizes.values()
+    schedule = schedule or (((2 * updates + 2) // 3, 1e-3), (updates // 3, 1e-4))
     asked = asked_alike(gan, parts.rows("fit"), "fit ratio")
     drawn = draw_all(asked, mover, n, "fit ratio", width=width, progress=progress)
     held = max(1, int(HELD_OUT * len(drawn.x)))
@@ -186,6 +197,7 @@ def fit_ratio(
     used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
     say(chosen, judged, used)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
+    rows["sizes"] = sizes
     words = {"proposal": sampler_label(mover), "chosen": rows}
     ratio = dataclasses.replace(chosen.ratio, strength=used, **words)
     ratio = remember(ratio, "fit", parts.fit, parts.select)

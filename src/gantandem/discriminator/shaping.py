@@ -31,6 +31,7 @@ from gantandem.discriminator.parts import (
     seeded,
     trainable,
 )
+from gantandem.discriminator.sizes import Budget, shaping_sizes
 from gantandem.discriminator.step_size import choose_step
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
@@ -49,16 +50,17 @@ def shape_discriminator(
     *,
     refine: Refine | None = None,
     defensive: float = 0.5,
-    updates: int = 3000,
+    updates: int | None = None,
     learning_rate: float = 1e-3,
-    batch: int = 512,
+    batch: int | None = None,
     width: int | None = None,
     replay: int = 4096,
-    check_every: int = 500,
-    check_samples: int = 2000,
+    check_every: int | None = None,
+    check_samples: int | None = None,
     distance: Distance = sliced_wasserstein,
     tie: float = 0.1,
     recipe: Literal["pool", "paper"] = "pool",
+    budget: Budget | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> GAN:
@@ -81,14 +83,16 @@ def shape_discriminator(
             ``Refine(defensive=defensive)``.
         defensive: Share of widened starts in that default; 0 switches them off. They let
             acceptance bring back modes that the generator has lost.
-        updates: Discriminator updates.
+        updates: Discriminator updates: 3,000, and fewer for networks whose shaping would take
+            much more than some minutes on a CPU; so ``batch`` (512 and less) and ``check_samples``
+            (2,000 and less). It is counted in operations, so that every machine takes the same.
         learning_rate: Of Adam (recipe "pool"), which lowers it to a tenth over the last quarter,
             or of SGD (recipe "paper", which used 8e-3) on the sum of the losses on real and on
             refined samples, as the authors write it: "pool" takes their mean.
         batch: Real, and as many refined, samples of an update.
         width: Lanes of the pool.
         replay: How many of the last finished proposals negatives are drawn from.
-        check_every: Updates between two comparisons.
+        check_every: Updates between two comparisons: 500, or a sixth of fewer ``updates``.
         check_samples: Refined samples of a comparison.
         distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
             unless given. It does not see conditions.
@@ -98,6 +102,8 @@ def shape_discriminator(
         recipe: ``"paper"`` refines a fresh batch for each update, as published, and keeps the
             last guide. Published too: ``refine=Refine(steps=50, step_size=0.1)``, which stops at
             random while shaping, and samples that take ``stop="best"``.
+        budget: How long it may take, about: seconds, or a text such as "10m". The sizes that are
+            not given then follow this machine's speed; ``history[0]["sizes"]`` tells them.
         seed: Of the data order and the pool.
         progress: Show a progress bar.
 
@@ -113,11 +119,11 @@ def shape_discriminator(
     """
     check("shape gan", GAN, gan)
     check_function("shape distance", distance, 2, DISTANCE)
-    counts = {"updates": updates, "batch": batch, "replay": replay}
-    counts |= {"check_every": check_every, "check_samples": check_samples}
-    updates, batch, replay, check_every, check_samples = (
-        check(f"shape {name}", Count, value) for name, value in counts.items()
-    )
+    counts = {"updates": updates, "batch": batch, "check_samples": check_samples}
+    counts |= {"check_every": check_every}
+    for name, value in counts.items():
+        check(f"shape {name}", Count | None, value)
+    replay = check("shape replay", Count, replay)
     learning_rate = check("shape learning_rate", Positive, learning_rate)
     tie = check("shape tie", NotNegative, tie)
     if recipe not in ("pool", "paper"):
@@ -129,6 +135,8 @@ def shape_discriminator(
     asked = refine or gan.proposal or Refine(defensive=defensive)
     if not isinstance(asked, Refine):
         raise InputError(f"shape refine: got {type(asked).__name__}, allowed is Refine(...)")
+    sizes = shaping_sizes(gan.networks, asked.steps, width, counts, budget)
+    updates, batch, check_samples, check_every = sizes.values()
     key, pilot = Key(seed).fold("shape"), Key(0).fold("prepare")
     with gan.networks.frozen():
         mover = asked.prepare(gan.networks, pilot)
@@ -150,6 +158,8 @@ def shape_discriminator(
                 raise
             logger.warning("shape stops after %d updates: %s", step, error)
             return False
+        if not history:
+            entry["sizes"] = sizes
         entry["seconds"] = round(time.perf_counter() - begin, 3)
         history.append(entry)
         slack = tie * abs(nearest) if tie else 0.0  # none of infinity is no number

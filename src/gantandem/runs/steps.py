@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gantandem._version import __version__
@@ -11,6 +11,7 @@ from gantandem.data.matching import check_shape, probe
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape_discriminator
 from gantandem.discriminator.latent_weights import fit_latent_reweight
 from gantandem.discriminator.parts import seeded
+from gantandem.discriminator.sizes import Budget, seconds
 from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.evaluate.comparing import check_all, compare
@@ -36,11 +37,12 @@ DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
 
 
 @writes
-def shape_run(work: Workspace) -> GAN:
+def shape_run(work: Workspace, budget: Budget | None = None) -> GAN:
     """Shape the guide of a run for its refinement; keeps the landscape before and after.
 
     It starts from the discriminator as it was trained, so that repeated it gives the same guide.
-    Ratios on laws that follow no guide stay; those of an older guide go, which is said.
+    Ratios on laws that follow no guide stay; those of an older guide go, which is said. Sizes that
+    a ``budget`` chose become settings of the run, so that it can be repeated without a clock.
     """
     refine = work.refinement()
     assert isinstance(refine, Refine)
@@ -53,8 +55,11 @@ def shape_run(work: Workspace) -> GAN:
         refine=refine,
         distance=work.task.distance,
         seed=work.recipe.seed,
+        budget=budget,
         **settings,
     )
+    if budget is not None:
+        work.keep_sizes("shape", shaped.history[0]["sizes"])
     plain = plain_law(work.gan)
     kept = {k: v for k, v in work.gan.ratios.items() if k == plain or _follows_none(k)}
     gone = [r.proposal or law for law, r in work.gan.ratios.items() if law not in kept]
@@ -99,13 +104,19 @@ def fit_settings(work: Workspace) -> dict[str, Any]:
 
 @writes
 def fit_run(
-    work: Workspace, samplers: Iterable[str] = ("direct", "collaborative")
+    work: Workspace,
+    samplers: Sequence[str] = ("direct", "collaborative"),
+    budget: Budget | None = None,
 ) -> dict[str, Diagnosis]:
     """Fit a ratio on the law of each sampler's proposals and diagnose it on test data.
+
+    A ``budget`` is shared by them in equal parts. ``chosen["sizes"]`` of a ratio tells what it was
+    fitted with.
 
     ``latent_reweight`` has its w(z) fitted first, to the ratio of the plain generator as it is.
     """
     found = {}
+    each = None if budget is None else seconds(budget, "fit-ratio") / len(samplers)
     for name in samplers:
         proposal = proposal_of(work.sampler(name))
         gan, passes = work.gan, work.passes
@@ -115,7 +126,8 @@ def fit_run(
                 given.pop(name, None)  # of a ratio, which this is not
             gan = fit_latent_reweight(gan, seed=work.recipe.seed, **given)
             passes["w(z)"] = gan.setup_passes - work.gan.setup_passes
-        fitted = fit_ratio(gan, work.real, proposal=proposal, **fit_settings(work))
+        settings = {**fit_settings(work), "budget": each}
+        fitted = fit_ratio(gan, work.real, proposal=proposal, **settings)
         found[name] = diagnose(fitted, work.real, proposal=proposal)
         law = found[name].law
         passes[f"ratio {law}"] = fitted.setup_passes - gan.setup_passes

@@ -124,6 +124,11 @@ class Workspace:
         where = {"device": self._device, "trust": self._trust}
         return load_run(self.run, trained=True, **where).gan
 
+    def keep_sizes(self, section: str, sizes: Mapping[str, int]) -> None:
+        """Let sizes that a budget chose be settings of this run, as if they had been given."""
+        part = getattr(self.recipe, section).model_copy(update=dict(sizes))
+        self.recipe = self.recipe.model_copy(update={section: part})
+
     @property
     def passes(self) -> dict[str, int]:
         """The passes that each step took, by its name."""

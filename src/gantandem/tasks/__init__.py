@@ -80,6 +80,7 @@ TASKS: dict[str, Task] = {
                 "batch": 256,
                 "width": 128,
                 "check_every": 50,
+                "check_samples": 2000,
             },
             fit_defaults={
                 "n": 20_000,

@@ -1,0 +1,235 @@
+"""How large shaping and fits are by default: their sizes follow what the networks cost.
+
+The work of a step is counted in operations (a multiplication and an addition are two), which no
+clock decides. On points and small networks the sizes are the largest. Where that many operations
+would take hours, all of them shrink together; a budget of time does the same by a clock.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from gantandem.errors import InputError
+from gantandem.networks.networks import Networks
+from gantandem.networks.score import call
+from gantandem.progress import in_words
+from gantandem.rng import Key
+from gantandem.samplers.base import Mover
+from gantandem.settings import show
+
+logger = logging.getLogger("gantandem.progress")
+
+ALLOWED, ELSEWHERE = 6e13, 6e15
+"""Operations of a step at its default sizes, on a CPU (minutes on two cores) and elsewhere."""
+WORTH_SAYING = 2e12
+"""Before a step of more operations, how long it will take is measured and said."""
+LANES = 64
+"""Samples on which the speed is measured."""
+GRADIENT = 3
+"""Passes that a pass with its gradient counts for."""
+UNKNOWN = 100
+"""Steps of a mover whose lanes end when the data decide."""
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+Budget = float | str
+"""A time in seconds, or in words: ``"90s"``, ``"10m"``, ``"1.5h"``."""
+
+
+class Size(NamedTuple):
+    """The most of something, and the least."""
+
+    most: int
+    least: int
+
+    def at(self, share: float) -> int:
+        """The size that belongs to a share of the whole work, to which two sizes contribute."""
+        return max(self.least, round(self.most * share**0.5))
+
+
+class Cost(NamedTuple):
+    """What one sample costs: generator and score, the score alone; and operations a second."""
+
+    whole: float
+    score: float
+    speed: Callable[[], float]
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operations of this thread; torch's own counter hooks into the modules of all."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        count = flop_registry.get(func._overloadpacket)
+        self.total += 0 if count is None else count(*args, **kwargs, out_val=out)
+        return out
+
+
+def measure(networks: Networks, network: nn.Module | None) -> Cost:
+    """Count the operations of the networks for one sample.
+
+    Args:
+        networks: The generator, with its latents and conditions.
+        network: What is followed or trained, in eval mode; None counts the generator alone.
+    """
+
+    def run(count: int) -> tuple[int, int]:
+        ids = torch.arange(count, device=networks.device)
+        z, cond = networks.latent.draw(Key(0).fold("cost"), ids), networks.conditions(ids)
+        making, scoring = _Counter(), _Counter()
+        with torch.no_grad():
+            with making:
+                x = networks.decode(z, cond)
+            with scoring:
+                _ = None if network is None else call(network, x, cond)
+        return making.total, scoring.total
+
+    @functools.cache
+    def speed() -> float:
+        taken = []
+        with networks.frozen():
+            for _ in range(3):
+                begin = time.perf_counter()
+                run(LANES)
+                taken.append(time.perf_counter() - begin)
+        return (made + scored) * LANES / statistics.median(taken)
+
+    with networks.frozen():
+        made, scored = (value / 2 for value in run(2))
+    return Cost(made + scored, scored, speed)
+
+
+def shaping_sizes(
+    networks: Networks,
+    steps: int,
+    width: int | None,
+    given: Mapping[str, int | None],
+    budget: Budget | None,
+) -> dict[str, int]:
+    """``updates``, ``batch`` and ``check_samples`` of shaping, and how often it compares.
+
+    Args:
+        networks: With the guide to shape.
+        steps: Of the refinement.
+        width: Lanes, if the user gave them.
+        given: Sizes that the user gave, by name; they stay.
+        budget: A time to keep to.
+
+    Raises:
+        InputError: If the least sizes take longer than the budget, or that is no time.
+    """
+    sizes = {"updates": Size(3000, 300), "batch": Size(512, 64), "check_samples": Size(2000, 256)}
+    cost = measure(networks, networks.need_guide("shape").network)
+    comparisons = 12  # 7 of shaping, 5 that choose the step size
+
+    def work(updates: int, batch: int, check_samples: int) -> float:
+        moved = updates * (width or batch) + comparisons * check_samples * steps
+        return GRADIENT * (moved * cost.whole + updates * 2 * batch * cost.score)
+
+    found = _largest("shape", cost, sizes, work, given, budget, networks.device)
+    every = given.get("check_every")
+    scaled = given.get("updates") is None and found["updates"] < sizes["updates"].most
+    return {**found, "check_every": every or (-(-found["updates"] // 6) if scaled else 500)}
+
+
+def fitting_sizes(
+    networks: Networks,
+    mover: Mover,
+    trained: nn.Module | None,
+    given: Mapping[str, int | None],
+    budget: Budget | None,
+) -> dict[str, int]:
+    """``n``, ``updates`` and ``batch`` of a ratio's fit: proposals and training cost alike.
+
+    Args:
+        networks: Of the law's proposals.
+        mover: Prepared; it makes them.
+        trained: What learns, in eval mode; None if it is of no weight.
+        given: Sizes that the user gave, by name; they stay.
+        budget: A time to keep to, half of it for proposals.
+
+    Raises:
+        InputError: If the least sizes take longer than the budget, or that is no time.
+    """
+    cost, own = mover.cost(), measure(networks, trained)
+    ids = torch.arange(LANES)
+    lives = mover.lifetime(Key(0), ids, torch.zeros_like(ids))
+    steps = UNKNOWN if lives is None else float(lives.double().mean())
+    passes = cost.start + steps * cost.step
+    half = None if budget is None else seconds(budget, "fit_ratio") / 2
+
+    def drawing(n: int) -> float:
+        return n * passes * own.whole
+
+    def learning(updates: int, batch: int) -> float:
+        return GRADIENT * updates * 2 * batch * own.score
+
+    def largest(sizes: Mapping[str, Size], work: Callable[..., float]) -> dict[str, int]:
+        return _largest("fit_ratio", own, sizes, work, given, half, networks.device)
+
+    found = largest({"n": Size(100_000, 5_000)}, drawing)
+    return found | largest({"updates": Size(1500, 300), "batch": Size(1000, 128)}, learning)
+
+
+def _largest(
+    where: str,
+    cost: Cost,
+    sizes: Mapping[str, Size],
+    work: Callable[..., float],
+    given: Mapping[str, int | None],
+    budget: Budget | None,
+    device: torch.device,
+) -> dict[str, int]:
+    """The largest sizes whose work is allowed; where it is much, say how long it will take."""
+
+    def at(share: float) -> dict[str, int]:
+        return {name: given.get(name) or size.at(share) for name, size in sizes.items()}
+
+    if budget is None:
+        allowed = ALLOWED if device.type == "cpu" else ELSEWHERE
+    else:
+        allowed = seconds(budget, where) * cost.speed()
+    shares = (0.9**step for step in range(100))
+    found = next((at(share) for share in shares if work(**at(share)) <= allowed), at(0))
+    if work(**found) <= WORTH_SAYING:
+        return found
+    takes = work(**found) / cost.speed()
+    said = ", ".join(f"{name} {value:,}" for name, value in found.items())
+    if budget is not None and takes > 1.5 * seconds(budget, where):
+        raise InputError(
+            f"{where} budget: the least of it ({said}) takes about {in_words(takes)} here, more "
+            f"than {in_words(seconds(budget, where))}. Allow more time, or make less of it: fewer "
+            "steps of refinement, a layer nearer to the data, or smaller sizes by name"
+        )
+    logger.info("%s: about %s here (%s)", where, in_words(takes), said)
+    return found
+
+
+def seconds(budget: Budget, where: str) -> float:
+    """A budget in seconds.
+
+    Raises:
+        InputError: If it is no time.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(budget).strip().lower())
+    time_given = 0.0 if found is None else float(found[1]) * UNITS[found[2]]
+    if time_given == 0:
+        raise InputError(
+            f"{where} budget: got {show(budget)}, allowed is a time above 0: seconds such as 90, "
+            "or '90s', '10m', '1.5h'"
+        )
+    return time_given
+

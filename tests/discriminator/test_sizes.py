@@ -1,0 +1,108 @@
+"""Sizes of shaping and of fits: what the networks cost decides, or a budget of time."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from gantandem import GAN, Direct, Refine, fit_ratio, shape_discriminator
+from gantandem.discriminator import sizes
+from gantandem.errors import InputError
+
+POINTS = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+GIVEN = {"updates": None, "batch": None, "check_samples": None, "check_every": None}
+
+
+def pair(width: int = 8) -> GAN:
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 2))
+    return GAN(generator, nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 1)), 2)
+
+
+def convolutions() -> GAN:
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Unflatten(1, (4, 1, 1)), nn.ConvTranspose2d(4, 3, 8))
+    return GAN(generator, nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten(), nn.Linear(4, 1)), 4)
+
+
+def test_operations_are_counted_by_hand():
+    cost = sizes.measure((gan := pair()).networks, gan.guide.network)
+    assert cost.score == 2 * (2 * 8 + 8 * 1) and cost.whole == 2 * (2 * 8 + 8 * 2) + cost.score
+    cost = sizes.measure((gan := convolutions()).networks, gan.guide.network)
+    assert cost.score == 2 * (3 * 8 * 8 * 4 + 4) and cost.whole == cost.score + 2 * 4 * 3 * 64
+
+
+def test_small_networks_have_the_largest_sizes_and_large_ones_smaller_ones(monkeypatch):
+    networks = pair().networks
+    sizes_of = [sizes.shaping_sizes(networks, 50, None, GIVEN, None)]
+    assert sizes_of[0] == dict(zip(GIVEN, (3000, 512, 2000, 500), strict=True))
+    for allowed in (5e8, 1e8, 1e3):
+        monkeypatch.setattr(sizes, "ALLOWED", allowed)
+        sizes_of.append(sizes.shaping_sizes(networks, 50, None, GIVEN, None))
+    for more, less in zip(sizes_of, sizes_of[1:], strict=False):
+        assert all(less[name] <= more[name] for name in more) and less != more
+    assert sizes_of[-1] == dict(zip(GIVEN, (300, 64, 256, 50), strict=True))
+
+
+def test_what_is_given_stays_and_the_rest_makes_up_for_it(monkeypatch):
+    networks = pair().networks
+    monkeypatch.setattr(sizes, "ALLOWED", 3e8)
+    free = sizes.shaping_sizes(networks, 50, None, GIVEN, None)
+    held = sizes.shaping_sizes(networks, 50, None, {**GIVEN, "updates": 2500}, None)
+    assert held["updates"] == 2500 > free["updates"] and held["batch"] < free["batch"]
+    assert held["check_every"] == 500 and free["check_every"] == -(-free["updates"] // 6)
+
+
+def test_longer_proposals_leave_fewer_of_them(monkeypatch):
+    gan = pair().replace(spread=1.0)
+    given = {"n": None, "updates": None, "batch": None}
+    monkeypatch.setattr(sizes, "ALLOWED", 1e8)
+    found = [
+        sizes.fitting_sizes(gan.networks, mover, gan.guide.network, given, None)
+        for mover in (Direct(), Refine(steps=50, step_size=0.1))
+    ]
+    assert found[0]["n"] == 100_000 > found[1]["n"] >= 5000
+    assert found[0]["updates"] == found[1]["updates"] < 1500
+
+
+def test_a_budget_sets_the_sizes_and_they_are_told(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "gantandem.progress")
+    monkeypatch.setattr(sizes, "WORTH_SAYING", 0.0)
+    fast = sizes.measure(pair().networks, pair().guide.network)._replace(speed=lambda: 2e7)
+    monkeypatch.setattr(sizes, "measure", lambda *given: fast)
+    short, long = (
+        sizes.shaping_sizes(pair().networks, 50, None, GIVEN, text) for text in ("8s", "1m")
+    )
+    assert all(short[name] < long[name] for name in short)
+    assert re.search(r"shape: about [78] seconds here \(updates", caplog.text)
+    with pytest.raises(InputError, match=r"shape budget: the least of it \(updates 300.* takes ab"):
+        sizes.shaping_sizes(pair().networks, 50, None, GIVEN, "0.1s")
+
+
+@pytest.mark.parametrize("budget", ["soon", "", "0m", -3, True, "5 days", None])
+def test_what_is_no_time_is_refused(budget):
+    if budget is None:  # the words that are
+        found = [sizes.seconds(text, "x") for text in ("90", 90, 1.5, "1.5h", " 10 M ")]
+        assert found == [90, 90, 1.5, 5400, 600]
+        return
+    with pytest.raises(InputError, match="shape budget: got .*'10m'"):
+        shape_discriminator(pair(), POINTS, budget=budget)
+
+
+def test_fits_keep_the_sizes_that_they_took(monkeypatch):
+    monkeypatch.setattr(sizes, "ALLOWED", 1e5)
+    gan = shape_discriminator(
+        pair(), POINTS, refine=Refine(steps=2), updates=2, batch=16, progress=False
+    )
+    assert gan.history[0]["sizes"]["check_samples"] == 256
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 1))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fitted = fit_ratio(gan, POINTS, proposal=Direct(), network=network, batch=16, progress=False)
+    (ratio,) = (one for one in fitted.ratios.values() if one.origin == "fitted")
+    assert ratio.chosen["sizes"] == {"n": 5000, "updates": 300, "batch": 16}
+    assert all(torch.equal(before[k], value) for k, value in network.state_dict().items())
+    assert network.training
