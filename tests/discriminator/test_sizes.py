@@ -45,7 +45,7 @@ def test_small_networks_have_the_largest_sizes_and_large_ones_smaller_ones(monke
         sizes_of.append(sizes.shaping_sizes(networks, 50, None, GIVEN, None))
     for more, less in zip(sizes_of, sizes_of[1:], strict=False):
         assert all(less[name] <= more[name] for name in more) and less != more
-    assert sizes_of[-1] == dict(zip(GIVEN, (300, 64, 256, 50), strict=True))
+    assert sizes_of[-1] == dict(zip(GIVEN, (300, 64, 256, 100), strict=True))
 
 
 def test_what_is_given_stays_and_the_rest_makes_up_for_it(monkeypatch):
@@ -54,7 +54,7 @@ def test_what_is_given_stays_and_the_rest_makes_up_for_it(monkeypatch):
     free = sizes.shaping_sizes(networks, 50, None, GIVEN, None)
     held = sizes.shaping_sizes(networks, 50, None, {**GIVEN, "updates": 2500}, None)
     assert held["updates"] == 2500 > free["updates"] and held["batch"] < free["batch"]
-    assert held["check_every"] == 500 and free["check_every"] == -(-free["updates"] // 6)
+    assert held["check_every"] == 500 and free["check_every"] == min(500, -(-free["updates"] // 3))
 
 
 def test_longer_proposals_leave_fewer_of_them(monkeypatch):

@@ -92,7 +92,7 @@ def shape_discriminator(
         batch: Real, and as many refined, samples of an update.
         width: Lanes of the pool.
         replay: How many of the last finished proposals negatives are drawn from.
-        check_every: Updates between two comparisons: 500, or a sixth of fewer ``updates``.
+        check_every: Updates between two comparisons: 500, or a third of fewer ``updates``.
         check_samples: Refined samples of a comparison.
         distance: From (N, *x_shape) refined and real samples to a number; sliced Wasserstein-1
             unless given. It does not see conditions.

@@ -30,7 +30,7 @@ from gantandem.settings import show
 
 logger = logging.getLogger("gantandem.progress")
 
-ALLOWED, ELSEWHERE = 6e13, 6e15
+ALLOWED, ELSEWHERE = 4e13, 4e15
 """Operations of a step at its default sizes, on a CPU (minutes on two cores) and elsewhere."""
 WORTH_SAYING = 2e12
 """Before a step of more operations, how long it will take is measured and said."""
@@ -38,6 +38,8 @@ LANES = 64
 """Samples on which the speed is measured."""
 GRADIENT = 3
 """Passes that a pass with its gradient counts for."""
+CHECK_EVERY, FEW_LOOKS, STEP_LOOKS = 500, 3, 5
+"""Updates between two comparisons; the fewest comparisons after the first; those of step sizes."""
 UNKNOWN = 100
 """Steps of a mover whose lanes end when the data decide."""
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -133,16 +135,16 @@ def shaping_sizes(
     """
     sizes = {"updates": Size(3000, 300), "batch": Size(512, 64), "check_samples": Size(2000, 256)}
     cost = measure(networks, networks.need_guide("shape").network)
-    comparisons = 12  # 7 of shaping, 5 that choose the step size
 
     def work(updates: int, batch: int, check_samples: int) -> float:
-        moved = updates * (width or batch) + comparisons * check_samples * steps
+        looks = 1 + max(FEW_LOOKS, -(-updates // CHECK_EVERY)) + STEP_LOOKS
+        moved = updates * (width or batch) + looks * check_samples * steps
         return GRADIENT * (moved * cost.whole + updates * 2 * batch * cost.score)
 
     found = _largest("shape", cost, sizes, work, given, budget, networks.device)
     every = given.get("check_every")
-    scaled = given.get("updates") is None and found["updates"] < sizes["updates"].most
-    return {**found, "check_every": every or (-(-found["updates"] // 6) if scaled else 500)}
+    third = CHECK_EVERY if given.get("updates") else -(-found["updates"] // FEW_LOOKS)
+    return {**found, "check_every": every or min(CHECK_EVERY, third)}
 
 
 def fitting_sizes(
@@ -232,4 +234,3 @@ def seconds(budget: Budget, where: str) -> float:
             "or '90s', '10m', '1.5h'"
         )
     return time_given
-
