@@ -303,10 +303,12 @@ def test_settings_of_a_sampler_can_be_changed_in_place(work, tmp_path):
 
 def test_a_budget_is_kept_as_sizes(trained, tmp_path):
     copy = shutil.copytree(trained, tmp_path / "run")
+    file = copy / "run.yaml"
+    file.write_text(re.sub(r"\n *check_(samples|every):.*", "", file.read_text()))
     few = ["shape.refine={steps: 2}", "shape.updates=2", "shape.batch=32"]
     run("shape", copy, *few, "--budget", "10s")
     kept = Workspace(copy).recipe.shape.given()
-    assert kept["updates"] == 2 and kept["batch"] == 32 and kept["check_samples"] >= 256
+    assert kept["updates"] == 2 and kept["batch"] == 32 and 256 <= kept["check_samples"] <= 2000
     fails("shape", copy, "--budget", "later", wanted=["budget: got 'later'", "'10m'"])
     fails("fit-ratio", copy, "--budget", "0", wanted=["budget: got '0'", "'10m'"])
 
