@@ -15,8 +15,11 @@ ORDER = """
 _version errors
 settings files progress
 locking
-rng condition samples nets
-latent data
+rng condition samples
+adapt
+nets
+data
+latent
 display
 networks
 ratios
@@ -26,7 +29,7 @@ engine
 evaluate.metrics
 discriminator
 evaluate training scoring
-tasks adapt testing
+tasks adapt.drop_in testing
 reporting
 runs
 cli

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from gantandem.evaluate.metrics.pareto import pareto_front
     from gantandem.evaluate.sweeping import sweep
     from gantandem.gan import GAN
-    from gantandem.latent import Latent, Normal, Uniform
+    from gantandem.latent import Inputs, Latent, Normal, Uniform
     from gantandem.networks.devices import deterministic
     from gantandem.networks.statistics import refresh_statistics
     from gantandem.reporting.caution import cautions
@@ -110,7 +110,7 @@ _WHERE = {
     "adapt.drop_in": ("SampledGenerator",),
     "errors": ("GANtandemError",),
     "gan": ("GAN",),
-    "latent": ("Latent", "Normal", "Uniform"),
+    "latent": ("Inputs", "Latent", "Normal", "Uniform"),
     "reporting.caution": ("cautions",),
     "reporting.report": ("report",),
     "rng": ("Key",),
@@ -163,6 +163,7 @@ __all__ = [
     "Direct",
     "Ex2MCMC",
     "GANtandemError",
+    "Inputs",
     "Key",
     "Latent",
     "LatentOpt",

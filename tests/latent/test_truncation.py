@@ -113,6 +113,30 @@ def test_a_shrunk_uniform_keeps_its_middle():
     assert stats.kstest(z, stats.uniform(1.75, 1.5).cdf).pvalue > 1e-3
 
 
+# -- clipping, and BigGAN's -----------------------------------------------------------------------
+
+
+def test_clipping_moves_what_is_outside_to_the_border():
+    whole, clipped = (draw(Normal(2), 500, **o) for o in ({}, {"truncation": 0.8, "how": "clip"}))
+    assert np.allclose(clipped, whole.clip(-0.8, 0.8)) and (clipped.max(0) > 0.7999).all()
+    law = dist.Normal(torch.tensor([3.0, -1.0]), torch.tensor([0.5, 2.0]))
+    whole, clipped = (draw(law, 500, **o) for o in ({}, {"truncation": 1.0, "how": "clip"}))
+    assert np.allclose(clipped, whole.clip([2.5, -3.0], [3.5, 1.0]))
+
+
+def test_biggan_cuts_at_two_and_scales():
+    z = draw(Normal(2), truncation=0.4, how="biggan")
+    assert np.abs(z).max() <= 0.8
+    for column in z.T:
+        assert stats.kstest(column / 0.4, stats.truncnorm(-2, 2).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("how", ["clip", "biggan"])
+def test_both_need_a_normal_prior(how):
+    with pytest.raises(InputError, match="needs a normal prior"):
+        draw(Uniform(2), truncation=0.5, how=how)
+
+
 # -- the law ------------------------------------------------------------------------------------
 
 
@@ -127,9 +151,9 @@ def test_truncation_names_another_law():
     others = [
         law(gan, truncation=0.5),
         law(gan, truncation=0.6),
-        law(gan, truncation=0.5, how="shrink"),
+        *(law(gan, truncation=0.5, how=how) for how in ("shrink", "clip", "biggan")),
     ]
-    assert len({plain, *others}) == 4
+    assert len({plain, *others}) == 6
 
 
 def test_the_ratio_of_the_plain_generator_does_not_judge_truncated_samples():
@@ -198,7 +222,10 @@ def test_priors_without_a_mean_are_refused(latent, how):
         ({"truncation": 0}, "direct truncation.*got 0"),
         ({"truncation": -1.0}, "direct truncation.*got -1.0"),
         ({"truncation": 1.1, "how": "shrink"}, "got 1.1; with how='shrink'.*up to 1"),
-        ({"how": "clip"}, "direct how: got 'clip', allowed is 'resample' or 'shrink'"),
+        (
+            {"how": "cut"},
+            "direct how: got 'cut', allowed is 'resample', 'clip', 'shrink' or 'biggan'",
+        ),
     ],
 )
 def test_settings(options, words):

@@ -123,7 +123,7 @@ def test_probabilities_outside_their_range_are_refused(value):
 
 def test_unknown_kind_of_output():
     with pytest.raises(
-        InputError, match="'logit' .before a sigmoid., 'prob' .after it. and 'critic'"
+        InputError, match="'logit' .*before a sigmoid.*, 'prob' .after a sigmoid. and 'critic'"
     ):
         identity(lambda x: x[:, 0], output="energy")  # type: ignore
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gantandem import adapt
 from gantandem.errors import SplitError
 from gantandem.networks.split import split
 from split_generators import LABELS, BigGAN, Custom, Wrapped, built, latents
@@ -27,6 +28,17 @@ def test_unknown_name_lists_near_matches():
 def test_layer_called_twice_or_never():
     refused(built(Custom), "relu", "'relu' is called 4 times")
     refused(built(Custom), "blocks", "'blocks' is never called", "ModuleList")
+
+
+def test_the_nearest_layers_are_named():
+    refused(built(Custom), "blocks", "The nearest that can be split: 'parts.last', 'blocks.0'")
+    refused(built(lambda: Outputs("none")), "side", "The nearest that can be split: 'fc'")
+
+
+def test_adapters_change_no_names():
+    s = split(adapt.Then(built(Custom), nn.Tanh()), "blocks.1.fc", latents())
+    assert s.layer == "blocks.1.fc"
+    refused(adapt.Then(built(Custom), nn.Tanh()), "blocks.9", "did you mean 'blocks.")
 
 
 class Outputs(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantandem.adapt.sigmoid import BeforeSigmoid
 from gantandem.condition import is_labels
 from gantandem.data.real import PARTS, Real, Rows
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
@@ -21,7 +22,6 @@ from gantandem.nets import build
 from gantandem.nets.boosted import BoostedRatio, LinearRatio, columns
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.ratio import MLPRatio, is_image, ratio_spec
-from gantandem.nets.sigmoid import BeforeSigmoid
 from gantandem.networks.held import random_state
 from gantandem.networks.score import Score
 from gantandem.networks.statistics import in_batches, refresh_statistics

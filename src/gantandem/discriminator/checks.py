@@ -8,13 +8,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gantandem.adapt.sigmoid import ends_in_sigmoid
 from gantandem.data.real import Real, Rows
 from gantandem.discriminator.held_out import rows_hash
 from gantandem.discriminator.parts import asked_alike, take
 from gantandem.gan import GAN
 from gantandem.nets.hashing import weights_hash
-from gantandem.nets.sigmoid import ends_in_sigmoid
-from gantandem.networks.score import Score
+from gantandem.networks.score import Score, typed
 from gantandem.networks.statistics import in_batches, kept_statistics, refresh_statistics
 from gantandem.rng import Key
 
@@ -58,7 +58,9 @@ def check_discriminator(gan: GAN, parts: Real, *, fitting: bool = False) -> None
             return  # refused by the engine, with ids
         said = _check_batches(gan, guide, real, made, auc(on_real, on_made), remedy)
         few = [v for v in made.map(lambda value: value[:2]) if v is not None]
-        known = ends_in_sigmoid(guide.network, *few)  # said when the GAN was made
+        known = ends_in_sigmoid(
+            guide.network, *typed(guide.network, *few)
+        )  # said when the GAN was made
     _check_values(gan, guide, torch.cat([on_real, on_made]), known, remedy)
     if not said:
         _check_direction(gan, guide, on_real, on_made, remedy)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantandem.adapt.base import unwrapped
 from gantandem.condition import is_labels
 from gantandem.data.incoming import read
 from gantandem.data.matching import check_finite, probe, take_in
@@ -20,7 +21,7 @@ from gantandem.discriminator.held_out import repeats, rows_hash, split_places
 from gantandem.engine.run import Run
 from gantandem.errors import DataError, InputError
 from gantandem.gan import GAN
-from gantandem.nets.copying import copy_network, unwrapped
+from gantandem.nets.copying import copy_network
 from gantandem.networks.held import random_state
 from gantandem.networks.score import call
 from gantandem.networks.statistics import kept_statistics, unfilled

@@ -16,6 +16,7 @@ from torch import distributions as dist
 from gantandem.errors import ConfigError, InputError
 from gantandem.latent.base import Latent
 from gantandem.latent.distributions import ALLOWED, describe, draw, truncated_normal
+from gantandem.latent.inputs import Inputs
 from gantandem.rng import Key
 from gantandem.settings import Count, Interval, Rule, check
 
@@ -68,6 +69,10 @@ class Normal(Latent):
     def truncated(self, key: Key, ids: Tensor, attempts: Tensor | int, psi: float) -> Tensor:
         """Draw with every coordinate within psi of 0, (N, *shape)."""
         return truncated_normal(key.uniform(ids, attempts, shape=self.shape), psi)
+
+    def clipped(self, z: Tensor, psi: float) -> Tensor:
+        """Clip every coordinate to within psi of 0."""
+        return z.clamp(-psi, psi)
 
     def keep_inside(self, z: Tensor, before: Tensor) -> Tensor:
         """It has no border."""
@@ -178,13 +183,26 @@ class Distribution(Latent):
 
     def truncated(self, key: Key, ids: Tensor, attempts: Tensor | int, psi: float) -> Tensor:
         """Draw from independent normals within psi standard deviations, (N, *shape)."""
-        law = self.law
-        while isinstance(law, dist.Independent):
-            law = law.base_dist
-        if not isinstance(law, dist.Normal):
+        law = self._normal
+        if law is None:
             return super().truncated(key, ids, attempts, psi)
         uniform = key.uniform(ids, attempts, shape=tuple(law.batch_shape))
         return law.loc + law.scale * truncated_normal(uniform, psi)
+
+    def clipped(self, z: Tensor, psi: float) -> Tensor:
+        """Clip independent normals to within psi standard deviations."""
+        law = self._normal
+        if law is None:
+            return super().clipped(z, psi)
+        return z.clamp(law.loc - psi * law.scale, law.loc + psi * law.scale)
+
+    @property
+    def _normal(self) -> dist.Normal | None:
+        """The law of independent normals that it is, if it is one."""
+        law = self.law
+        while isinstance(law, dist.Independent):
+            law = law.base_dist
+        return law if isinstance(law, dist.Normal) else None
 
     def __str__(self) -> str:
         """The law as torch shows it."""
@@ -221,7 +239,7 @@ def check_latent(latent: Latent, device: torch.device) -> None:
     Raises:
         InputError: Naming the method that does not do what :class:`Latent` says.
     """
-    if isinstance(latent, Normal | Uniform | Distribution):
+    if isinstance(latent, Normal | Uniform | Distribution | Inputs):
         return
     name, key = f"latent {type(latent).__name__}", Key(0).fold("example")
     ids = torch.arange(64, device=device)
@@ -261,6 +279,7 @@ def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
         return latent
     raise InputError(
         f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a size or a shape, a "
-        "torch.distributions object, or an instance of your own subclass of gantandem.Latent with "
-        "draw, log_prob and config"
+        "torch.distributions object, Inputs(...) of images or other rows that the generator is "
+        "given, or an instance of your own subclass of gantandem.Latent with draw, log_prob and "
+        "config"
     )

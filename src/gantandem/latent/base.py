@@ -114,6 +114,17 @@ class Latent(ABC):
             f"and this GAN's is {self}. Pass how='shrink', or truncation=None"
         )
 
+    def clipped(self, z: Tensor, psi: float) -> Tensor:
+        """Bring every coordinate to within psi standard deviations of its mean, by clipping it.
+
+        Raises:
+            InputError: If the law is not one of independent normals.
+        """
+        raise InputError(
+            "direct truncation: how='clip' needs a normal prior with independent coordinates, and "
+            f"this GAN's is {self}. Pass how='shrink', or truncation=None"
+        )
+
     def __str__(self) -> str:
         """What messages call it."""
         return repr(self) if dataclasses.is_dataclass(self) else type(self).__name__

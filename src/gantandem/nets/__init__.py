@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from gantandem.adapt import ADAPTERS
 from gantandem.errors import ConfigError, look_up
 from gantandem.nets.boosted import BoostedRatio, LinearRatio
 from gantandem.nets.classifier import MNISTClassifier
@@ -17,7 +18,6 @@ from gantandem.nets.infogan import InfoGANDiscriminator, InfoGANGenerator
 from gantandem.nets.mlp import MLPDiscriminator, MLPGenerator
 from gantandem.nets.published import PUBLISHED
 from gantandem.nets.ratio import ConditionalRatio, ConvRatio, MLPRatio
-from gantandem.nets.sigmoid import BeforeSigmoid
 from gantandem.nets.weights import load_weights, save_weights
 from gantandem.settings import plain
 
@@ -40,7 +40,6 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "dcgan-generator": PUBLISHED["generator"]["dcgan-generator-64"],
     "dcgan-discriminator": PUBLISHED["discriminator"]["dcgan-discriminator-64"],
     "mnist-classifier": MNISTClassifier,
-    "before-sigmoid": BeforeSigmoid,
     "mlp-ratio": MLPRatio,
     "linear-ratio": LinearRatio,
     "boosted-ratio": BoostedRatio,
@@ -50,6 +49,7 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "sequential": sequential,
     **PUBLISHED["generator"],
     **PUBLISHED["discriminator"],
+    **ADAPTERS,
 }
 _LAYERS: dict[str, Callable[..., nn.Module]] = {
     f"torch.nn:{name}": kind

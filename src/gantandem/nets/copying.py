@@ -8,18 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.base import unwrapped
 from gantandem.errors import InputError
-
-
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The network inside the wrappers of ``torch.compile`` and of data parallelism."""
-    while True:
-        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            network = network.module
-        elif hasattr(network, "_orig_mod"):
-            network = network._orig_mod  # type: ignore[assignment]
-        else:
-            return network
 
 
 def copy_network(network: nn.Module) -> nn.Module:

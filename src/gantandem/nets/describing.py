@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gantandem.adapt.base import unwrapped
 from gantandem.errors import InputError
 from gantandem.nets import BUILT_FROM, NETS
-from gantandem.nets.copying import unwrapped
 from gantandem.settings import plain
 
 _NAMES: dict[Any, str] = {kind: name for name, kind in NETS.items()}

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.base import unwrapped
 from gantandem.errors import WeightsError
 from gantandem.nets import build
-from gantandem.nets.copying import unwrapped
 from gantandem.nets.normed import normalised
 from gantandem.nets.opening import open_weights
 from gantandem.nets.published import PUBLISHED

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from gantandem.nets.copying import unwrapped
+from gantandem.adapt.base import unwrapped
 
 _known: ContextVar[dict[int, tuple[nn.Module, object, str]] | None] = ContextVar(
     "known", default=None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.base import unwrapped
+from gantandem.adapt.outputs import shown
+from gantandem.adapt.sigmoid import warn_probabilities
 from gantandem.condition import is_labels
 from gantandem.errors import InputError
 from gantandem.latent import check_latent
-from gantandem.nets.sigmoid import warn_probabilities
+from gantandem.networks.advice import for_call, for_output, said, shape_hint
 from gantandem.networks.held import held
 from gantandem.networks.probe import check_rows
 from gantandem.networks.score import Output, Score, typed
@@ -26,18 +29,18 @@ LABELS = 32
 """At most this many labels are tried, spread over those that are asked for."""
 LOOKED_AT = 1024
 """Ids whose labels are looked at, where they come from a function."""
-_REFUSALS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
+_REFUSALS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
 
 
 def as_network(network: Any, role: str) -> nn.Module:
-    """Refuse what is no network.
+    """Refuse what is no network, and take the wrappers of compiling and of parallelism off.
 
     Raises:
         InputError: If it is no ``nn.Module``. A function hides its weights: they could not be
             held still, nor could a law name them.
     """
     if isinstance(network, nn.Module):
-        return network
+        return unwrapped(network)
     got = network.__name__ if isinstance(network, type) else type(network).__name__
     hint = "make an object of it" if isinstance(network, type) else "wrap it"
     raise InputError(
@@ -159,15 +162,17 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
         try:
             x = generator(z, *beside)
         except _REFUSALS as error:
+            hint = shape_hint(generator, z, beside)
+            run = _call(z, beside)
+            advice = "" if hint else for_call(generator, "generator", run, z, cond)
             raise InputError(
-                f"generator {kind} does not take latents of shape {tuple(z.shape)}"
-                f"{_shape_hint(generator, z, beside)}: {error}"
+                f"generator {kind} does not take latents of shape {tuple(z.shape)}{hint}: "
+                f"{said(error)}{advice}"
             ) from error
     if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
-        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise InputError(
-            f"generator {kind}: got {got} for {len(z)} latents; it must return one tensor with a "
-            "row for each latent"
+            f"generator {kind}: got {shown(x)} for {len(z)} latents; it must return one tensor "
+            f"with a row for each latent{for_output(x, len(z), scores=False)}"
         )
     check_rows(generator, generator, (z, *beside), "generator")
     one = generator(z[:1], *(c[:1] for c in beside))
@@ -179,14 +184,8 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
     return x
 
 
-def _shape_hint(generator: nn.Module, z: Tensor, beside: tuple[Tensor, ...]) -> str:
-    """Which shape of latents it takes, if it takes maps of one pixel."""
-    shape = (z[0].numel(), 1, 1)
-    try:
-        generator(z.reshape(-1, *shape), *beside)
-    except _REFUSALS:
-        return ""
-    return f" and takes {(len(z), *shape)}: pass latent={shape}, or Uniform({shape})"
+def _call(x: Tensor, beside: tuple[Tensor, ...]) -> Callable[[nn.Module], Any]:
+    return lambda network: network(x, *beside)
 
 
 def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discriminator") -> None:
@@ -208,9 +207,12 @@ def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discr
         except InputError:
             raise
         except _REFUSALS as error:
+            given = tuple(typed(score.network, x[rows], None if cond is None else cond[rows]))
+            run = _call(given[0], given[1:])
             raise InputError(
                 f"{role} {type(score.network).__name__} does not take the generator's output "
-                f"of shape {tuple(x[rows].shape)}: {error}"
+                f"of shape {tuple(x[rows].shape)}: {said(error)}"
+                f"{for_call(score.network, role, run, given[0], cond)}"
             ) from error
 
     with _unwritten(score.network, role):

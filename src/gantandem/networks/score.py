@@ -8,8 +8,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.outputs import shown
+from gantandem.adapt.sigmoid import BeforeSigmoid
 from gantandem.errors import InputError, NotARatioError
-from gantandem.nets.sigmoid import BeforeSigmoid
+from gantandem.networks.advice import for_output
 
 Output = Literal["logit", "prob", "critic", "hinge", "wgan", "lsgan"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
@@ -62,8 +64,10 @@ class Score:
         """Check the kind of output."""
         if self.output not in OUTPUTS:
             raise InputError(
-                f"output: got {self.output!r}, allowed are 'logit' (before a sigmoid), 'prob' "
-                "(after it) and 'critic' (any other score; 'hinge', 'wgan' and 'lsgan' mean this)"
+                f"output: got {self.output!r}, allowed are, by the loss it was trained with: "
+                "'logit' (BCE and non-saturating, before a sigmoid; relativistic, up to a "
+                "constant), 'prob' (after a sigmoid) and 'critic' (any other score; 'hinge', "
+                "'wgan' and 'lsgan' mean this)"
             )
         if self.output in _CRITICS:
             object.__setattr__(self, "output", "critic")
@@ -82,10 +86,10 @@ class Score:
         network = self.network if self._before is None else self._before
         raw = call(network, x, cond)
         if not isinstance(raw, Tensor) or raw.dim() == 0 or raw.shape[0] != x.shape[0]:
-            got = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
             raise InputError(
-                f"discriminator {type(self.network).__name__}: scores {got} for {x.shape[0]} "
-                "samples; allowed are shapes (N,), (N, 1) and (N, 1, h, w)"
+                f"discriminator {type(self.network).__name__}: scores {shown(raw)} for "
+                f"{x.shape[0]} samples; allowed are shapes (N,), (N, 1) and (N, 1, h, w)"
+                f"{for_output(raw, len(x), scores=True)}"
             )
         if not raw.is_floating_point():
             raise InputError(
@@ -95,8 +99,8 @@ class Score:
         if raw.dim() > 1 and raw.shape[1] != 1:
             raise InputError(
                 f"discriminator {type(self.network).__name__}: scores {tuple(raw.shape)}, where "
-                "one channel is needed: (N,), (N, 1) or (N, 1, h, w). Wrap it to return the "
-                "real-against-generated score alone."
+                "one channel is needed: (N,), (N, 1) or (N, 1, h, w)"
+                f"{for_output(raw, len(x), scores=True)}"
             )
         return raw.flatten(1).mean(1) if raw.dim() > 1 else raw
 

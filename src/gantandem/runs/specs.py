@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.base import unwrapped
 from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, InputError, imports, trusted
 from gantandem.gan import GAN
 from gantandem.nets import TORCH, Given, build
-from gantandem.nets.copying import unwrapped
 from gantandem.nets.describing import class_name, find_spec, importable
 from gantandem.networks.score import call
 

@@ -15,7 +15,9 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
 from gantandem.settings import Positive
 
-How = Literal["resample", "shrink"]
+How = Literal["resample", "clip", "shrink", "biggan"]
+CUT = 2.0
+"""Standard deviations at which BigGAN cuts its normal."""
 
 
 class DirectState(NamedTuple):
@@ -40,14 +42,16 @@ class Direct(Mover):
         how: ``"resample"`` draws each coordinate of a normal prior until it is within psi standard
             deviations of its mean (Brock et al., their truncation trick): the truncated normal
             law, drawn exactly by its inverse distribution function from one keyed uniform instead
-            of by a loop. ``"shrink"`` takes z <- mean + psi (z - mean) with the prior's mean, for
-            psi up to 1. StyleGAN shrinks towards the mean of a mapped latent; for that, give the
-            GAN that latent's own prior.
+            of by a loop. ``"clip"`` clips it there instead, so that the borders have mass.
+            ``"biggan"`` draws until within 2 and then takes mean + psi (z - mean), as the released
+            BigGANs do. ``"shrink"`` takes z <- mean + psi (z - mean) with the prior's mean. The
+            last two allow psi up to 1. StyleGAN shrinks a mapped latent: give the GAN the
+            generator ``adapt.TruncatedW(G, psi)``.
 
     Raises:
-        InputError: If a setting is not allowed, or means nothing for the GAN's prior: resampling
-            needs a normal prior with independent coordinates, shrinking one with a finite mean
-            and a continuous support.
+        InputError: If a setting is not allowed, or means nothing for the GAN's prior: shrinking
+            needs one with a finite mean and a continuous support, the others a normal prior with
+            independent coordinates.
     """
 
     name: ClassVar[str] = "direct"
@@ -59,9 +63,10 @@ class Direct(Mover):
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()
-        if self.truncation is not None and self.how == "shrink" and self.truncation > 1:
+        scales = self.how in ("shrink", "biggan")
+        if self.truncation is not None and scales and self.truncation > 1:
             raise InputError(
-                f"direct truncation: got {self.truncation}; with how='shrink' allowed is a "
+                f"direct truncation: got {self.truncation}; with how={self.how!r} allowed is a "
                 "number above 0 and up to 1"
             )
 
@@ -84,10 +89,17 @@ class Direct(Mover):
 
     def _draw(self, latent: Latent, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         psi = self.truncation
-        if psi is not None and self.how == "resample":
-            return latent.truncated(key, ids, attempts, psi)
-        z = latent.draw(key, ids, attempts)
-        return z if psi is None else latent.shrunk(z, psi)
+        if psi is None:
+            return latent.draw(key, ids, attempts)
+        match self.how:
+            case "resample":
+                return latent.truncated(key, ids, attempts, psi)
+            case "biggan":
+                return latent.shrunk(latent.truncated(key, ids, attempts, CUT), psi)
+            case "clip":
+                return latent.clipped(latent.draw(key, ids, attempts), psi)
+            case "shrink":
+                return latent.shrunk(latent.draw(key, ids, attempts), psi)
 
     def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:
         """One step."""

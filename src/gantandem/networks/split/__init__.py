@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.base import bare, unwrapped
 from gantandem.errors import SplitError, near
-from gantandem.nets.copying import unwrapped
 from gantandem.networks.devices import deterministic
 from gantandem.networks.held import held, untouched
 from gantandem.networks.probe import close
@@ -18,6 +18,9 @@ from gantandem.networks.split.graph import GraphSplit
 from gantandem.networks.split.replay import ReplaySplit
 
 __all__ = ["Carry", "Split", "split"]
+
+TRIED = 12
+"""At most so many layers are tried around one at which a generator cannot be split."""
 
 
 def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = None) -> Split:
@@ -36,8 +39,9 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
     Args:
         generator: Called as ``generator(z)``, or ``generator(z, cond)`` where `cond` is given;
             returns one tensor (N, *x_shape). Its weights are shared, its flags left as found.
-        layer: A name out of ``generator.named_modules()``; ``"latent"`` (the activation is z) or
-            ``"data"`` (the activation is x), which win over modules of the same name.
+        layer: A name out of ``generator.named_modules()``, or of those inside adapters;
+            ``"latent"`` (the activation is z) or ``"data"`` (the activation is x), which win over
+            modules of the same name.
         z: Example latents (N, ...), N >= 4, with rows that differ.
         cond: Example conditions (N, ...), or None (default).
 
@@ -65,8 +69,38 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
                 f"layer {layer!r} is TorchScript, which cannot be cut at a layer. Pass the "
                 "nn.Module that it was made of, or choose 'latent' or 'data'."
             )
-        _check_target(generator, layer, target, examples)
-        return _first(generator, layer, target, examples)
+        try:
+            return _at(generator, layer, target, examples)
+        except SplitError as error:
+            found = _nearest(generator, target, examples)
+            more = f" The nearest that can be split: {', '.join(map(repr, found))}."
+            raise SplitError(f"{error}{more if found else ''}") from error
+
+
+def _at(generator: nn.Module, layer: str, target: nn.Module, examples: list[Example]) -> Split:
+    _check_target(generator, layer, target, examples)
+    return _first(generator, layer, target, examples)
+
+
+def _nearest(generator: nn.Module, target: nn.Module, examples: list[Example]) -> list[str]:
+    """The layers around one, by their order in the network, at which it can be split: up to two."""
+    try:
+        _verified(LatentSplit(generator), generator, examples, reach=False)
+    except (SplitError, Unsplittable):
+        return []  # it is the generator's fault
+    inner = bare(generator)
+    every = [(name, module) for name, module in inner.named_modules() if name]
+    place = next((i for i, (_, module) in enumerate(every) if module is target), 0)
+    found: list[str] = []
+    around = sorted(range(len(every)), key=lambda i: abs(i - place))
+    for name, module in (every[i] for i in around[1 : TRIED + 1]):
+        try:
+            found.append(_at(generator, name, module, examples).layer)
+        except SplitError:
+            continue
+        if len(found) == 2:
+            break
+    return found
 
 
 def _first(generator: nn.Module, layer: str, target: nn.Module, examples: list[Example]) -> Split:
@@ -112,10 +146,11 @@ def _call(generator: nn.Module, example: Example) -> Tensor:
 
 def _find(generator: nn.Module, layer: str) -> nn.Module:
     named = dict(generator.named_modules(remove_duplicate=False))
-    named.pop("")
-    if layer in named:
-        return named[layer]
-    allowed = near(layer, ["latent", "data", *named])
+    own = dict(bare(generator).named_modules(remove_duplicate=False))
+    found = {**own, **named}.get(layer)  # an adapter changes no layer's name
+    if found is not None and found is not generator:
+        return found
+    allowed = near(layer, ["latent", "data", *filter(None, own)])
     raise SplitError(f"the generator has no layer {layer!r}; {allowed}")
 
 

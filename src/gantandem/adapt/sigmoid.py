@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from gantandem.adapt.base import unwrapped
 from gantandem.errors import InputError
-from gantandem.nets.copying import unwrapped
 
 logger = logging.getLogger(__name__)
 
