@@ -36,7 +36,7 @@ TINY = (
     "shape.check_every=10", "shape.check_samples=64", "shape.batch=32", "shape.width=64",
     "shape.refine.steps=2", "fit_ratio.n=400", "fit_ratio.schedule=[[10, 1e-3]]",
 )  # fmt: skip
-TIMED = {"seconds", "samples_per_second", "shaping_seconds"}
+TIMED = {"seconds", "samples_per_second", "shaping_seconds", "date"}
 FOREIGN = ("mine.txt", "samples/mine.npz", "ratios/mine.safetensors", "evidence/mine.json")
 """Files that no command may touch, where commands write theirs."""
 
@@ -199,6 +199,7 @@ def _warm_up() -> None:
 def contents(folder: Path) -> dict[str, Any]:
     """All files of a folder by path, hidden ones too, as they are but for seconds."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if path.name != "commands.json"]  # which holds dates alone
     return {path.relative_to(folder).as_posix(): _content(path, folder) for path in paths}
 
 

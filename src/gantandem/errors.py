@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import ModuleType
@@ -148,7 +150,7 @@ def look_up(
         raise ConfigError(f"{what} {name!r} cannot be imported: wanted is 'package.module:Name'")
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(_module(module), attribute)
     except (Exception, SystemExit) as error:  # whatever the module does
         raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
     if not (isinstance(found, kinds) if made else _is_subclass(found, kinds)):
@@ -158,6 +160,24 @@ def look_up(
             f"{'a' if made else 'a subclass of'} {allowed}"
         )
     return found
+
+
+def _module(name: str) -> ModuleType:
+    """Import a module; what is nowhere on Python's path is looked for in the current folder."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        here = os.getcwd()
+        if error.name != name.partition(".")[0] or here in sys.path:
+            raise
+    sys.path.append(here)  # at the end, so that nothing installed is taken from there
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        sys.path.remove(here)
+        where = f"{error}, neither on Python's path nor in {here}"
+        raise ModuleNotFoundError(where, name=error.name) from None
 
 
 def _is_subclass(found: object, kinds: tuple[type, ...]) -> bool:

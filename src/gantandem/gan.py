@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,29 +16,25 @@ from gantandem.data.real import RealData
 from gantandem.errors import InputError, near
 from gantandem.latent import Latent, as_latent
 from gantandem.networks.doors import as_network, as_score, check_changed, check_networks, try_labels
+from gantandem.networks.filed import Filed
 from gantandem.networks.moving import moved
 from gantandem.networks.networks import EXAMPLES, Networks
 from gantandem.networks.observing import look_at
 from gantandem.networks.score import Output, Score
 from gantandem.networks.split import Split
 from gantandem.networks.statistics import warn_unfilled
-from gantandem.networks.value import Value, read_only
+from gantandem.networks.value import read_only
 from gantandem.ratios.law import Law
 from gantandem.ratios.lookup import diagnosed, find_ratio, law_of, plain_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.ratios.words import describe
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gantandem.discriminator.diagnostics import Diagnosis
     from gantandem.samplers.base import Mover
 
-FILES = "gantandem.runs.folder"
-"""What reads and writes GANs, and so knows more than a GAN may."""
 
-
-class GAN(Value):
+class GAN(Filed):
     """A trained generator with its guide, its ratios and everything else that is known of it.
 
     A GAN is a value that never changes: methods that improve it return a new one, and nothing
@@ -270,31 +265,3 @@ class GAN(Value):
             LawMismatchError: If this GAN holds no ratio of that law.
         """
         return self.with_ratio(diagnosis.law, diagnosed(self.ratios, diagnosis))
-
-    def save(self, path: str | Path, *, specs: dict[str, dict[str, Any]] | None = None) -> Path:
-        """Write this GAN to a folder, with its ratios and all else that is known of it.
-
-        Args:
-            path: The folder; weights are safetensors, ``run.yaml`` tells the rest.
-            specs: As for :func:`gantandem.save_run`: asked for where a network does not tell how
-                to rebuild it.
-
-        Raises:
-            InputError, OutputError: As :func:`gantandem.save_run`.
-        """
-        return importlib.import_module(FILES).save_run(self, path, specs=specs)
-
-    @staticmethod
-    def load(path: str | Path, *, trust: bool = False, **given: Any) -> GAN:
-        """Read what :meth:`save` wrote.
-
-        Args:
-            path: The folder.
-            trust: Import classes that are not built in by the names in the files, which runs code.
-            given: ``device``, ``generator``, ``discriminator`` and ``latent``, as for
-                :func:`gantandem.load_run`.
-
-        Raises:
-            ConfigError, WeightsError, InputError: As :func:`gantandem.load_run`.
-        """
-        return importlib.import_module(FILES).load_run(path, trust=trust, **given).gan

@@ -22,6 +22,18 @@ logger = logging.getLogger(__name__)
 PATIENCE = 2.0
 RARELY = 300.0
 """Seconds between two lines of a log, at most; the first ones come sooner."""
+_quiet = False
+
+
+def be_quiet(silent: bool) -> None:
+    """Show no bars from now on, unless a call asks for one; False shows them again."""
+    global _quiet
+    _quiet = silent
+
+
+def is_quiet() -> bool:
+    """Whether :func:`be_quiet` was said."""
+    return _quiet
 
 
 @contextlib.contextmanager
@@ -34,7 +46,7 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
         show: True or False to force it; None shows it on a terminal, after two seconds, and logs
             lines elsewhere.
     """
-    if show is False:
+    if show is False or (show is None and _quiet):
         yield lambda amount: None
         return
     if show is None and not sys.stderr.isatty():

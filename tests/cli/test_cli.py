@@ -127,7 +127,9 @@ def test_what_would_be_lost_is_listed_and_goes_last(ready, tmp_path):
     assert all(one in told for one in lost)
     names = set(everything(folder))
     assert {"mine.txt", "samples/mine.npz", "checkpoint.safetensors"} < names
-    assert not any(name.startswith("evidence") for name in names)
+    assert {name for name in names if name.startswith("evidence")} == {"evidence/commands.json"}
+    (typed,) = json.loads((folder / "evidence/commands.json").read_text())
+    assert "--overwrite" in typed["command"]
     assert not load_run(folder).gan.shaped
     assert len(list(folder.rglob("*-*"))) == 5
 

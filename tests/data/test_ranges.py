@@ -193,12 +193,14 @@ def painted(tmp_path, monkeypatch):
         generator = {"net": "test_ranges:Painter", "end": end}
         networks = {"generator": generator, "discriminator": {"net": "test_ranges:Critic"}}
         recipe = {"task": "painted", "latent": {"kind": "normal", "dim": 16}, **networks}
-        from gantandem.runs.making import begin
+        from gantandem.runs.making import as_gan, begin
         from gantandem.runs.recipe import Recipe
+        from gantandem.runs.workspace import task_of
         from gantandem.training.gan import Pair
 
         made = Recipe(**{**recipe, **settings})
-        return begin(made, tmp_path / "run", {}, lambda: Pair(Painter(end), Critic()))
+        pair = Pair(Painter(end), Critic())
+        return begin(made, tmp_path / "run", {}, lambda: as_gan(pair, made, task_of(made)))
 
     return make
 

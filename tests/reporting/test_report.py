@@ -20,6 +20,7 @@ from gantandem.reporting import summary_figure, write_report
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.curves import shaping_figure
 from gantandem.reporting.evidence import read_evidence
+from gantandem.reporting.keep import note_command
 from synthetic_run import MODES, diagnosis, image_run, mixture, planar_run
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -376,3 +377,26 @@ def test_the_markdown_table_has_the_floor_and_the_best_in_bold(planar):
     good = cells[0].index("good")
     assert [line[0] for line in cells[2:]] == ["*real data*", "direct", "collaborative"]
     assert [line[good] for line in cells[2:]] == ["0.9996", "0.2000", "**0.9995**"]
+
+
+def test_the_page_tells_when_and_by_what_it_was_made(tmp_path):
+    run = planar_run(tmp_path / "run")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["date"] = "2026-11-27T03:04:05+00:00"
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    note_command(run, "gantandem train x <b>", first=True)
+    note_command(run, "gantandem compare run")
+    note_command(run, "gantandem train x <b>")
+    page = write_report(run).read_text()
+    assert "Measured on 2026-11-27 03:04 UTC" in page
+    made = page.partition("How this was made")[2]
+    assert made.index("compare run") < made.index("train x &lt;b&gt;")
+    assert made.count("train x") == 1  # of the same command the last time counts
+
+
+def test_on_a_phone_every_number_has_its_heading_beside_it(tmp_path):
+    page = write_report(planar_run(tmp_path / "run")).read_text()
+    rows = page.partition('<table class="rows">')[2].partition("</table>")[0]
+    numbers = re.findall(r"<td[^>]*>", rows)
+    assert numbers and all("data-of=" in one or 'class="none"' in one for one in numbers)
+    assert 'data-of="sliced W1"' in rows and "attr(data-of)" in page

@@ -81,7 +81,7 @@ MISTAKES = {
         "task: mnist\ngenerator: {net: mlp-generater}\n",
         ["generator", "mlp-generater", "mlp-generator"],
     ),
-    "network without a name": ("task: mnist\ngenerator: {width: 3}\n", ["generator", "'net'"]),
+    "network without a name": ("task: own\ngenerator: {width: 3}\n", ["generator", "'net'"]),
     "unknown sampler": (
         "task: mnist\nsamplers: {a: {name: metropols}}\n",
         ["samplers.a", "metropols", "metropolis"],
@@ -191,3 +191,19 @@ def test_numbers_in_e_notation_are_numbers_and_words_stay_words(tmp_path):
 )
 def test_every_setting_of_a_section_exists_where_it_is_used(section, names):
     assert set(section.model_fields) <= names
+
+
+def test_one_key_of_a_section_leaves_the_task_its_others():
+    recipe = load_recipe("imbalanced-8", ["generator.width=32", "latent.dim=3"])
+    assert recipe.generator == {"net": "mlp-generator", "width": 32}
+    assert recipe.latent is not None and recipe.latent.settings() == {"kind": "normal", "dim": 3}
+
+
+def test_another_name_takes_the_settings_of_the_older_one_away():
+    level = "samplers.level={name: obrs, expected: 4, proposal: {name: direct, truncation: 0.5}}"
+    words = ["samplers.level.proposal.steps=3", level, "samplers.level.proposal.name=refine"]
+    (sampler,) = load_recipe("imbalanced-8", words[1:] + words[:1]).samplers.values()
+    assert sampler["proposal"] == {"name": "refine", "steps": 3}
+    assert sampler["expected"] == 4
+    same = load_recipe("imbalanced-8", [level, "samplers.level.proposal.name=direct"])
+    assert same.samplers["level"]["proposal"]["truncation"] == 0.5

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gantandem._version import __version__
-from gantandem.cli import draw, improve, judge, make
+from gantandem.cli import draw, improve, judge, make, own
 from gantandem.cli.frame import Group, set_up_log
 from gantandem.errors import ConfigError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (make, improve, draw, judge):
+for module in (make, own, improve, draw, judge):
     module.register(app)
 
 

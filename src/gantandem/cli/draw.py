@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, Trust, out
+from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, Trust, hint, note, out
 from gantandem.cli.improve import split_names
 
 
@@ -24,8 +24,13 @@ def sample(
     run: Run,
     overrides: Overrides = None,
     sampler: Annotated[
-        str, typer.Option("--sampler", help="Name of the sampler.")
-    ] = "collaborative",
+        str | None,
+        typer.Option(
+            "--sampler",
+            help="Name of the sampler.",
+            show_default="collaborative; drs of a run not shaped",
+        ),
+    ] = None,
     n: Count = 1_000,
     seed: Seed = 0,
     folder: Annotated[
@@ -53,6 +58,14 @@ def sample(
         str | None,
         typer.Option("--ids", help="Draw these instead of -n: 3,17,100-120.", show_default=False),
     ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a conditional GAN: a label such as 7, some such as 3,5, or a .csv, .txt or "
+            ".npy file with a row for each sample.",
+            show_default="the run's",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
@@ -65,7 +78,14 @@ def sample(
     from gantandem.files import file_name
 
     work = runs.Workspace(run, device=device, trust=trust)
-    folder = folder or run / "drawn" / file_name(f"{sampler.replace(':', '.')}-{seed}")
+    if condition is not None:
+        work.ask(condition)
+    if sampler is None:
+        names = runs.default_samplers(work)
+        sampler = "collaborative" if "collaborative" in names else "drs"
+    folder = folder or run / "drawn" / file_name(
+        f"{sampler.replace(':', '.')}-{seed}{'' if condition is None else f'-{condition}'}"
+    )
     manifest = runs.sample_run(
         work,
         sampler,
@@ -133,7 +153,7 @@ def compare(
         typer.Option(
             "--samplers",
             help="Names, separated by commas.",
-            show_default="direct,drs,metropolis,refine,collaborative",
+            show_default="direct,drs,metropolis, and once shaped refine,collaborative",
         ),
     ] = None,
     n: Annotated[
@@ -178,19 +198,20 @@ def compare(
         table = sweep_table(found)
     else:
         count = 10_000 if n is None else n
-        names = runs.DEFAULT_SAMPLERS if names is None else names
+        names = runs.default_samplers(work) if names is None else names
         try:
             found = runs.compare_run(work, names, count, seed=seed)
         except IncompleteError as error:  # told after the rows that there are
             found, incomplete = error.metrics, error
         table = comparison_table(found)
+    note(run)
     if json_file is not None:
         runs.write_json(json_file, found)
     out.print(table)
     if sweep:
         out.print(f"picture: {run / 'sweep.png'}", markup=False)
     step = "report" if (run / "metrics.json").is_file() else "compare"
-    out.print(f"next: gantandem {step} {run}", style="dim", markup=False)
+    hint(f"next: gantandem {step} {run}")
     if incomplete is not None:
         raise incomplete
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import shlex
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +17,13 @@ from typer.core import TyperGroup
 
 from gantandem.display.text import visible
 from gantandem.errors import GANtandemError
-from gantandem.progress import terminable
+from gantandem.progress import be_quiet, is_quiet, terminable
 
 INPUT_ERROR = 2
 INTERRUPTED = 130
+SHARED = ("-q", "--quiet", "-v", "--verbose")
+"""Options of all commands, which may stand behind the command as well."""
+_typed: list[str] = []
 
 
 class Terminal(Console):
@@ -33,6 +39,32 @@ class Terminal(Console):
 err = Terminal(stderr=True, highlight=False, soft_wrap=True)
 # A file or a pipe has no width, and rich's 80 columns cut the widest tables.
 out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+
+
+def note(run: Path, *, first: bool = False) -> None:
+    """Keep what was typed beside a run, for its report; ``first`` where it begins the run."""
+    from gantandem.locking import locked
+    from gantandem.reporting.keep import note_command
+
+    with locked(run, "note"):
+        note_command(run, shlex.join(["gantandem", *_typed]), first=first)
+
+
+@contextlib.contextmanager
+def noting(run: Path, *, first: bool = False) -> Iterator[None]:
+    """Keep what was typed, as :func:`note` does, if the block changes the run."""
+    file = run / "run.yaml"
+    before = file.read_bytes() if file.is_file() else None
+    yield
+    if file.is_file() and file.read_bytes() != before:
+        note(run, first=first)
+
+
+def hint(text: str) -> None:
+    """Say what may come next; not where only warnings are asked for."""
+    if not is_quiet():
+        out.print(text, style="dim", markup=False)
+
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Random seed.")]
@@ -61,6 +93,13 @@ Overrides = Annotated[
 
 class Group(TyperGroup):
     """Turns the library's errors into one message and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --quiet and --verbose wherever they stand."""
+        global _typed
+        _typed = list(args)
+        shared = [word for word in args if word in SHARED]
+        return super().parse_args(ctx, [*shared, *(word for word in args if word not in SHARED)])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -96,10 +135,33 @@ def _of_the_machine(error: Exception) -> str | None:
 
 COMMANDS = {"fit_ratio": "fit-ratio", "calibrate": "calibrate", "diagnose": "diagnose"}
 """Functions that messages of the library name, and the command that does the same for a run."""
+_SHAPE = r"\(([\d, ]+)\)"
+WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"pass trust=True \(in a command: --trust\)": "say --trust",
+    r", or give the networks yourself: GAN\.load\([^)]*\)": "",
+    r"\b(?:say )?(overwrite|trust|resume)=True(?: \(--\1\))?": r"say --\1",
+    r"\bresume and overwrite\b": "--resume and --overwrite",
+    rf"pass latent={_SHAPE}, or Uniform\({_SHAPE}\)": lambda m: f"say --latent normal:{_by(m[1])}",
+    r"\bweights_([gd])\b": r"--weights-\1",
+    r"\badapt_([gd])\b": r"--adapt-\1",
+    r"\boutput='(\w+)'": r"--output \1",
+    r"^(latent|condition|key|output): (got|it cannot|'labels')": r"--\1: \2",
+    r"\bgive data\b$": "say --data",
+}
+"""What messages say in Python's words, as a pattern, and what to type instead."""
+
+
+def _by(shape: str) -> str:
+    return "x".join(shape.replace(" ", "").strip(",").split(","))
 
 
 def as_command(text: str) -> str:
-    """Add to a message that names a function the command that a user of runs would type."""
+    """A message of the library in the words of the command line.
+
+    To one that names a function the command is added that a user of runs would type.
+    """
+    for pattern, words in WORDS.items():
+        text = re.sub(pattern, words, text)
     named = [name for name in COMMANDS if re.search(rf"(?<![\w:]){name}\(", text)]
     if not named:
         return text
@@ -127,6 +189,7 @@ class LogHandler(logging.Handler):
 
 def set_up_log(*, verbose: bool, quiet: bool) -> None:
     """Show the steps of a run and all warnings; everything with ``verbose``."""
+    be_quiet(quiet)
     package = logging.getLogger("gantandem")
     package.handlers = [h for h in package.handlers if not isinstance(h, LogHandler)]
     package.addHandler(LogHandler())

@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Budget, Device, Overrides, Run, Trust, out
+from gantandem.cli.frame import Budget, Device, Overrides, Run, Trust, hint, noting, out
 
 Samplers = Annotated[
-    str, typer.Option("--samplers", help="Names, separated by commas.", show_default=True)
+    str | None,
+    typer.Option(
+        "--samplers",
+        help="Names, separated by commas.",
+        show_default="direct,collaborative; direct of a run not shaped",
+    ),
 ]
 Sampler = Annotated[str, typer.Option("--sampler", help="On the law of its proposals.")]
 
@@ -43,16 +48,17 @@ def shape(
     from gantandem.cli.show import history_table
 
     work = runs.Workspace(run, overrides or (), device, "shape", trust=trust)
-    shaped = runs.shape_run(work, budget)
+    with noting(run):
+        shaped = runs.shape_run(work, budget)
     out.print(history_table(shaped.history))
     out.print(f"shaped: {run}", markup=False)
-    out.print(f"next: gantandem fit-ratio {run}", style="dim", markup=False)
+    hint(f"next: gantandem fit-ratio {run}")
 
 
 def fit_ratio(
     run: Run,
     overrides: Overrides = None,
-    samplers: Samplers = "direct,collaborative",
+    samplers: Samplers = None,
     budget: Budget = None,
     device: Device = None,
     trust: Trust = False,
@@ -62,10 +68,12 @@ def fit_ratio(
     from gantandem.cli.show import diagnosis_text
 
     work = runs.Workspace(run, overrides or (), device, "fit-ratio", trust=trust)
-    found = runs.fit_run(work, split_names(samplers), budget)
+    names = [name for name in ("direct", "collaborative") if name in runs.default_samplers(work)]
+    with noting(run):
+        found = runs.fit_run(work, names if samplers is None else split_names(samplers), budget)
     out.print(diagnosis_text(found), markup=False)
     out.print(f"fitted: {run}", markup=False)
-    out.print(f"next: gantandem compare {run}", style="dim", markup=False)
+    hint(f"next: gantandem compare {run}")
 
 
 def calibrate(
@@ -81,7 +89,9 @@ def calibrate(
     from gantandem.cli.show import diagnosis_text
 
     work = runs.Workspace(run, overrides or (), device, "calibrate", trust=trust)
-    out.print(diagnosis_text(runs.calibrate_run(work, sampler, method.value)), markup=False)
+    with noting(run):
+        found = runs.calibrate_run(work, sampler, method.value)
+    out.print(diagnosis_text(found), markup=False)
 
 
 def diagnose(
@@ -96,7 +106,9 @@ def diagnose(
     from gantandem.cli.show import diagnosis_text
 
     work = runs.Workspace(run, overrides or (), device, "diagnose", trust=trust)
-    out.print(diagnosis_text({sampler: runs.diagnose_run(work, sampler)}), markup=False)
+    with noting(run):
+        found = runs.diagnose_run(work, sampler)
+    out.print(diagnosis_text({sampler: found}), markup=False)
 
 
 def split_names(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Count, Device, Overrides, Seed, Trust, out
+from gantandem.cli.frame import Count, Device, Overrides, Seed, Trust, hint, noting, out
 
 Overwrite = Annotated[
     bool,
@@ -82,9 +82,10 @@ def train(
         f"{settings.task.replace(':', '.')}-{settings.seed}"
     )
     how = {"overwrite": overwrite, "device": device, "trust": trust}
-    runs.train_run(settings, folder, resume=resume, **how)
+    with noting(folder):
+        runs.train_run(settings, folder, resume=resume, **how)
     out.print(f"trained: {folder}", markup=False)
-    out.print(f"next: gantandem shape {folder}", style="dim", markup=False)
+    hint(f"next: gantandem shape {folder}")
 
 
 def _say_report(path: Path, show: bool) -> None:

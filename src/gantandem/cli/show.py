@@ -15,6 +15,7 @@ from gantandem.reporting.pareto import show_axis
 
 if TYPE_CHECKING:
     from gantandem.discriminator import Diagnosis
+    from gantandem.networks.layers import Layer
 
 
 def comparison_table(metrics: Mapping[str, Any]) -> Table:
@@ -59,6 +60,31 @@ def sweep_table(sweep: Mapping[str, Any]) -> Table:
     table.caption = Text(visible(caption), "table.caption")
     table.caption_justify = "left"
     return table
+
+
+def layers_table(layers: Sequence[Layer]) -> Table:
+    """The layers that can be refined."""
+    table = _table("layer", "module", "activation", "tail", "memory a lane")
+    for one in layers:
+        shape = " x ".join(map(str, one.shape))
+        table.add_row(
+            _literal(one.name), one.kind, shape, f"{one.tail:.0%}", show_bytes(one.memory)
+        )
+    table.caption = Text(
+        "tail: share of the generator's cost that each step repeats, counted in multiplications; "
+        "memory: what a step keeps for one sample, counted",
+        "table.caption",
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def show_bytes(count: int) -> str:
+    """A number of bytes for people."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
 
 
 def diagnosis_text(found: Mapping[str, Diagnosis]) -> str:

@@ -103,14 +103,14 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         raise DataError(
             f"{inner} holds no images: wanted are Parquet files or {', '.join(SUFFIXES)} files"
         )
-    if split == "test" and not _has_test(source):
+    if split == "test" and not has_test(source):
         whole = load_images(source, "train")
         _, held = _held_out(len(whole.pixels))
         return Images(whole.pixels[held], whole.labels[held])
     return _cached(paths, split, lambda: _decode(_file_rows(inner, paths), str(inner)))
 
 
-def _has_test(source: str | Path) -> bool:
+def has_test(source: str | Path) -> bool:
     """Whether it has test images of its own; tables and hubs refuse where there are none."""
     folder = Path(source)
     return not folder.is_dir() or (folder / "test").is_dir() or any(folder.rglob("*.parquet"))
@@ -143,7 +143,7 @@ def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
         DataError: If the dataset cannot be found or read, or has too few training images.
     """
     train, test = load_images(source, "train"), load_images(source, "test")
-    if not _has_test(source):
+    if not has_test(source):
         kept, held = _held_out(len(train.pixels))
         train = Images(train.pixels[kept], train.labels[kept])
         logger.warning(

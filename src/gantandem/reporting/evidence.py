@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
 from gantandem.files import Loader, file_name
-from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, read_json
+from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, TYPED, read_json
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"
@@ -26,6 +26,8 @@ PAIRS_FILE = "evidence/pairs.npz"
 LANDSCAPE_FILE = "evidence/landscape.npz"
 SHAPING_FILE = "evidence/shaping.json"
 DIAGNOSIS_FILE = "evidence/diagnosis.json"
+COMMANDS = "evidence/commands.json"
+"""No result of a step, so that nothing is lost with it."""
 
 Array = NDArray[Any]
 
@@ -47,6 +49,7 @@ class Evidence:
         diagnosis: By name of the law: what ``diagnose`` found.
         sweep: The content of ``sweep.json``, schema 1; empty if there is none.
         weights: Hashes of the networks that the run holds now; empty if they are not known.
+        commands: What was typed to make the run: ``command`` and ``date`` of each.
     """
 
     run: Path
@@ -59,6 +62,7 @@ class Evidence:
     diagnosis: dict[str, dict[str, Any]] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
+    commands: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -114,6 +118,7 @@ def read_evidence(run: str | Path) -> Evidence:
         diagnosis=read_json(run / DIAGNOSIS_FILE, DIAGNOSES) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
         weights=_weights(run / "run.yaml"),
+        commands=read_json(run / COMMANDS, TYPED) or [],
     )
 
 

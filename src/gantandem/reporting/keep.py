@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -18,12 +19,14 @@ from gantandem.evaluate.comparison import Compared
 from gantandem.files import write_atomic, write_bytes
 from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
+from gantandem.reporting.schema import TYPED, read_json
 from gantandem.reporting.stale import made_by
 from gantandem.samples import Samples
 
 PICTURES = 100
 """Real and refined images kept for the report."""
 _GRID = 161
+COMMANDS_KEPT = 50
 
 
 def write_landscape(run: Path, real: Tensor, before: GAN, after: GAN) -> None:
@@ -62,6 +65,25 @@ def keep_result(run: Path, gan: GAN, metrics: dict[str, Any], name: str, result:
     result.samples.save(files.samples_file(run, name))
     _write_pairs(run, gan, name, result.samples)
     write_json(run / files.METRICS_FILE, metrics)
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def note_command(run: Path, command: str, *, first: bool = False) -> None:
+    """Keep what was typed to make a run; of the same command the last time counts.
+
+    Args:
+        run: The folder.
+        command: What was typed.
+        first: It begins the run: what was kept before is of another one.
+    """
+    path = run / files.COMMANDS
+    kept = [] if first else read_json(path, TYPED) or []
+    kept = [one for one in kept if one["command"] != command][1 - COMMANDS_KEPT :]
+    write_json(path, [*kept, {"command": command, "date": now()}])
 
 
 def _write_pairs(run: Path, gan: GAN, name: str, samples: Samples) -> None:

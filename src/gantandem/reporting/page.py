@@ -84,6 +84,7 @@ def _sections(evidence: Evidence) -> Iterator[str]:
     yield f"<section><h2>Quality and cost</h2>{_table(evidence)}</section>"
     yield pareto_section(evidence.sweep)
     yield trust_section(evidence)
+    yield _commands(evidence)
 
 
 def _headline(evidence: Evidence) -> str:
@@ -114,18 +115,22 @@ def _table(evidence: Evidence) -> str:
     floor = metrics.get("floor", {})
     lines = [
         '<tr class="floor"><th scope="row">real data</th>'
-        + "".join(f"<td>{column.show(floor.get(column.key))}</td>" for column in columns)
-        + "<td></td>" * len(COST_COLUMNS)
+        + "".join(_cell(column, column.show(floor.get(column.key))) for column in columns)
+        + '<td class="none"></td>' * len(COST_COLUMNS)
         + "</tr>"
     ]
     stale = stale_rows(evidence)
     for name, row in metrics["samplers"].items():
         shown = escape(name) + (" (stale)" if name in stale else "")
         cells = [
-            _cell(column.show(row.get("metrics", {}).get(column.key)), name in winners[column.key])
+            _cell(
+                column,
+                column.show(row.get("metrics", {}).get(column.key)),
+                name in winners[column.key],
+            )
             for column in columns
         ]
-        cells += [_cell(_cost(column, row)) for column in COST_COLUMNS]
+        cells += [_cell(column, _cost(column, row)) for column in COST_COLUMNS]
         lines.append(f'<tr><th scope="row">{shown}</th>{"".join(cells)}</tr>')
     terms = "".join(
         f"<dt>{escape(column.label)}</dt><dd>{escape(column.help)}</dd>"
@@ -138,7 +143,7 @@ def _table(evidence: Evidence) -> str:
         f"column. The first row is the floor: {_of_floor(floor, n)} in place of samples. What "
         "beats it does so by chance, or in a metric that rewards narrowness (good, precision, "
         "classifier score).</p>"
-        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
         f"{_counted(metrics['samplers'])}"
@@ -177,8 +182,26 @@ def _cost(column: Column, row: dict[str, Any]) -> str:
     return show_percent(value) if column.key == "acceptance" else column.show(value)
 
 
-def _cell(text: str, marked: bool = False) -> str:
-    return f'<td class="best">{text}</td>' if marked else f"<td>{text}</td>"
+def _cell(column: Column, text: str, marked: bool = False) -> str:
+    kind = ' class="best"' if marked else ""
+    return f'<td{kind} data-of="{escape(column.label)}">{text}</td>'
+
+
+def _commands(evidence: Evidence) -> str:
+    """What was typed to make this, with the day of each."""
+    lines = "".join(
+        f"<li><code>{escape(str(one['command']))}</code> <span>{escape(_day(one['date']))}</span>"
+        "</li>"
+        for one in evidence.commands
+    )
+    if not lines:
+        return ""
+    return f'<section><h2>How this was made</h2><ol class="commands">{lines}</ol></section>'
+
+
+def _day(date: Any) -> str:
+    """A date of a file, to the minute."""
+    return str(date).replace("T", " ")[:16]
 
 
 def _footer(evidence: Evidence) -> str:
@@ -191,5 +214,7 @@ def _footer(evidence: Evidence) -> str:
         parts.append(f"{escape(name)} {', '.join(cost for cost in costs if cost)}")
     spent = f"Spent once, before sampling: {'; '.join(parts)}. " if parts else ""
     version = evidence.metrics.get("version")
+    date = evidence.metrics.get("date")
     made = f"Made by GANtandem {escape(str(version))}. " if version else ""
+    made += f"Measured on {escape(_day(date))} UTC. " if date else ""
     return f"<p>{spent}{made}Numbers: metrics.json; samples: samples/*.npz beside this page.</p>"

@@ -14,7 +14,7 @@ from gantandem.gan import GAN
 from gantandem.locking import locked
 from gantandem.reporting import evidence as files
 from gantandem.reporting.caution import diagnoses, laws_of
-from gantandem.reporting.keep import keep_result, write_json, write_real
+from gantandem.reporting.keep import keep_result, now, write_json, write_real
 from gantandem.reporting.page import write_report
 from gantandem.samplers.base import Selector
 from gantandem.samplers.named import SamplersLike, as_samplers
@@ -87,7 +87,7 @@ def _write(found: Comparison, gan: GAN, folder: Path, title: str) -> Path:
         (folder / old).unlink(missing_ok=True)
     assert found.real is not None  # the data that were given
     write_real(folder, found.real)
-    metrics = {**found.metrics, "task": title, "samplers": {}}
+    metrics = {**found.metrics, "task": title, "date": now(), "samplers": {}}
     for name, compared in found.items():
         keep_result(folder, gan, metrics, name, compared)
     write_json(folder / files.DIAGNOSIS_FILE, diagnoses(gan, laws_of(found)))

@@ -112,10 +112,18 @@ class Sweep(TypedDict):
     skipped: list[Skipped]
 
 
+class Typed(TypedDict):
+    """A command in ``evidence/commands.json``."""
+
+    command: str
+    date: str
+
+
 METRICS: TypeAdapter[Any] = TypeAdapter(Metrics)
 DIAGNOSES: TypeAdapter[Any] = TypeAdapter(dict[str, Diagnosed])
 HISTORY: TypeAdapter[Any] = TypeAdapter(list[dict[str, Any]])
 SWEEP: TypeAdapter[Any] = TypeAdapter(Sweep)
+TYPED: TypeAdapter[Any] = TypeAdapter(list[Typed])
 
 
 def read_json(path: Path, model: TypeAdapter[Any], schema: int | None = None) -> Any:

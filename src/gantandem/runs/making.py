@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from gantandem.data.matching import check_shape
 from gantandem.errors import ConfigError, GANtandemError, WeightsError
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.locking import locked
+from gantandem.nets import build
 from gantandem.nets.hashing import weights_hash
 from gantandem.nets.weights import read_tensors
 from gantandem.progress import track
@@ -21,9 +25,9 @@ from gantandem.runs.contents import present
 from gantandem.runs.folder import load_run, store
 from gantandem.runs.recipe import Recipe
 from gantandem.runs.workspace import Workspace, task_of
-from gantandem.tasks import Task
+from gantandem.tasks import OWN, OwnTask, Task
 from gantandem.training.checkpoint import difference, identity_of
-from gantandem.training.gan import CHECKPOINT, Pair, train_gan
+from gantandem.training.gan import CHECKPOINT, Pair, draw_latent, train_gan
 from gantandem.training.losses import get_loss
 
 logger = logging.getLogger(__name__)
@@ -58,12 +62,20 @@ def train_run(
         KeyboardInterrupt: On Ctrl-C; the last checkpoint is kept.
     """
     task, out = task_of(recipe), Path(out)
+    missing = [r for r in ("generator", "discriminator") if r not in task.networks]
+    if missing := missing + ([] if task.latent else ["latent"]):
+        raise ConfigError(
+            f"task {task.name}: {', '.join(missing)} must be given: 'gantandem init' writes a "
+            "recipe that says how, and 'gantandem import' takes networks that are trained"
+        )
     real = task.real(recipe.seed, recipe.data)
+    if isinstance(task, OwnTask):
+        _try(task, tuple(real.fit.shape[1:]))
     identity = identity_of(task, task.train, recipe.seed, real.fit)
     origin = {**identity, "iterations": str(task.train.iterations), "output": _output(recipe, task)}
     checkpoint = out / CHECKPOINT
 
-    def make() -> Pair:
+    def make() -> GAN:
         with track(task.train.iterations, "train") as update:
             last = 0
 
@@ -74,7 +86,8 @@ def train_run(
 
             where = {"folder": out, "on_step": on_step, "device": device}
             going_on = resume and not (overwrite and _of_another(checkpoint, identity, task))
-            return train_gan(task, real.fit, seed=recipe.seed, resume=going_on, **where)
+            pair = train_gan(task, real.fit, seed=recipe.seed, resume=going_on, **where)
+        return as_gan(pair, recipe, task)
 
     with locked(out, "train"):
         first = not present(out) or (resume and not _of_another(checkpoint, identity, task))
@@ -82,11 +95,31 @@ def train_run(
         return begin(recipe, out, origin, make, **how)
 
 
+def _try(task: Task, shape: tuple[int, ...]) -> None:
+    """Refuse networks of a user's own that do not fit each other, or the data.
+
+    Raises:
+        ConfigError: If a network does not take what it is given.
+        DataError: If the samples have another shape than the generator's.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        generator, judge = (build(task.networks[r]).eval() for r in ("generator", "discriminator"))
+        z = draw_latent(task.latent, 2, torch.Generator().manual_seed(0))
+        role, what = "generator", f"latents of shape {tuple(z.shape)}"
+        try:
+            x = generator(z)
+            role, what = "discriminator", f"the generator's output of shape {tuple(x.shape)}"
+            judge(x)
+        except Exception as error:  # of a network of the user's own
+            raise ConfigError(f"the {role} does not take {what}: {error}") from error
+    check_shape(shape, tuple(x.shape[1:]), "data")
+
+
 def begin(
     recipe: Recipe,
     out: Path,
     origin: dict[str, str],
-    make: Callable[[], Pair],
+    make: Callable[[], GAN],
     *,
     overwrite: bool = False,
     device: str | None = None,
@@ -120,19 +153,22 @@ def begin(
         )
     if found:
         logger.warning("overwrites in %s: %s", out, ", ".join(found))
-    task = task_of(recipe)
-    generator, discriminator = make()
+    gone = [evidence.COMMANDS] if found else []
+    gan, meta = make(), recipe.given()
+    if recipe.task != OWN.name or "train" in meta:
+        meta["train"] = dataclasses.asdict(task_of(recipe).train)
+    meta["record"] = {"origin": origin, "passes": {}}
+    store(gan, out, meta, trained=True, gone=(*measured(out), *gone))
+    return Workspace(out, device=device, trust=True)  # all that it names was just built
+
+
+def as_gan(pair: Pair, recipe: Recipe, task: Task) -> GAN:
+    """The GAN of networks that were built as a task says."""
     latent, output = make_latent(dict(task.latent)), _output(recipe, task)
-    gan = GAN(generator, discriminator, latent, output=output)  # type: ignore[arg-type]
+    gan = GAN(pair.generator, pair.discriminator, latent, output=output)  # type: ignore[arg-type]
     networks = {role: dict(spec) for role, spec in task.networks.items()}
     specs = {"generator": networks["generator"], "guide": networks["discriminator"]}
-    meta = {
-        **recipe.given(),
-        "train": dataclasses.asdict(task.train),
-        "record": {"origin": origin, "passes": {}},
-    }
-    store(gan.replace(specs=specs), out, meta, trained=True, gone=tuple(measured(out)))
-    return Workspace(out, device=device, trust=True)  # all that it names was just built
+    return gan.replace(specs=specs)
 
 
 def losses(out: Path, trust: bool = False) -> list[str]:

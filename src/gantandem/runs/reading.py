@@ -47,6 +47,9 @@ def apply_overrides(
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
     """Set dotted keys from ``key=value`` texts; values are read as YAML.
 
+    Another ``name`` or ``net`` in a section (``proposal.name=refine``) takes the settings of the
+    older one away, but for those that these texts set.
+
     Returns:
         The new content, and for each key that was set the text that set it.
 
@@ -74,6 +77,9 @@ def apply_overrides(
                 parent = ".".join(path[: depth + 1])
                 raise ConfigError(f"{text!r}: {parent} is {inner!r}, so it has no keys inside")
             place = inner
+        if path[-1] in ("name", "net") and place.get(path[-1], value) != value and path[:-1]:
+            for other in set(place) - {known[-1] for known in origins if known[:-1] == path[:-1]}:
+                del place[other]  # a setting of what had that name
         place[path[-1]] = value
         origins[path] = text
     return result, origins
@@ -145,9 +151,9 @@ def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
 
 
 def _built_in(name: str) -> dict[str, Any]:
-    from gantandem.tasks import TASKS
+    from gantandem.tasks import OWN, TASKS
 
-    if name in TASKS or ":" in name:
+    if name in (*TASKS, OWN.name) or ":" in name:
         return {"task": name}
     raise ConfigError(
         f"no recipe file or task is called {name!r}; {near(name, TASKS)}, or 'module:name'"

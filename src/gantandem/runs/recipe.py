@@ -161,6 +161,12 @@ class FitSettings(Section):
         return {"n": given["pool"], **{k: v for k, v in given.items() if k != "pool"}}
 
 
+def _partial(given: Any, name: str) -> bool:
+    section = given.get(name) if isinstance(given, dict) else None
+    kind = "kind" if name == "latent" else "net"
+    return isinstance(section, dict) and bool(section) and kind not in section
+
+
 class Recipe(Section):
     """Everything that makes a run: what is trained, on what, and how it is improved.
 
@@ -192,3 +198,19 @@ class Recipe(Section):
     fit_ratio: FitSettings = FitSettings()
     range: ImageRange | None = None
     samplers: dict[str, SamplerSpec] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: Any) -> Any:
+        """Take what a section leaves out of its kind from the task: ``generator.width=128``."""
+        sections = [n for n in ("generator", "discriminator", "latent") if _partial(given, n)]
+        if not sections:
+            return given
+        from gantandem.tasks import get_task
+
+        try:
+            task = get_task(given["task"])
+        except (ConfigError, KeyError, TypeError):  # which is told by itself
+            return given
+        own = {**task.networks, "latent": task.latent}
+        return {**given, **{n: {**own.get(n, {}), **given[n]} for n in sections}}

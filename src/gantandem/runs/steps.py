@@ -23,17 +23,32 @@ from gantandem.ratios.law import Law
 from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.reporting import evidence as files
-from gantandem.reporting.keep import keep_result, write_json, write_landscape, write_real
+from gantandem.reporting.keep import (
+    keep_result,
+    now,
+    write_json,
+    write_landscape,
+    write_real,
+)
 from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
 from gantandem.runs.workspace import Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 from gantandem.settings import Count, check
+from gantandem.tasks import OwnTask
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SAMPLERS = ("direct", "drs", "metropolis", "refine", "collaborative")
+UNSHAPED_SAMPLERS = ("direct", "drs", "metropolis")
+"""Those of a user's GAN whose guide was not shaped, along which refinement mostly leads astray."""
+
+
+def default_samplers(work: Workspace) -> tuple[str, ...]:
+    """What is compared where nothing else is asked for."""
+    own = isinstance(work.task, OwnTask) and work.gan.proposal is None
+    return UNSHAPED_SAMPLERS if own else DEFAULT_SAMPLERS
 
 
 @writes
@@ -84,8 +99,9 @@ def _follows_none(law: str) -> bool:
 
 
 def _with_task_guide(work: Workspace, gan: GAN) -> GAN:
-    """The GAN, following the task's own ratio network where it has one, fitted on p_G."""
-    if work.task.ratio is None or gan.specs.get("guide") == dict(work.task.ratio):
+    """The GAN, following the task's own ratio network, fitted on p_G, or any where it has none."""
+    own = work.task.ratio
+    if gan.guide is not None and (own is None or gan.specs.get("guide") == dict(own)):
         return gan
     return fit_ratio(gan, work.real, proposal=Direct(), as_guide=True, **fit_settings(work))
 
@@ -268,6 +284,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
         "schema": 1,
         "version": __version__,
         "task": work.task.name,
+        "date": now(),
         "seed": seed,
         "floor": work.task.floor(n),
         "discriminator": _discriminator(work),

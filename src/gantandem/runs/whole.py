@@ -18,7 +18,7 @@ from gantandem.reporting import write_report
 from gantandem.reporting.evidence import METRICS_FILE, read_metrics
 from gantandem.reporting.page import REPORT_FILE
 from gantandem.runs.contents import present
-from gantandem.runs.making import begin, losses, new_origin, train_run
+from gantandem.runs.making import as_gan, begin, losses, new_origin, train_run
 from gantandem.runs.reading import load_recipe
 from gantandem.runs.recipe import Recipe
 from gantandem.runs.steps import (
@@ -142,7 +142,7 @@ def pretrained_run(
     pair = Pair(networks["generator"], networks["discriminator"])
     origin, options = new_origin(pair, recipe, task), {"overwrite": overwrite, "device": device}
     with locked(out, "pretrained"):
-        return begin(recipe, Path(out), origin, lambda: pair, **options)
+        return begin(recipe, Path(out), origin, lambda: as_gan(pair, recipe, task), **options)
 
 
 @contextmanager

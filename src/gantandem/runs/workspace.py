@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from gantandem.condition import like
 from gantandem.data.matching import probe
 from gantandem.data.ranges import Range, find_range
 from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.gan import GAN
 from gantandem.locking import locked
+from gantandem.runs.conditions import read_condition
 from gantandem.runs.contents import digest_of, present
 from gantandem.runs.folder import load_run, store
 from gantandem.runs.reading import apply_overrides, load_settings
@@ -80,6 +82,7 @@ class Workspace:
         self._stamp = digest_of(self.run / RUN_FILE)
         self.task = task_of(self.recipe)
         self.gan, meta = load_run(self.run, device=device, trust=trust)
+        self.task = self.task.of_run(self.gan, self.recipe.data)
         self.record: dict[str, Any] = meta.get("record") or {}
         if step is not None:
             check_taken(step, overrides, unshaped=self.gan.proposal is None)
@@ -112,6 +115,12 @@ class Workspace:
         Runs of earlier versions kept one guide alone: it is kept from now on, or, where it was
         shaped already, taken as it is.
         """
+        origin = self.record.get("origin") or {}
+        if origin.get("task") == "own" and "discriminator" not in origin:
+            gan = self.gan  # which came without one
+            return GAN(gan.generator, None, gan.latent, condition=gan.condition).replace(
+                specs=gan.specs
+            )
         files = present(self.run).get("files") or ()
         if not any(name.startswith("discriminator-") for name in files):
             if self.gan.shaped:
@@ -181,6 +190,18 @@ class Workspace:
                     "what it holds now"
                 )
             yield
+
+    def ask(self, condition: str) -> None:
+        """Ask for other conditions, as typed: see ``read_condition``; the run keeps its own.
+
+        Raises:
+            InputError: If the GAN has none, or they are of another kind.
+        """
+        if self.gan.condition is None:
+            raise InputError(f"condition: the GAN of {self.run} has none, so none can be asked for")
+        rows = like(self.gan.networks.example_conditions(), read_condition(condition))
+        assert rows is not None  # as conditions were asked for
+        self.gan = self.gan.with_condition(rows)
 
     def refinement(self) -> Mover:
         """The refinement to shape for: the task's defaults under the recipe's settings."""
@@ -256,7 +277,7 @@ def task_of(recipe: Recipe) -> Task:
     task = get_task(recipe.task)
     networks = dict(task.networks)
     for role in ("generator", "discriminator"):
-        networks[role] = getattr(recipe, role) or networks[role]
+        networks |= {role: spec} if (spec := getattr(recipe, role)) else {}
     latent = recipe.latent.settings() if recipe.latent is not None else task.latent
     train = dataclasses.replace(task.train, **recipe.train.given())
     bounds = recipe.range or task.range

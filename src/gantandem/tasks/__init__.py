@@ -7,6 +7,8 @@ from gantandem.errors import look_up
 from gantandem.tasks.base import Metrics as Metrics
 from gantandem.tasks.base import Task as Task
 from gantandem.tasks.images import DigitsTask as DigitsTask
+from gantandem.tasks.own import OWN as OWN
+from gantandem.tasks.own import OwnTask as OwnTask
 from gantandem.tasks.plane import MixtureTask as MixtureTask
 from gantandem.training.gan import TrainConfig
 
@@ -95,9 +97,9 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(name: str) -> Task:
-    """Return a built-in task, or one of your own as ``module:name``.
+    """Return a built-in task, one of your own as ``module:name``, or ``own``: see ``OwnTask``.
 
     Raises:
         ConfigError: If there is none of that name, or it is no :class:`Task`.
     """
-    return look_up("task", name, dict(sorted(TASKS.items())), Task, made=True)
+    return look_up("task", name, {**dict(sorted(TASKS.items())), OWN.name: OWN}, Task, made=True)

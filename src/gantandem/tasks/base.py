@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -17,6 +17,9 @@ from gantandem.errors import WeightsError
 from gantandem.evaluate.metrics.pareto import Pareto
 from gantandem.nets import build, load_weights
 from gantandem.training.gan import Pair, TrainConfig
+
+if TYPE_CHECKING:
+    from gantandem.gan import GAN
 
 Metrics = dict[str, Any]
 
@@ -71,6 +74,15 @@ class Task(ABC):
             load_weights(network, folder / f"{role}.safetensors")
             network.eval()
         return networks
+
+    def of_run(self, gan: GAN, data: str | None) -> Task:
+        """Return this task as a run of it is worked on; one that knows all of itself stays.
+
+        Args:
+            gan: Of the run.
+            data: Where its data are, as its settings say.
+        """
+        return self
 
     @abstractmethod
     def real(self, seed: int = 0, data: str | None = None) -> Real:

@@ -1,0 +1,168 @@
+"""A user's own data by the name that stands in a run: a folder, a hub name, or a file of arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantandem.data.images import Images, has_test, load_images
+from gantandem.data.incoming import LABELS, SAMPLES, read
+from gantandem.data.ranges import Range
+from gantandem.data.real import Stored
+from gantandem.errors import DataError, need
+
+Source = Tensor | Stored
+CHANNELS = (1, 3, 4)
+
+
+class Pixels(Stored):
+    """Images that are held as bytes and read as numbers: a quarter of the memory.
+
+    Args:
+        source: (M, C, H, W) uint8.
+        bounds: What 0 and 255 are read as.
+        places: As for :class:`Stored`.
+        dtype: Likewise; float32 by default.
+    """
+
+    def __init__(
+        self,
+        source: np.ndarray | Tensor,
+        bounds: Range,
+        places: Tensor | None = None,
+        dtype: torch.dtype | None = torch.float32,
+    ) -> None:
+        self.bounds = bounds
+        super().__init__(source, places, dtype)
+
+    def _read(self, index: slice | np.ndarray) -> Tensor:
+        low, high = self.bounds
+        return super()._read(index).float().mul_((high - low) / 255).add_(low)
+
+    def part(self, index: Tensor) -> Pixels:
+        """Some of the images, still as bytes."""
+        return Pixels(self.source, self.bounds, self.places[index], self.dtype)
+
+    def to(self, kind: torch.dtype | torch.device) -> Stored:
+        """Read them as another type from now on."""
+        own = isinstance(kind, torch.dtype)
+        return Pixels(self.source, self.bounds, self.places, kind) if own else self
+
+
+class Opened(NamedTuple):
+    """What a source holds.
+
+    Args:
+        x: (N, *x_shape) samples; bytes where they are images.
+        labels: (N, ...) what each is conditioned on, or None.
+        test: (M, *x_shape) samples that the source sets apart for tests, or None.
+        test_labels: (M, ...) of these.
+    """
+
+    x: Source
+    labels: Tensor | None = None
+    test: Source | None = None
+    test_labels: Tensor | None = None
+
+
+def open_source(source: str) -> Opened:
+    """Open a user's own data.
+
+    Args:
+        source: A folder of images (labels are its sub-folders; ``train`` and ``test`` may be among
+            them), a folder of Parquet files as the ``datasets`` library writes them, ``OWNER/NAME``
+            on the hub, a Parquet file of numbers, or an ``.npy`` or ``.npz`` file. An ``.npy`` file
+            stays on disk; an ``.npz`` file holds ``x`` and, with labels, ``label``.
+
+    Raises:
+        DataError: If there is nothing of that name, or it cannot be read.
+        MissingExtraError: If an extra is needed that is not installed.
+    """
+    path = Path(source)
+    kind = path.suffix.lower()
+    if kind in (".npy", ".npz", ".parquet") and not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"data: {source}: no such file")
+        return {".npy": _array, ".npz": _arrays, ".parquet": _table}[kind](path)
+    train = load_images(source, "train")
+    if not has_test(source):
+        return Opened(train.pixels, _labels(train))
+    try:
+        test = load_images(source, "test")
+    except DataError:  # tables and hubs that have none
+        return Opened(train.pixels, _labels(train))
+    return Opened(train.pixels, _labels(train), test.pixels, _labels(test))
+
+
+def in_range(x: Source, bounds: Range | None, where: str = "data") -> Source:
+    """Samples as the generator makes them: bytes become numbers of its range.
+
+    Raises:
+        DataError: If they are bytes, and its range is not known.
+    """
+    if x.dtype != torch.uint8 or len(x.shape) != 4:
+        return x
+    if bounds is None:
+        raise DataError(
+            f"{where}: the images are bytes, and the values of the generator's own images are of "
+            "no usual range: say which values are black and white, for example --range=-1,1"
+        )
+    return Pixels(x.source if isinstance(x, Stored) else x, bounds)
+
+
+def _labels(images: Images) -> Tensor | None:
+    return images.labels if bool((images.labels >= 0).all()) else None
+
+
+def _array(path: Path) -> Opened:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"data: {path} is no readable .npy file ({error})") from error
+    x = read(_channels_first(array), f"data {path}").x
+    small = isinstance(x, Stored) and array.nbytes < 2**24
+    return Opened(x[:] if small else x)
+
+
+def _arrays(path: Path) -> Opened:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found: dict[str, Any] = {name: file[name] for name in file.files}
+    except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
+        raise DataError(f"data: {path} is no readable .npz file ({error})") from error
+    known = {name: array for name, array in found.items() if name in (*SAMPLES, *LABELS)}
+    rows = {name: _channels_first(array) for name, array in (known or found).items()}
+    x, cond, _ = read(rows, f"data {path}")
+    return Opened(x, cond)
+
+
+def _table(path: Path) -> Opened:
+    """A Parquet file of numbers: each column is one, but for the labels."""
+    parquet: Any = need("pyarrow.parquet", "images")
+    try:
+        table = parquet.read_table(path)
+    except Exception as error:  # as of the datasets library
+        raise DataError(f"data: {path} is no readable Parquet file ({error})") from error
+    names = [name for name in table.column_names if name not in LABELS]
+    labels = [name for name in table.column_names if name in LABELS]
+    try:
+        columns = [np.asarray(table[name].to_numpy(), dtype=np.float32) for name in names]
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"data: {path}: some columns hold no numbers ({error}); images are read from the "
+            "folder that holds their Parquet files"
+        ) from error
+    if not columns:
+        raise DataError(f"data: {path}: there are no columns of numbers")
+    x = np.stack(columns, 1)
+    return Opened(*read((x, table[labels[0]].to_numpy()) if labels else x, f"data {path}")[:2])
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    """Bytes (N, H, W, C), as image files give them, as (N, C, H, W)."""
+    last = array.ndim == 4 and array.dtype == np.uint8 and array.shape[3] in CHANNELS
+    return np.moveaxis(array, 3, 1) if last and array.shape[1] not in CHANNELS else array

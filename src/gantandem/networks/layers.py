@@ -1,0 +1,133 @@
+"""The layers of a generator that can be refined, and what refining each would cost."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from gantandem.data.matching import WIDE
+from gantandem.errors import SplitError
+from gantandem.progress import track
+
+if TYPE_CHECKING:
+    from gantandem.gan import GAN
+    from gantandem.networks.split import Split
+
+ROWS = 4
+"""Samples that a layer is tried on; memory is read off the difference to twice as many."""
+
+
+class Layer(NamedTuple):
+    """A layer that ``refine(layer=...)`` takes.
+
+    Args:
+        name: Of the module, or ``"latent"`` or ``"data"``.
+        kind: Class of the module; empty for latent and data.
+        shape: Of the activation of one sample.
+        tail: Share of the generator's cost in the part after it, from 0 to 1: counted in
+            multiplications of matrices and in convolutions.
+        memory: Bytes that a step of refinement keeps for one lane: counted, the activations of
+            the tail and of the discriminator that the gradient needs.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    tail: float
+    memory: int
+
+
+def find_layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
+    """The layers of a generator that can be refined, in the order in which they run.
+
+    Of modules with one and the same output the outermost is named.
+
+    Args:
+        gan: Its generator is cut at every module in turn.
+        progress: Show a progress bar.
+
+    Example:
+        >>> from gantandem.testing import toy_gan
+        >>> [(layer.name, layer.shape) for layer in find_layers(toy_gan())]
+        [('latent', (2,)), ('0', (16,)), ('1', (16,)), ('data', (2,))]
+    """
+    return _found(gan, progress, memory=True)
+
+
+def middle(gan: GAN) -> str | None:
+    """The layer nearest to the middle of the generator's cost; None of points and small tables."""
+    z, cond = gan.networks.examples()
+    with gan.networks.frozen():
+        if gan.decode(z[:ROWS], None if cond is None else cond[:ROWS])[0].numel() < WIDE:
+            return None
+    layers = [one for one in _found(gan, False, memory=False) if one.kind]
+    return min(reversed(layers), key=lambda one: abs(one.tail - 0.5)).name if layers else None
+
+
+def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:
+    modules = dict(gan.generator.named_modules())
+    names = ["latent", "data", *(name for name in modules if name not in ("", "latent", "data"))]
+    networks = gan.networks
+    z, cond = networks.examples()
+    z = z[: 2 * ROWS]
+    cond = None if cond is None else cond[: 2 * ROWS]
+    seen: list[Tensor] = []
+    found: list[Layer] = []
+    with networks.frozen(), track(len(names), "layers", progress) as update:
+        whole = max(1, _cost(lambda: networks.generator(z, *(() if cond is None else (cond,)))))
+        for name in names:
+            update(1)
+            try:
+                cut = networks.split(name)
+            except SplitError:
+                continue
+            h, carry = cut.head(z, cond)
+            if any(h.shape == one.shape and torch.equal(h, one) for one in seen):
+                continue
+            seen.append(h)
+            cost = _cost(functools.partial(cut.tail, h, carry, cond))
+            kept = _memory(gan, cut, z, cond) if memory else 0
+            kind = type(modules[name]).__name__ if name in modules else ""
+            found.append(Layer(name, kind, tuple(h.shape[1:]), cost / whole, kept))
+    data = [one for one in found if one.name == "data"]
+    own = [one for one in found if one.name != "data"]
+    return sorted(own, key=operator.attrgetter("tail"), reverse=True) + data
+
+
+def _cost(call: Callable[[], Any]) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def _memory(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
+    few, many = (
+        _kept(gan, cut, z[:n], None if cond is None else cond[:n]) for n in (ROWS, 2 * ROWS)
+    )
+    return (many - few) // ROWS
+
+
+def _kept(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
+    """Bytes of everything that a gradient of the tail and of the guide needs."""
+    sizes: dict[tuple[int, int], int] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        sizes[storage.data_ptr(), storage.nbytes()] = storage.nbytes()
+        return value
+
+    h, carry = cut.head(z, cond)
+    leaf = h.detach().clone().requires_grad_()
+    for value in (leaf, *carry):
+        pack(value)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        x = cut.tail(leaf, tuple(one.detach() for one in carry), cond)
+        score = None if gan.guide is None else gan.guide(x, cond)
+    del x, score  # until here the graph held what it saved, so that no place was used twice
+    return sum(sizes.values())
