@@ -75,6 +75,15 @@ def test_wrong_words_are_one_message(fitted, points, tmp_path):
     assert "gantandem fit-ratio RUN" in text
 
 
+def test_a_saved_gan_needs_no_task(points, tmp_path):
+    from gantandem.testing import toy_gan
+
+    toy_gan().save(tmp_path / "toy")
+    told = run("select", tmp_path / "toy", points, "expected=5")
+    kept = gt.select(toy_gan(), points, gt.OBRS(expected=5.0))
+    assert told.stdout.split() == list(kept.names)
+
+
 def bright(folder, values):
     folder.mkdir()
     noise = np.random.default_rng(len(values))

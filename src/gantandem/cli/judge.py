@@ -165,7 +165,7 @@ def _runs() -> Any:
 
 
 def _open(run: Path, device: str | None, trust: bool) -> Any:
-    return _runs().Workspace(run, device=device, trust=trust)
+    return _runs().open_judge(run, device=device, trust=trust)
 
 
 def _files_of(words: Sequence[str]) -> tuple[list[str], list[str]]:

