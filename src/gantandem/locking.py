@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import OutputError
-from gantandem.files import LOCK_FILE, sweep
+from gantandem.files import LOCK_FILE, parse_json, sweep
 
 _own: dict[Path, tuple[int, int]] = {}
 """Folders that this process writes to: the thread, and how deep it is in such blocks."""
@@ -130,7 +130,7 @@ def _same(handle: int, path: Path) -> bool:
 
 def _read(handle: int) -> str:
     try:
-        note: Any = json.loads(os.read(handle, 4096))
+        note: Any = parse_json(os.read(handle, 4096))
         where = "" if note["host"] == platform.node() else f" on {note['host']}"
         return f"{note['command']!r} (process {int(note['pid'])}{where}, since {note['since']})"
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import DataError, need
-from gantandem.files import write_atomic
+from gantandem.files import parse_json, write_atomic
+from gantandem.limits import read_npz
 
 FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 
@@ -142,13 +143,14 @@ class Samples:
         """
         again = "make it again with Samples.save"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                names = [*FIELDS, *(f for f in ("condition",) if f in file)]
-                values = {f: torch.from_numpy(file[f]) for f in names}
-                manifest = json.loads(str(file["manifest"]))
+            found = read_npz(path, (*FIELDS, "manifest"), ("condition",))
+            manifest = parse_json(str(found.pop("manifest")))
+            values = {name: torch.from_numpy(array) for name, array in found.items()}
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; write one with Samples.save") from None
-        except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
+        except DataError as error:
+            raise DataError(f"{error}; {again}") from None
+        except (TypeError, ValueError) as error:
             raise DataError(f"{path}: not a samples file, or damaged ({error}); {again}") from None
         lengths = {f: len(value) if value.dim() else None for f, value in values.items()}
         if len(set(lengths.values())) != 1 or None in lengths.values():

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from gantandem.data.decoding import SUFFIXES, decode_all
 from gantandem.data.real import Real
 from gantandem.errors import DataError, OutputError, WeightsError, need
+from gantandem.limits import check_size
 from gantandem.nets.weights import read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FILES = (*SUFFIXES, ".parquet", ".npz", ".npy", ".zip", ".tar", ".gz", ".csv", ".json", ".yaml")
 HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 """Else a name is a path, for which nobody asks the network."""
+SYSTEM = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r", re.IGNORECASE)
+"""Names of what systems and editors leave among files of the user's, and of hidden files."""
+UNREAD = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga", ".psd", ".exr")
+READING = 2
+"""Counted on when pictures are read otherwise, so that nothing kept before is used."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +90,21 @@ def load_images(source: str | Path, split: str = "train") -> Images:
     """
     folder = Path(source)
     if not folder.is_dir():
-        if not HUB_NAME.fullmatch(str(source)) or folder.suffix.lower() in FILES:
+        hub = HUB_NAME.fullmatch(str(source)) and folder.suffix.lower() not in FILES
+        if not hub or folder.parent.is_dir():
             raise DataError(
                 f"{source}: no such folder; give a folder of images, or OWNER/NAME, which is read "
-                "from the hub: no path, and no file"
+                "from the hub: no path, no file, and no OWNER that is a folder here"
             )
         return _decode(_table_rows(str(source), split), str(source))
-    tables = sorted(folder.rglob("*.parquet"))
+    files, hidden = _files(folder)
+    _say_left_aside(folder, files, hidden)
+    tables = [path for path in files if path.suffix == ".parquet"]
     if tables:
+        _check_tables(folder, tables)
         return _cached(tables, split, lambda: _decode(_table_rows(str(folder), split), str(folder)))
     inner = folder / split if (folder / split).is_dir() else folder
-    paths = sorted(p for p in inner.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = [p for p in files if p.suffix.lower() in SUFFIXES and p.is_relative_to(inner)]
     if inner == folder and (folder / "test").is_dir():
         paths = [path for path in paths if path.relative_to(folder).parts[0] != "test"]
     if not paths:
@@ -110,10 +118,36 @@ def load_images(source: str | Path, split: str = "train") -> Images:
     return _cached(paths, split, lambda: _decode(_file_rows(inner, paths), str(inner)))
 
 
+def _files(folder: Path) -> tuple[list[Path], int]:
+    """All files in a folder and its folders but hidden ones and those of systems; how many these.
+
+    They are in order.
+    """
+    every = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [p for p in every if not any(map(SYSTEM.fullmatch, p.relative_to(folder).parts))]
+    return files, len(every) - len(files)
+
+
+def _say_left_aside(folder: Path, files: list[Path], hidden: int) -> None:
+    others = sum(path.suffix.lower() not in (*SUFFIXES, ".parquet") for path in files)
+    if hidden or others:
+        logger.info(
+            "%s: left aside are %d hidden files and files of systems, and %d that are no images",
+            folder, hidden, others,
+        )  # fmt: skip
+    unread = [path.name for path in files if path.suffix.lower() in UNREAD]
+    if unread:
+        logger.warning(
+            "%s: %d files of formats that are not read are left out (%s, ...): save them as PNG if "
+            "they belong to the images", folder, len(unread), unread[0],
+        )  # fmt: skip
+
+
 def has_test(source: str | Path) -> bool:
     """Whether it has test images of its own; tables and hubs refuse where there are none."""
     folder = Path(source)
-    return not folder.is_dir() or (folder / "test").is_dir() or any(folder.rglob("*.parquet"))
+    tables = folder.is_dir() and any(path.suffix == ".parquet" for path in _files(folder)[0])
+    return not folder.is_dir() or (folder / "test").is_dir() or tables
 
 
 def _held_out(count: int) -> tuple[Tensor, Tensor]:
@@ -150,6 +184,9 @@ def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
             "%s has no folder test: %d of its images are held out as the test set, and %d are left "
             "for training", source, len(held), len(kept)
         )  # fmt: skip
+    if train.pixels.shape[1:] != test.pixels.shape[1:]:
+        shapes = (tuple(part.pixels.shape[1:]) for part in (train, test))
+        raise DataError("{}: images are {}, and those of the test set {}".format(source, *shapes))
     if len(train.pixels) < sum(sizes):
         raise DataError(f"{source} has {len(train.pixels)} training images; needed: {sum(sizes)}")
     order = torch.randperm(len(train.pixels), generator=torch.Generator().manual_seed(0))
@@ -185,50 +222,52 @@ def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
     column = next((c for c in ("image", "img") if c in table.column_names), None)
     if column is None:
         raise DataError(f"{source}: no column 'image' or 'img' among {table.column_names}")
-    table = table.cast_column(column, datasets.Image(decode=False))
-    labels = table["label"] if "label" in table.column_names else [-1] * len(table)
-    for row, (image, label) in enumerate(zip(table[column], labels, strict=True)):
-        yield f"row {row} ({image['path']})", image["bytes"], int(label)
+    try:
+        table = table.cast_column(column, datasets.Image(decode=False))
+        labels = table["label"] if "label" in table.column_names else [-1] * len(table)
+        for row, (image, label) in enumerate(zip(table[column], labels, strict=True)):
+            if image is None or image["bytes"] is None:
+                raise DataError(f"{source}: row {row} has no image: leave such rows out")
+            if not isinstance(label, int):
+                raise DataError(f"{source}: row {row} has the label {label!r}, which is no number")
+            yield f"row {row} ({image['path']})", image["bytes"], label
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # as above, of what is no image column and of damaged files
+        raise DataError(f"{source}: column {column!r} holds no images ({error})") from error
+
+
+def _check_tables(folder: Path, tables: list[Path]) -> None:
+    """Refuse tables that say that they unpack to more than the memory holds."""
+    parquet = need("pyarrow.parquet", "images")
+    size = 0
+    for path in tables:
+        try:
+            notes = parquet.read_metadata(path)
+            size += sum(notes.row_group(i).total_byte_size for i in range(notes.num_row_groups))
+        except Exception as error:  # the library raises many unrelated kinds, none of ours
+            raise DataError(f"{path}: cannot be loaded as Parquet ({error})") from error
+    check_size(size, folder)
 
 
 def _file_rows(folder: Path, paths: list[Path]) -> Iterable[tuple[str, bytes, int]]:
     classes = sorted({p.parent for p in paths} - {folder})
     for path in paths:
         label = classes.index(path.parent) if path.parent in classes else -1
-        yield str(path), path.read_bytes(), label
+        try:
+            encoded = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        yield str(path), encoded, label
 
 
 def _decode(rows: Iterable[tuple[str, bytes, int]], where: str) -> Images:
-    image_module: Any = need("PIL.Image", "images")
-    raw: list[bytes] = []
-    labels: list[int] = []
-    shape: tuple[int, int, int] | None = None
-    for name, encoded, label in rows:
-        try:
-            with image_module.open(io.BytesIO(encoded)) as image:
-                mode = "L" if image.mode in ("1", "L") else "RGB"
-                raw.append(image.convert(mode).tobytes())
-                this = image.height, image.width, len(mode)
-        except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-            raise DataError(
-                f"{where}: {name} is not a readable image ({error}): repair or remove it"
-            ) from error
-        shape = shape or this
-        if this != shape:
-            raise DataError(
-                f"{where}: {name} is {this} where the first image is {shape} (height, width, "
-                "channels): all must be alike"
-            )
-        labels.append(label)
-    if shape is None:
-        raise DataError(f"{where} holds no images")
-    pixels = torch.frombuffer(bytearray(b"".join(raw)), dtype=torch.uint8).view(-1, *shape)
-    return Images(pixels.permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
+    return Images(*decode_all(rows, where))
 
 
 def _cached(files: list[Path], split: str, decode: Callable[[], Images]) -> Images:
     """Return decoded images from the user's cache, which is keyed by paths, sizes and times."""
-    stamp = hashlib.sha256(split.encode())
+    stamp = hashlib.sha256(f"{READING} {split}".encode())
     for file in files:
         status = file.stat()
         stamp.update(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
 from gantandem.files import Loader, file_name
+from gantandem.limits import read_npz
 from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, TYPED, read_json
 
 METRICS_FILE = "metrics.json"
@@ -137,6 +137,15 @@ def samples_file(run: Path, name: str) -> Path:
     return run / SAMPLES / f"{file_name(name)}.npz"
 
 
+def sampler_of_pairs(run: Path) -> str | None:
+    """Whose pairs of images are kept; None if there are none, or they cannot be read."""
+    try:
+        found = _optional(run / PAIRS_FILE, ("before", "after"), ("sampler",))
+    except DataError:
+        return None
+    return str(found["sampler"]) if "sampler" in found else None
+
+
 def read_metrics(path: Path) -> dict[str, Any]:
     """Read a ``metrics.json``.
 
@@ -173,10 +182,9 @@ def _read_arrays(
     path: Path, names: tuple[str, ...], perhaps: tuple[str, ...] = ()
 ) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {one: file[one] for one in (*names, *perhaps) if one in file or one in names}
-    except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
-        raise DataError(f"{path}: damaged or not a sample file ({error}); make it again") from error
+        found = read_npz(path, names, perhaps)
+    except DataError as error:
+        raise DataError(f"{error}; make it again") from error
     for name in names:
         if found[name].dtype.kind not in "fiu" or not found[name].size:
             raise DataError(f"{path}: {name} holds no numbers; make the file again")

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gantandem.errors import ConfigError, InputError, WeightsError
-from gantandem.files import dump_yaml, write_bytes
+from gantandem.files import dump_yaml, parse_json, write_bytes
 from gantandem.locking import locked
 from gantandem.runs.reading import read_yaml
 from gantandem.runs.recipe import RUN_FILE
@@ -186,7 +186,7 @@ def tidy(folder: Path) -> None:
     """Remove what a commit left, one that was killed too; never what nobody noted."""
     journal = folder / JOURNAL
     try:
-        listed = json.loads(journal.read_text(encoding="utf-8"))
+        listed = parse_json(journal.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
     except (OSError, ValueError):

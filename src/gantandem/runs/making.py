@@ -13,6 +13,7 @@ import torch
 
 from gantandem.data.matching import check_shape
 from gantandem.errors import ConfigError, GANtandemError, WeightsError
+from gantandem.files import parse_json
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
 from gantandem.locking import locked
@@ -192,7 +193,7 @@ def measured(out: Path) -> list[str]:
     named = [getattr(evidence, name) for name in dir(evidence) if name.endswith("_FILE")]
     named += ["sweep.png", "report.html"]
     try:
-        rows = json.loads((out / evidence.METRICS_FILE).read_text(encoding="utf-8"))["samplers"]
+        rows = parse_json((out / evidence.METRICS_FILE).read_text(encoding="utf-8"))["samplers"]
         named += [evidence.samples_file(out, name).relative_to(out).as_posix() for name in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass

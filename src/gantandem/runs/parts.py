@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gantandem.discriminator.diagnostics import Diagnosis
 from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, WeightsError
+from gantandem.files import parse_json
 from gantandem.gan import GAN
 from gantandem.nets import Given
 from gantandem.nets.weights import assign, pack, read_tensors
@@ -73,9 +74,9 @@ def read_ratio(
     try:
         if noted in contents.roles:
             contents.check(noted)
-            notes = json.loads(contents.path(noted).read_text(encoding="utf-8"))
+            notes = parse_json(contents.path(noted).read_text(encoding="utf-8"))
         else:
-            notes = json.loads(metadata["gantandem"])
+            notes = parse_json(metadata["gantandem"])
         network = rebuilt(notes["spec"], given=given, trust=trust).to(device)
         assign(network, tensors, str(path))
         diagnosis = notes["diagnosis"]
@@ -117,7 +118,7 @@ def read_reweighting(contents: Contents, gan: GAN, trust: bool) -> GAN:
     tensors, metadata = read_tensors(path)
     contents.check(REWEIGHTING)
     try:
-        notes = json.loads(metadata["gantandem"])
+        notes = parse_json(metadata["gantandem"])
         network = rebuilt(notes["spec"], trust=trust)
         options = {k: notes[k] for k in ("budget", "acceptance")}
     except ConfigError:

@@ -7,7 +7,6 @@ not count: ``--resume`` draws it again.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import InputError, WeightsError
+from gantandem.files import parse_json
 from gantandem.reporting.keep import write_json
 from gantandem.runs.contents import digest_of
 from gantandem.settings import Count, NotNegativeInt, check
@@ -91,7 +91,7 @@ def read_shards(folder: Path) -> tuple[list[Shard], list[str]]:
 
 
 def _read(path: Path) -> Shard:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
     first, count, files = (content.pop(key) for key in ("first", "count", "files"))
     names_safe = all(isinstance(n, str) and Path(n).name == n for n in files)
     if not (type(first) is type(count) is int and first >= 0 and count > 0 and names_safe):

@@ -45,6 +45,8 @@ class Task(ABC):
             found by what the generator makes.
         pareto: What ``compare --sweep`` weighs against each other: metrics of :meth:`metrics` or
             :meth:`manifold`, each with the way it gets better.
+        data: Folder or hub name of an image set in place of the task's own, for everything: what
+            trains, what fits and what measures.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Task(ABC):
     fit_defaults: Mapping[str, Any] = field(default_factory=dict)
     range: Range | None = None
     pareto: Pareto
+    data: str | None = None
 
     def pretrained(self) -> Pair:
         """Return the shipped networks, in eval mode.
@@ -90,7 +93,8 @@ class Task(ABC):
 
         Args:
             seed: Of the draws; image sets are split the same way for every seed.
-            data: Folder or hub name of an image set; default: see ``gantandem.data.images.locate``.
+            data: Folder or hub name of an image set; default: the task's own ``data``, else as
+                ``gantandem.data.images.locate`` says.
 
         Raises:
             DataError: If an image set cannot be found or read.

@@ -33,7 +33,7 @@ class DigitsTask(Task):
 
     def real(self, seed: int = 0, data: str | None = None) -> Real:
         """Return images (N, 1, 28, 28) in [-1, 1]; the split is the same for every seed."""
-        return load_real(locate(self.name, self.hub, data), self.sizes)
+        return load_real(locate(self.name, self.hub, data or self.data), self.sizes)
 
     def metrics(self, x: Tensor, seed: int = 0) -> Metrics:
         """Return ``metrics.images.image_metrics`` of (N, 1, 28, 28) against the test set.
@@ -44,11 +44,14 @@ class DigitsTask(Task):
         """
         from gantandem.evaluate.metrics.images import image_metrics
 
-        return image_metrics(x, _test_images(self), seed)
+        return image_metrics(x, self.test_images, seed)
 
     def floor(self, n: int) -> Metrics:
         """Return the metrics of one random half of the test set, at most n, against the other."""
-        return dict(_digits_floor(self, n))
+        from gantandem.evaluate.metrics.images import image_metrics
+
+        half, other = self._halves
+        return {**image_metrics(half[:n], other), "n": len(half[:n])}
 
     def manifold(self, x: Tensor, seed: int = 0) -> Metrics:
         """Return the metrics on classifier features against images of the test set.
@@ -58,11 +61,14 @@ class DigitsTask(Task):
         """
         from gantandem.evaluate.metrics.images import image_manifold
 
-        return image_manifold(x, _test_images(self), seed)
+        return image_manifold(x, self.test_images, seed)
 
     def manifold_floor(self, n: int) -> Metrics:
         """Return the metrics of one random half of the test set, at most n, against the other."""
-        return dict(_digits_manifold_floor(self, n))
+        from gantandem.evaluate.metrics.images import image_manifold
+
+        half, other = self._halves
+        return image_manifold(half[:n], other)
 
     def distance(self, x: Tensor, real_x: Tensor) -> float:
         """Return the Frechet distance of classifier features of two sets of images."""
@@ -70,30 +76,17 @@ class DigitsTask(Task):
 
         return frechet_distance(x, real_x)
 
+    @functools.cached_property
+    def test_images(self) -> Tensor:
+        """The test set (N, 1, 28, 28) in [-1, 1] of the data that everything else is made of.
 
-@functools.cache
-def _test_images(task: DigitsTask) -> Tensor:
-    return to_range(load_images(locate(task.name, task.hub), "test").pixels)
+        Raises:
+            DataError: If it cannot be found or read.
+        """
+        return to_range(load_images(locate(self.name, self.hub, self.data), "test").pixels)
 
-
-@functools.cache
-def _digits_floor(task: DigitsTask, n: int) -> Metrics:
-    from gantandem.evaluate.metrics.images import image_metrics
-
-    half, other = _halves(task)
-    return {**image_metrics(half[:n], other), "n": len(half[:n])}
-
-
-@functools.cache
-def _digits_manifold_floor(task: DigitsTask, n: int) -> Metrics:
-    from gantandem.evaluate.metrics.images import image_manifold
-
-    half, other = _halves(task)
-    return image_manifold(half[:n], other)
-
-
-def _halves(task: DigitsTask) -> tuple[Tensor, ...]:
-    """Two halves of the test set, of which MNIST's unshuffled ones are of different sources."""
-    images = _test_images(task)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    return images[order].chunk(2)
+    @functools.cached_property
+    def _halves(self) -> tuple[Tensor, ...]:
+        """Two halves of the test set, of which MNIST's unshuffled ones are of different sources."""
+        order = torch.randperm(len(self.test_images), generator=torch.Generator().manual_seed(0))
+        return self.test_images[order].chunk(2)

@@ -37,6 +37,7 @@ class MixtureTask(Task):
 
     def real(self, seed: int = 0, data: str | None = None) -> Real:
         """Return four parts of i.i.d. draws by seed; there is no data to be found elsewhere."""
+        data = data or self.data
         if data is not None:
             raise ConfigError(f"task {self.name} draws its own data: leave out data={data!r}")
         return draw_real(self.mixture, self.sizes, seed)
