@@ -281,7 +281,8 @@ def task_of(recipe: Recipe) -> Task:
     latent = recipe.latent.settings() if recipe.latent is not None else task.latent
     train = dataclasses.replace(task.train, **recipe.train.given())
     bounds = recipe.range or task.range
-    return dataclasses.replace(task, networks=networks, latent=latent, train=train, range=bounds)
+    others = {"train": train, "range": bounds, "data": recipe.data or task.data}
+    return dataclasses.replace(task, networks=networks, latent=latent, **others)
 
 
 def proposal_of(sampler: Mover | Selector) -> Mover:
