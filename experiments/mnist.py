@@ -73,8 +73,7 @@ def run(given: Given) -> dict[str, Any]:
             fit_run(work)
             found["shape_and_fit_seconds"] = round(time.perf_counter() - begin, 1)
             found["history"] = list(work.gan.history)
-            metrics = begin_metrics(work, given.n, seed, {})
-            metrics["samplers"].update(found["samplers"])
+            metrics = begin_metrics(work, given.n, seed, {}, found["samplers"])
             for name, make in _makers(work, plain).items():
                 if name in found["samplers"]:
                     continue

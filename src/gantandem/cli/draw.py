@@ -178,6 +178,12 @@ def compare(
     fit: Annotated[
         bool, typer.Option("--fit", help="With --sweep: fit the ratios that settings need.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Measure anew what was measured so already; a sweep always is."
+        ),
+    ] = False,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -200,7 +206,7 @@ def compare(
         count = 10_000 if n is None else n
         names = runs.default_samplers(work) if names is None else names
         try:
-            found = runs.compare_run(work, names, count, seed=seed)
+            found = runs.compare_run(work, names, count, seed=seed, again=again)
         except IncompleteError as error:  # told after the rows that there are
             found, incomplete = error.metrics, error
         table = comparison_table(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +50,37 @@ def write_landscape(run: Path, real: Tensor, before: GAN, after: GAN) -> None:
     )
 
 
-def write_real(run: Path, x: Tensor) -> None:
-    """Keep held-out real data (N, *x_shape); of images some. Earlier pairs of images go."""
+def write_real(run: Path, x: Tensor, kept: Collection[str] = ()) -> None:
+    """Keep held-out real data (N, *x_shape); of images some.
+
+    Pairs of images go, unless they are of one of the samplers ``kept``.
+    """
     shown = x if x.shape[1:] == (2,) else x[:PICTURES]
     write_arrays(run / files.REAL_FILE, x=shown.numpy())
-    (run / files.PAIRS_FILE).unlink(missing_ok=True)  # of an earlier comparison
+    if files.sampler_of_pairs(run) not in kept:
+        (run / files.PAIRS_FILE).unlink(missing_ok=True)
 
 
-def keep_result(run: Path, gan: GAN, metrics: dict[str, Any], name: str, result: Compared) -> None:
-    """Add a sampler's row to ``metrics.json``, and its samples beside it."""
+def keep_result(
+    run: Path,
+    gan: GAN,
+    metrics: dict[str, Any],
+    name: str,
+    result: Compared,
+    drawn: Mapping[str, Any] | None = None,
+) -> None:
+    """Add a sampler's row to ``metrics.json``, and its samples beside it.
+
+    Args:
+        run: The folder.
+        gan: What was sampled.
+        metrics: What the file holds.
+        name: Of the row.
+        result: What was measured.
+        drawn: The settings that the row depends on, by which it is known again.
+    """
     row = {**result.row, "weights": made_by(gan, result.samples.manifest)}
+    row |= {} if drawn is None else {"drawn": dict(drawn)}
     _text(row)  # refuses what no file can hold, before anything is changed
     metrics["samplers"][name] = row
     result.samples.save(files.samples_file(run, name))

@@ -32,6 +32,7 @@ from gantandem.reporting.keep import (
 )
 from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
+from gantandem.runs.rows import data_hash, drawn_with, rows_to_keep
 from gantandem.runs.workspace import Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
@@ -209,11 +210,14 @@ def compare_run(
     *,
     seed: int | None = None,
     setup: Mapping[str, Any] | None = None,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
 
-    What is wrong in the call is raised first. Each row is written when it is there. A sampler that
-    fails while it runs does not stop the others; why it failed is kept under ``failed``.
+    Rows that were measured before with the same settings, networks and data stay, those of other
+    samplers too. What is wrong in the call is raised first. Each row is written when it is there. A
+    sampler that fails while it runs does not stop the others; why it failed is kept under
+    ``failed``.
 
     Args:
         work: The run.
@@ -221,6 +225,7 @@ def compare_run(
         n: Samples of each.
         seed: Of the samples; None for the recipe's.
         setup: What was spent before, by step: ``{"seconds": .., "passes": ..}``.
+        again: Measure these samplers anew.
 
     Returns:
         The content of ``metrics.json``.
@@ -234,21 +239,26 @@ def compare_run(
     built = {name: work.sampler(name) for name in samplers}
     seed = work.recipe.seed if seed is None else seed
     failed = check_all(work.gan, built, n, seed)
-    metrics = begin_metrics(work, n, seed, setup or {})
+    kept = rows_to_keep(work, {k: v for k, v in built.items() if k not in failed}, n, seed, again)
+    metrics = begin_metrics(work, n, seed, setup or {}, kept)
+    data = data_hash(work)
     errors: list[Exception] = []
 
     def said() -> str:
         return f"measured and kept in {work.run}: {', '.join(metrics['samplers']) or 'nothing'}"
 
     for name, sampler in built.items():
+        if name in kept:
+            continue
         logger.info("sampling %s", name)
         try:
             if name in failed:
                 raise failed[name]
             with keeping(said):
                 result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+                drawn = drawn_with(result.samples.manifest, data)
                 with uninterrupted():
-                    keep_result(work.run, work.gan, metrics, name, result)
+                    keep_result(work.run, work.gan, metrics, name, result, drawn)
         except OutputError:  # the next row could not be kept either
             raise
         except Exception as error:  # a network's, sampler's or metric's of the user's own, too
@@ -257,8 +267,13 @@ def compare_run(
             logger.warning("%s failed: %s", name, reason, exc_info=None if ours else error)
             metrics.setdefault("failed", {})[name] = reason
             errors.append(error)
-    if errors and metrics["samplers"]:
+    rows = metrics["samplers"]
+    metrics["samplers"] = {
+        k: rows[k] for k in (*(k for k in rows if k not in built), *built) if k in rows
+    }
+    if rows:
         write_json(work.run / files.METRICS_FILE, metrics)
+    if errors and rows:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in metrics["failed"].items())
         done = f"{', '.join(metrics['samplers'])} are kept in {work.run}"
         raise IncompleteError(f"not measured: {reasons}. {done}", metrics) from errors[0]
@@ -267,8 +282,10 @@ def compare_run(
     return metrics
 
 
-def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) -> dict[str, Any]:
-    """What a ``metrics.json`` holds before its first sampler; real data are kept beside it.
+def begin_metrics(
+    work: Workspace, n: int, seed: int, setup: Mapping[str, Any], kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a ``metrics.json`` holds at first, with rows that are kept; real data beside it.
 
     Raises:
         InputError: If ``n`` is not positive, or the generator makes samples of another shape than
@@ -278,7 +295,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
     made = tuple(probe(work.gan.networks).shape[1:])
     check_shape(work.task.x_shape, made, f"task {work.task.name}")
     logger.info("measuring real data against real data")
-    write_real(work.run, work.real.test)
+    write_real(work.run, work.real.test, kept)
     bounds = work.range()
     return {
         "schema": 1,
@@ -288,7 +305,7 @@ def begin_metrics(work: Workspace, n: int, seed: int, setup: Mapping[str, Any]) 
         "seed": seed,
         "floor": work.task.floor(n),
         "discriminator": _discriminator(work),
-        "samplers": {},
+        "samplers": dict(kept),
         "setup": dict(setup),
         **({} if bounds is None else {"range": list(bounds)}),
     }
