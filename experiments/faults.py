@@ -29,6 +29,7 @@ from gantandem.errors import ConfigError, near
 from gantandem.files import write_bytes
 from gantandem.nets.weights import read_tensors
 from gantandem.runs import write_json
+from gantandem.runs.writers import MANIFEST
 
 KILLS = 20
 TINY = (
@@ -37,6 +38,8 @@ TINY = (
     "shape.refine.steps=2", "fit_ratio.n=400", "fit_ratio.schedule=[[10, 1e-3]]",
 )  # fmt: skip
 TIMED = {"seconds", "samples_per_second", "shaping_seconds", "date"}
+OF_THE_CALL = {"drawn", "proposals", "passes", "waste", "events", "setup_cached", "expected"}
+"""What the manifest of all samples says of the last call, which drew what was left."""
 FOREIGN = ("mine.txt", "samples/mine.npz", "ratios/mine.safetensors", "evidence/mine.json")
 """Files that no command may touch, where commands write theirs."""
 
@@ -63,7 +66,7 @@ JOBS = {
     "sample": Job(
         "fit-ratio",
         ("sample", "RUN", "--sampler", "refine", "-n", "45000", "-o", "RUN/drawn/mine"),
-        ("--overwrite",),
+        ("--resume",),
     ),
     "report": Job("compare", ("report", "RUN")),
     "demo": Job("", ("demo", "-o", "RUN", "-n", "64", *TINY)),
@@ -209,7 +212,10 @@ def _content(path: Path, folder: Path) -> Any:
         return content
     if path.suffix in (".json", ".yaml"):
         text = content.replace(str(folder).encode(), b"RUN")
-        return json.dumps(_untimed((json.loads if path.suffix == ".json" else _yaml)(text)))
+        found = _untimed((json.loads if path.suffix == ".json" else _yaml)(text))
+        if path.name == MANIFEST:
+            found = {key: value for key, value in found.items() if key not in OF_THE_CALL}
+        return json.dumps(found, sort_keys=True)
     if path.suffix == ".npz":
         return dict(_arrays(content))
     if path.name == "checkpoint.safetensors":  # its notes are in no order
@@ -246,9 +252,10 @@ def table(result: dict[str, Any]) -> str:
         "# Commands killed at random moments",
         "",
         "`python -m experiments faults --json FILE`: each command on a tiny run is killed "
-        "(SIGKILL) at random moments of its work and then given again. All is well where the run "
-        "folder then equals, to the bit but for seconds, what an undisturbed command leaves: no "
-        "duplicate, no file too many, and files of others as they were.",
+        "(SIGKILL) at random moments of its work and then given again (`sample` with `--resume`). "
+        "All is well where the run folder then equals, to the bit but for seconds, what an "
+        "undisturbed command leaves: no duplicate, no file too many, and files of others as they "
+        "were.",
         "",
         "| command | undisturbed, s | killed | all is well |",
         "| --- | ---: | ---: | ---: |",

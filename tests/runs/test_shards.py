@@ -167,7 +167,7 @@ def test_a_repair_that_gives_another_file_replaces_nothing(work, tmp_path):
         repair_folder(tmp_path, work)
 
 
-@pytest.mark.parametrize("full_from", [5, 6], ids=["file", "manifest"])
+@pytest.mark.parametrize("full_from", [6, 7], ids=["file", "manifest"])
 @pytest.mark.parametrize("kind", ["npz", "parquet", "webdataset"])
 def test_a_full_disk_keeps_what_manifests_say(work, tmp_path, monkeypatch, kind, full_from):
     whole, calls = os.fsync, []
@@ -183,7 +183,7 @@ def test_a_full_disk_keeps_what_manifests_say(work, tmp_path, monkeypatch, kind,
         sample_run(work, "direct", N, tmp_path, kind=kind)
     monkeypatch.undo()
     assert [shard.count for shard in read_shards(tmp_path)[0]] == [100, 100]
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 5  # manifest.json says what was asked for
     (line,) = verify_folder(tmp_path).faults
     assert "--resume" in line
     assert sample_run(work, "direct", N, tmp_path, kind=kind, resume=True)["drawn"] == 150
@@ -235,3 +235,29 @@ def test_ids_in_words():
     for wrong in ("", "a", "5-3", "-1", "1,,2"):
         with pytest.raises(InputError, match="ids"):
             read_ids(wrong, 1, 0)
+
+
+def test_a_kill_between_a_file_and_its_manifest_is_gone_on_from(work, tmp_path, monkeypatch):
+    sample_run(work, "direct", N, tmp_path / "whole")
+
+    def die(*_):
+        os._exit(9)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(Writer, "_note", die)
+        sample_run(work, "direct", N, tmp_path / "killed")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert (tmp_path / "killed" / "000000000000.npz").is_file()
+    assert not read_shards(tmp_path / "killed")[0]
+    sample_run(work, "direct", N, tmp_path / "killed", resume=True)
+    assert verify_folder(tmp_path / "killed").faults == []
+    shards, again = (read_shards(tmp_path / name)[0] for name in ("whole", "killed"))
+    assert [one.files.keys() for one in shards] == [one.files.keys() for one in again]
+
+
+def test_numbered_files_of_others_are_not_taken_for_samples(work, tmp_path):
+    (tmp_path / "000000000012.png").write_bytes(b"of a data set that numbers its pictures so")
+    with pytest.raises(InputError, match="no manifest names the samples there"):
+        sample_run(work, "direct", N, tmp_path, resume=True)
+    assert (tmp_path / "000000000012.png").is_file()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from gantandem.data.ranges import say_range
 from gantandem.display.table import show_percent
 from gantandem.engine.sampling import sample_iter, start_run
 from gantandem.errors import GANtandemError, InputError, OutputError
+from gantandem.files import parse_json
 from gantandem.locking import locked
 from gantandem.progress import keeping, terminable
 from gantandem.reporting.keep import write_json
@@ -130,6 +130,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write blocks, and at the end, whatever that is, the manifest of everything."""
     parts: dict[int, dict[str, Any]] = {}
+    writer.opening = {"asked": say_ids(all_ids), "interrupted": True}
     wanted, total = sum(count for _, count in asked), {}
     stopped = True
 
@@ -161,13 +162,16 @@ def _write(
             total |= {"drawn": writer.kept, "returned": kept, "interrupted": bool(left)}
             with contextlib.suppress(*[OutputError] * stopped):  # a full disk was told already
                 write_json(writer.folder / MANIFEST, total)
+        elif asked_before(writer.folder) == list(all_ids):  # nothing came of what was opened
+            with contextlib.suppress(OSError):
+                (writer.folder / MANIFEST).unlink()
     return total
 
 
 def asked_before(folder: Path) -> list[Stretch]:
     """The ids that calls before asked for; none if that was not noted, as after a kill."""
     try:
-        total = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        total = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         return read_ids(total["asked"], 1, 0)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
@@ -233,13 +237,11 @@ def _going_on(writer: Writer, manifest: Mapping[str, Any]) -> list[Shard]:
     """
     shards, faults = read_shards(writer.folder)
     there = [path for path in writer.folder.glob("*") if OWN.fullmatch(path.name)]
-    if not shards:
-        if there:
-            raise InputError(
-                f"{writer.folder}: no manifest names the samples there ({there[0].name}, ...), so "
-                "that none can be gone on from: choose another --out, or --overwrite them"
-            )
-        return []
+    if there and not shards and not asked_before(writer.folder):
+        raise InputError(
+            f"{writer.folder}: no manifest names the samples there ({there[0].name}, ...), so "
+            "that none can be gone on from: choose another --out, or --overwrite them"
+        )
     bounds = {} if writer.bounds is None else {"range": list(writer.bounds)}
     now = {**{key: manifest[key] for key in SETTINGS}, **writer.about, **bounds}
     for shard in shards:

@@ -13,6 +13,7 @@ from typing import Any
 from gantandem.data.ranges import Range, count_clipped, find_range, to_levels
 from gantandem.errors import InputError, NonFiniteError, OutputError
 from gantandem.progress import uninterrupted
+from gantandem.reporting.keep import write_json
 from gantandem.runs.contents import digest_of
 from gantandem.runs.shards import SETTINGS, Shard, manifest_name
 from gantandem.samples import Samples
@@ -39,6 +40,8 @@ class Writer(ABC):
     Attributes:
         kept: Samples that are completely on disk, with their manifest.
         about: What manifests say beyond what a call of ``sample_iter`` notes: the format, ...
+        opening: What ``manifest.json`` says while samples are drawn; after a kill it tells what the
+            files in the folder are.
         bounds: As given or found; None as long as no image has been written.
         clipped: Values of images outside of ``bounds``, which files of images cannot hold ...
         values: ... among so many.
@@ -58,6 +61,7 @@ class Writer(ABC):
         self.clipped = 0
         self.values = 0
         self.about: dict[str, Any] = {}
+        self.opening: dict[str, Any] = {}
         self._old = old
         self._last: Path | None = None
         self._waiting: list[Samples] = []
@@ -122,6 +126,8 @@ class Writer(ABC):
                 path.unlink(missing_ok=True)
             self._old = ()
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self.opening and not (self.folder / MANIFEST).exists():
+                write_json(self.folder / MANIFEST, self.opening)
             for path in self._written(samples):
                 made.append(path)
             self._note(samples, made)
