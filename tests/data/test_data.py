@@ -103,6 +103,15 @@ def test_image_folders_take_labels_from_their_subfolders(tmp_path: Path) -> None
     assert load_images(tmp_path / "set", "test").labels.tolist() == [-1]
 
 
+def test_labels_of_the_test_set_are_those_of_the_training_set(tmp_path: Path) -> None:
+    whole = png(pictures(1)[0])
+    for name in ("train/cat/a.png", "train/dog/b.png", "test/dog/c.png", "test/emu/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(whole)
+    assert load_images(tmp_path, "train").labels.tolist() == [0, 1]
+    assert load_images(tmp_path, "test").labels.tolist() == [1, 2]
+
+
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     whole = png(pictures(1)[0])
     (tmp_path / "good.png").write_bytes(whole)

@@ -63,7 +63,7 @@ def test_again_measures_anew(run, drawn):
 
 @pytest.mark.parametrize("asked", [{"n": N + 1}, {"seed": 7}])
 def test_a_row_of_another_n_or_seed_is_measured_anew_and_others_go(run, drawn, asked, caplog):
-    caplog.set_level("INFO", "gantandem")
+    caplog.set_level("INFO", "gantandem.runs")
     compare_run(Workspace(run), ("direct", "refine"), N)
     compare_run(Workspace(run), ("direct",), asked.get("n", N), seed=asked.get("seed"))
     assert drawn == ["direct", "refine", "direct"]

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gantandem.data.decoding import SUFFIXES, decode_all
+from gantandem.data.folders import class_of, classes_of, list_files, say_left_aside
 from gantandem.data.real import Real
 from gantandem.errors import DataError, OutputError, WeightsError, need
 from gantandem.limits import check_size
@@ -24,10 +25,7 @@ logger = logging.getLogger(__name__)
 FILES = (*SUFFIXES, ".parquet", ".npz", ".npy", ".zip", ".tar", ".gz", ".csv", ".json", ".yaml")
 HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 """Else a name is a path, for which nobody asks the network."""
-SYSTEM = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r", re.IGNORECASE)
-"""Names of what systems and editors leave among files of the user's, and of hidden files."""
-UNREAD = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga", ".psd", ".exr")
-READING = 2
+READING = 3
 """Counted on when pictures are read otherwise, so that nothing kept before is used."""
 
 
@@ -97,8 +95,8 @@ def load_images(source: str | Path, split: str = "train") -> Images:
                 "from the hub: no path, no file, and no OWNER that is a folder here"
             )
         return _decode(_table_rows(str(source), split), str(source))
-    files, hidden = _files(folder)
-    _say_left_aside(folder, files, hidden)
+    files, hidden = list_files(folder)
+    say_left_aside(folder, files, hidden)
     tables = [path for path in files if path.suffix == ".parquet"]
     if tables:
         _check_tables(folder, tables)
@@ -115,38 +113,14 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         whole = load_images(source, "train")
         _, held = _held_out(len(whole.pixels))
         return Images(whole.pixels[held], whole.labels[held])
-    return _cached(paths, split, lambda: _decode(_file_rows(inner, paths), str(inner)))
-
-
-def _files(folder: Path) -> tuple[list[Path], int]:
-    """All files in a folder and its folders but hidden ones and those of systems; how many these.
-
-    They are in order.
-    """
-    every = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = [p for p in every if not any(map(SYSTEM.fullmatch, p.relative_to(folder).parts))]
-    return files, len(every) - len(files)
-
-
-def _say_left_aside(folder: Path, files: list[Path], hidden: int) -> None:
-    others = sum(path.suffix.lower() not in (*SUFFIXES, ".parquet") for path in files)
-    if hidden or others:
-        logger.info(
-            "%s: left aside are %d hidden files and files of systems, and %d that are no images",
-            folder, hidden, others,
-        )  # fmt: skip
-    unread = [path.name for path in files if path.suffix.lower() in UNREAD]
-    if unread:
-        logger.warning(
-            "%s: %d files of formats that are not read are left out (%s, ...): save them as PNG if "
-            "they belong to the images", folder, len(unread), unread[0],
-        )  # fmt: skip
+    classes = classes_of(folder, files)
+    return _cached(paths, split, lambda: _decode(_file_rows(classes, folder, paths), str(inner)))
 
 
 def has_test(source: str | Path) -> bool:
     """Whether it has test images of its own; tables and hubs refuse where there are none."""
     folder = Path(source)
-    tables = folder.is_dir() and any(path.suffix == ".parquet" for path in _files(folder)[0])
+    tables = folder.is_dir() and any(path.suffix == ".parquet" for path in list_files(folder)[0])
     return not folder.is_dir() or (folder / "test").is_dir() or tables
 
 
@@ -250,10 +224,11 @@ def _check_tables(folder: Path, tables: list[Path]) -> None:
     check_size(size, folder)
 
 
-def _file_rows(folder: Path, paths: list[Path]) -> Iterable[tuple[str, bytes, int]]:
-    classes = sorted({p.parent for p in paths} - {folder})
+def _file_rows(
+    classes: Mapping[tuple[str, ...], int], folder: Path, paths: list[Path]
+) -> Iterable[tuple[str, bytes, int]]:
     for path in paths:
-        label = classes.index(path.parent) if path.parent in classes else -1
+        label = classes.get(class_of(folder, path), -1)
         try:
             encoded = path.read_bytes()
         except OSError as error:
