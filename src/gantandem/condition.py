@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,10 +59,12 @@ def as_condition(given: Any, where: str = "condition") -> Any:
             if value.dtype == torch.float64:
                 value = value.to(torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError) as error:
+        in_dict = ". For a network that takes a dict: adapt.AsDict(G, 'key'), and the value here"
+        in_dict = in_dict if isinstance(given, Mapping) else ""
         raise InputError(
             f"{where}: got {type(given).__name__}, which is no table of numbers "
             f"({str(error).partition('. ')[0]}); allowed are {ALLOWED}, or a function from ids to "
-            "rows"
+            f"rows{in_dict}"
         ) from None
     if not (value.is_floating_point() or value.is_complex()):
         value = value.long()

@@ -76,7 +76,8 @@ CASES = {
         foreign.ByVector, lambda g: adapt.OneHot(g, 3), r"Write adapt.OneHot\(G, 3\)", **BY_LABEL
     ),
     "a dict": of_g(
-        foreign.ByDict, lambda g: adapt.AsDict(g, "label", "z"), "does not take latents",
+        foreign.ByDict, lambda g: adapt.AsDict(g, "label", "z"),
+        r"Write adapt.AsDict\(G, 'label', 'z'\)",
         **BY_LABEL,
     ),
     "embedded": of_g(
@@ -98,7 +99,7 @@ CASES = {
     ),
     # outputs
     "a dict of samples": of_g(
-        foreign.ReturnsDict, lambda g: adapt.Item(g, "sample"), r"Write adapt.Item\(G, 'latent'\)"
+        foreign.ReturnsDict, lambda g: adapt.Item(g, "sample"), r"Write adapt.Item\(G, 'sample'\)"
     ),
     "another range": of_g(Generator, lambda g: adapt.Then(g, nn.Tanh()), ""),
     "score and features": of_d(
@@ -142,7 +143,7 @@ CASES = {
     "noise kept": of_g(foreign.Noisy, adapt.FixedNoise, r"adapt.NoiseFromLatent\(G"),
     "noise by a mode": of_g(
         foreign.Noisy, lambda g: adapt.With(g, {"noise_mode": "const"}),
-        r"draws noise.*adapt.FixedNoise\(G\)",
+        r"draws noise.*write adapt.With\(G, {'noise_mode': 'const'}\), or G = adapt.NoiseFrom",
     ),
     "truncated": of_g(
         lambda: foreign.Mapped(average=True), lambda g: adapt.TruncatedW(g, 0.7), ""

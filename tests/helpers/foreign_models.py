@@ -24,7 +24,7 @@ class Plain(nn.Module):
         self.fc, self.out = nn.Linear(inputs, 8), nn.Linear(8, outputs)
 
     def body(self, x):
-        return self.out(torch.tanh(self.fc(x.flatten(1)))).reshape(len(x), *self.shape)
+        return self.out(torch.tanh(self.fc(x.flatten(1)))).reshape(x.shape[0], *self.shape)
 
     def forward(self, x):
         return self.body(x)

@@ -11,6 +11,15 @@ from gantandem import GAN
 from gantandem.errors import InputError
 
 
+class ByLabel(Generator):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(3, 4)
+
+    def forward(self, z, y):
+        return self.body(z + self.embed(y))
+
+
 class Asks(Generator):
     def __init__(self, name):
         super().__init__()
@@ -52,9 +61,83 @@ def test_several_scores(shape, said):
     assert said in str(caught.value)
 
 
-def test_nothing_is_advised_that_does_not_help():
+class Asserts(Generator):
+    def forward(self, z, class_labels=None):
+        assert class_labels is not None
+        return self.body(z)
+
+
+class Beside(Generator):
+    def forward(self, z, batch):
+        return self.body(z) + batch["y"].view(-1, 1, 1, 1)
+
+
+class ByName(Generator):
+    def forward(self, *, z):
+        return self.body(z)
+
+
+class MayBeNone(Generator):
+    def forward(self, z, noise):
+        return self.body(z if noise is None else z + noise)
+
+
+class FlatWithLabels(Discriminator):
+    def __init__(self):
+        super().__init__(16 + 3)
+
+
+class Counts(Generator):
+    """Another output at each call, and no noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, z):
+        self.calls += 1
+        return self.body(z) * self.calls
+
+
+class Noisy(Discriminator):
+    def forward(self, x):
+        return self.body(x + torch.randn_like(x))
+
+
+LABELS = torch.tensor([0, 1, 2])
+SAID = {
+    "an optional argument": (Asserts, None, None, r"asks for 'class_labels': pass condition="),
+    "a condition's dict": (Beside, None, LABELS, r"Write adapt.AsDict\(G, 'y'\)"),
+    "keywords alone": (ByName, None, None, r"Write adapt.Parts\(G, {'z': 4}\)"),
+    "may be None": (MayBeNone, None, None, r"Write adapt.With\(G, {'noise': None}\)"),
+    "flat with labels": (
+        ByLabel, FlatWithLabels, LABELS,
+        r"Write adapt.Reshape\(adapt.OneHot\(adapt.Joined\(D\), 3\), \(-1,\)\)",
+    ),
+    "vectors for labels": (ByLabel, None, torch.eye(3), "takes labels: pass condition= as integ"),
+    "a dict as condition": (ByLabel, None, {"y": LABELS}, r"adapt.AsDict\(G, 'key'\)"),
+    "another size": (lambda: Generator(7), None, None, r"takes \(8, 7\): pass latent=7"),
+    "noise of a discriminator": (Generator, Noisy, None, r"write adapt.FixedNoise\(D\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_line_is_named(name):
+    generator, discriminator, condition, said = SAID[name]
+    d = None if discriminator is None else seeded(discriminator)
+    with pytest.raises(InputError, match=said):
+        GAN(seeded(generator), d, 4, condition=condition)
+
+
+class Wider(nn.Module):
+    def forward(self, z):
+        return z @ torch.zeros(7, 2)
+
+
+@pytest.mark.parametrize("kind", [Wider, Counts])
+def test_nothing_is_advised_that_does_not_help(kind):
     with pytest.raises(InputError) as caught:
-        GAN(nn.Linear(7, 2), None, 4)
+        GAN(kind(), None, 4)
     assert "adapt" not in str(caught.value)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gantandem.adapt import (
+    Adapter,
+    AsDict,
     Embedded,
     Joined,
     Keyword,
@@ -17,6 +20,7 @@ from gantandem.adapt import (
     Parts,
     Reshape,
     Twice,
+    With,
     WithoutCondition,
 )
 
@@ -24,6 +28,8 @@ CONDITIONS = ("c", "y", "label", "labels", "class_labels", "classes", "cond", "c
 """What published networks call the argument of their condition."""
 MOST_CLASSES = 64
 """One-hot vectors of up to so many classes are tried, and of a hundred and a thousand."""
+SIZES = 4
+"""So many sizes of latents are tried."""
 
 Line = tuple[str, Callable[[], nn.Module]]
 
@@ -43,20 +49,22 @@ def for_call(
     Returns:
         A sentence to end a message with, or nothing.
     """
-    letter = "G" if role == "generator" else "D"
+    letter = letter_of(role)
     wanted = _required(network, 1 if cond is None else 2)
-    named = [name for name in wanted if name in CONDITIONS]
-    if cond is None and named:
+    missing = [name for name in wanted if name in CONDITIONS]
+    if cond is None and missing:
         return (
-            f". Its forward asks for {named[0]!r}: pass condition=, a label or one for each id "
-            f"(or adapt.With({letter}, {{{named[0]!r}: None}}), if it was trained without)"
+            f". {_asks(missing[0])} (or adapt.With({letter}, {{{missing[0]!r}: None}}), if it was "
+            "trained without)"
         )
     for line, make in _lines(network, letter, x, cond, wanted):
-        try:
-            run(make())
-        except Exception:  # foreign code on inputs that it was not made for
-            continue
-        return f". Write {line}"
+        if works(lambda make=make: run(make())):
+            return f". Write {line}"
+    if cond is not None and works(lambda: run(_Labelled(network))):
+        return ". It takes labels: pass condition= as integers, one for each id"
+    every = [p.name for one in arguments(network) for p in one if p.name in CONDITIONS]
+    if cond is None and every:
+        return f". {_asks(every[0])}"
     if wanted:
         return (
             f". Its forward asks for {wanted[0]!r} as well: adapt.With({letter}, "
@@ -68,14 +76,63 @@ def for_call(
     return ""
 
 
-def shape_hint(generator: nn.Module, z: Tensor, beside: tuple[Tensor, ...]) -> str:
-    """Which shape of latents it takes, if it takes maps of one pixel; else nothing."""
-    shape = (z[0].numel(), 1, 1)
+def letter_of(role: str) -> str:
+    """What lines call a network."""
+    return "G" if role == "generator" else "D"
+
+
+def _asks(name: str) -> str:
+    return f"Its forward asks for {name!r}: pass condition=, a label or one for each id"
+
+
+def works(call: Callable[[], Any]) -> bool:
+    """Whether a call raises nothing."""
     try:
-        generator(z.reshape(-1, *shape), *beside)
-    except Exception:  # as above
-        return ""
-    return f" and takes {(len(z), *shape)}: pass latent={shape}, or Uniform({shape})"
+        call()
+    except Exception:  # foreign code on inputs that it was not made for
+        return False
+    return True
+
+
+class _Labelled(Adapter):
+    """Given the label 0 whatever the condition."""
+
+    def forward(self, x: Tensor, *_: Any) -> Any:
+        return self.network(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
+
+
+class _Asked(dict[str, Any]):
+    """A dict that holds whatever is asked for, and notes the names: first come, first served."""
+
+    def __init__(self, *values: Any) -> None:
+        super().__init__()
+        self.left = list(values)
+
+    def __missing__(self, key: str) -> Any:
+        self[key] = self.left.pop(0)
+        return self[key]
+
+
+def shape_hint(generator: nn.Module, z: Tensor, beside: tuple[Tensor, ...]) -> str:
+    """Which shape of latents it takes: maps of one pixel, or another size; else nothing."""
+    size = z[0].numel()
+    shape = (size, 1, 1)
+    if works(lambda: generator(z.reshape(-1, *shape), *beside)):
+        return f" and takes {(len(z), *shape)}: pass latent={shape}, or Uniform({shape})"
+    others = [other for other in dict.fromkeys(_sizes(generator)) if other != size]
+    for other in others[:SIZES]:
+        for shape, latent in (((other,), other), ((other, 1, 1), (other, 1, 1))):
+            if works(lambda s=shape: generator(z.new_zeros(len(z), *s), *beside)):
+                return f" and takes {(len(z), *shape)}: pass latent={latent}"
+    return ""
+
+
+def _sizes(network: nn.Module) -> Iterator[int]:
+    """Of what the layers take, in their order."""
+    for module in network.modules():
+        size = getattr(module, "in_features", getattr(module, "in_channels", None))
+        if isinstance(size, int):
+            yield size
 
 
 def said(error: Exception) -> str:
@@ -85,12 +142,13 @@ def said(error: Exception) -> str:
 
 def _required(network: nn.Module, given: int) -> list[str]:
     """Names of what a forward must be given beyond so many positions."""
-    places, rest = _arguments(network)
+    places, rest = arguments(network)
     left = [*places[given:], *rest]
     return [one.name for one in left if one.default is one.empty]
 
 
-def _arguments(network: nn.Module) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
+def arguments(network: nn.Module) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
+    """What a forward takes: by place, and by keyword alone."""
     try:
         every = inspect.signature(network.forward).parameters.values()
     except (TypeError, ValueError):
@@ -107,31 +165,60 @@ def _lines(
     if kinds and x.dtype not in kinds:
         yield f"adapt.OwnType({letter})", lambda: OwnType(network)
     if cond is not None:
-        yield from _conditional(network, letter, cond)
+        yield from _conditional(network, letter, x, cond)
+    part = shape[0] if len(shape) == 1 else shape
     if letter == "G":
-        part = shape[0] if len(shape) == 1 else shape
         yield f"adapt.Parts(G, ({part},), 'list')", lambda: Parts(network, (part,), "list")
-    elif wanted:
-        yield "adapt.Twice(D)", lambda: Twice(network)
+    places, rest = arguments(network)
+    if not places and len(rest) == 1:
+        named = {rest[0].name: part}
+        yield f"adapt.Parts({letter}, {named})", lambda: Parts(network, named)
+    if wanted:
+        nothing = dict.fromkeys(wanted)
+        yield f"adapt.With({letter}, {nothing})", lambda: With(network, nothing)
+        if letter == "D":
+            yield "adapt.Twice(D)", lambda: Twice(network)
     if len(shape) > 1:
         yield f"adapt.Reshape({letter}, (-1,))", lambda: Reshape(network, (-1,))
 
 
-def _conditional(network: nn.Module, letter: str, cond: Tensor) -> Iterator[Line]:
-    places, rest = _arguments(network)
+def _conditional(network: nn.Module, letter: str, x: Tensor, cond: Tensor) -> Iterator[Line]:
+    places, rest = arguments(network)
     for name in (p.name for p in [*places[1:], *rest]):
         yield f"adapt.Keyword({letter}, {name!r})", lambda name=name: Keyword(network, name)
     if isinstance(getattr(network, "shared", None), nn.Module):
         yield f"adapt.Embedded({letter})", lambda: Embedded(network)
+    yield from _in_dicts(network, letter, x, cond, len(places))
     if len(places) + len(rest) == 1:
         joined = Joined(network)
         if cond.is_floating_point():
             yield f"adapt.Joined({letter})", lambda: joined
         else:
-            yield from _one_hot(joined, f"adapt.Joined({letter})", cond)
+            for line, make in _one_hot(joined, f"adapt.Joined({letter})", cond):
+                yield line, make
+                if x.dim() > 2:
+                    flat = lambda make=make: Reshape(make(), (-1,))  # noqa: E731
+                    yield f"adapt.Reshape({line}, (-1,))", flat
         yield f"adapt.WithoutCondition({letter})", lambda: WithoutCondition(network)
     elif not cond.is_floating_point():
         yield from _one_hot(network, letter, cond)
+
+
+def _in_dicts(
+    network: nn.Module, letter: str, x: Tensor, cond: Tensor, places: int
+) -> Iterator[Line]:
+    """Adapters by the keys that the network asks for, of one dict of all or of the condition's."""
+    if places > 1:
+        beside = _Asked(cond)
+        if works(lambda: network(x, beside)) and beside:
+            (key,) = beside
+            yield f"adapt.AsDict({letter}, {key!r})", lambda: AsDict(network, key)
+        return
+    for both, turned in ((_Asked(x, cond), False), (_Asked(cond, x), True)):
+        if works(lambda both=both: network(both)) and len(both) == 2:
+            one, other = list(both)[::-1] if turned else list(both)
+            line = f"adapt.AsDict({letter}, {other!r}, {one!r})"
+            yield line, lambda one=one, other=other: AsDict(network, other, one)
 
 
 def _one_hot(network: nn.Module, line: str, labels: Tensor) -> Iterator[Line]:
@@ -141,57 +228,3 @@ def _one_hot(network: nn.Module, line: str, labels: Tensor) -> Iterator[Line]:
     for classes in [*range(least, MOST_CLASSES), 100, 1000]:
         text = f"adapt.OneHot({line}, {classes})"
         yield text, lambda classes=classes: OneHot(network, classes)
-
-
-def for_output(value: Any, rows: int, *, scores: bool) -> str:
-    """Say what to write where a network does not return one tensor of rows, or of scores.
-
-    Args:
-        value: What it returned.
-        rows: Of its input.
-        scores: Whether scores are wanted, or samples.
-
-    Returns:
-        A sentence to end a message with, or nothing.
-    """
-    letter, items = ("D" if scores else "G"), _items(value)
-    if scores:
-        inner = items and all(isinstance(one, tuple | list) and len(one) for _, one in items)
-        if inner and all(_fits(one[-1], rows) for _, one in items):
-            whole = all(_fits(part, rows) for _, one in items for part in one)
-            return f". Write adapt.Mean(D{'' if whole else ', -1'})"
-        if len(items) > 1 and all(_fits(one, rows) for _, one in items):
-            return ". Write adapt.Mean(D) if all are scores, adapt.Item(D, 0) if one is"
-    good = [name for name, one in items if (_fits(one, rows) if scores else _has_rows(one, rows))]
-    if good:
-        return f". Write adapt.Item({letter}, {good[0]!r})"
-    if items and scores:
-        return f". Write adapt.Item(D, {items[0][0]!r}) for the one that is the score"
-    if scores and isinstance(value, Tensor) and value.dim():
-        if len(value) and rows % len(value) == 0 and len(value) < rows:
-            return f". If it scores packs of {rows // len(value)}: write adapt.Packed(D, samples)"
-        if value.dim() > 1 and len(value) == rows:
-            return (
-                ". Write adapt.Mean(D) if these are patches, adapt.LogOdds(D) if they are "
-                "classes, adapt.ByLabel(D) if there is one for each label"
-            )
-    return ""
-
-
-def _items(value: Any) -> list[tuple[int | str, Any]]:
-    if isinstance(value, Mapping):
-        return list(value.items())
-    if isinstance(value, tuple | list):
-        return list(enumerate(value))
-    if isinstance(value, Tensor):
-        return []
-    return list(getattr(value, "__dict__", {}).items())
-
-
-def _has_rows(value: Any, rows: int) -> bool:
-    return isinstance(value, Tensor) and value.dim() > 0 and len(value) == rows
-
-
-def _fits(value: Any, rows: int) -> bool:
-    """Whether something is shaped as scores are."""
-    return _has_rows(value, rows) and (value.dim() == 1 or value.shape[1] == 1)

@@ -15,7 +15,8 @@ from gantandem.adapt.sigmoid import warn_probabilities
 from gantandem.condition import is_labels
 from gantandem.errors import InputError
 from gantandem.latent import check_latent
-from gantandem.networks.advice import for_call, for_output, said, shape_hint
+from gantandem.networks.advice import for_call, said, shape_hint
+from gantandem.networks.answers import for_output
 from gantandem.networks.held import held
 from gantandem.networks.probe import check_rows
 from gantandem.networks.score import Output, Score, typed

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from gantandem.errors import InputError
+from gantandem.networks.answers import for_rows
 from gantandem.networks.devices import deterministic
 from gantandem.networks.held import held
 
@@ -79,15 +80,13 @@ def check_rows(
         first, again = _snapshot(run(inputs), n), _snapshot(run(inputs), n)
         if not _same(first, again):
             same = _watch(run, module, inputs, n), _watch(run, module, inputs, n)
-            raise InputError(
-                _message(what, module, _culprit(*same), _NOISE) + _adapter(what, _NOISE)
-            )
+            advice = for_rows(module, what, inputs, noise=True)
+            raise InputError(_message(what, module, _culprit(*same), _NOISE) + advice)
         first = _snapshot(run(inputs), n, kept)
         if not _same(first, _snapshot(run(exchanged), n, kept)):
             calls = _watch(run, module, inputs, n, kept), _watch(run, module, exchanged, n, kept)
-            raise InputError(
-                _message(what, module, _culprit(*calls), _MIXES) + _adapter(what, _MIXES)
-            )
+            advice = for_rows(module, what, inputs, noise=False)
+            raise InputError(_message(what, module, _culprit(*calls), _MIXES) + advice)
 
 
 @dataclass(frozen=True)
@@ -162,29 +161,13 @@ def _culprit(a: list[_Call], b: list[_Call]) -> _Call | None:
 
 def _message(what: str, module: nn.Module, culprit: _Call | None, fault: str) -> str:
     if culprit is None or culprit.module is module:
+        own = "Rewrite that part of forward to treat each row alone."
         return (
             f"{what}: {type(module).__name__}, in its own forward rather than in one of its "
-            f"layers, {fault}. Rewrite that part of forward to treat each row alone."
-            f"{_adapter(what, fault)}"
+            f"layers, {fault}. {_remedy(module, fault) if fault is _NOISE else own}"
         )
     kind = type(culprit.module).__name__
-    return f"{what}: layer {culprit.name!r} ({kind}) {fault}. {_remedy(culprit.module, fault)}" + (
-        _adapter(what, fault)
-    )
-
-
-def _adapter(what: str, fault: str) -> str:
-    """The line to write instead of a change in the network."""
-    if fault is _NOISE:
-        if what == "generator":
-            return (
-                " Or leave it as it is and write adapt.NoiseFromLatent(G, latent), which makes the "
-                "noise a part of the latent, or adapt.FixedNoise(G)."
-            )
-        return " Or leave it as it is and write adapt.FixedNoise(D)."
-    if what == "generator":
-        return ""
-    return " Or leave it as it is and write adapt.AgainstBatch(D, samples), a few of fixed samples."
+    return f"{what}: layer {culprit.name!r} ({kind}) {fault}. {_remedy(culprit.module, fault)}"
 
 
 def _remedy(module: nn.Module, fault: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gantandem.adapt.outputs import shown
 from gantandem.adapt.sigmoid import BeforeSigmoid
 from gantandem.errors import InputError, NotARatioError
-from gantandem.networks.advice import for_output
+from gantandem.networks.answers import for_output
 
 Output = Literal["logit", "prob", "critic", "hinge", "wgan", "lsgan"]
 OUTPUTS: tuple[str, ...] = get_args(Output)
