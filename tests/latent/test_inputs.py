@@ -82,6 +82,28 @@ def test_a_translator_is_refined_image_by_image():
     assert sample(gan, OBRS(expected=2, pilot=32), 5, width=16).x.shape == (5, 1, 4, 4)
 
 
+def test_a_folder_is_found_again_and_rows_are_given_again(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    (tmp_path / "horses").mkdir()
+    for i in range(4):
+        image.fromarray(pixels[i]).save(tmp_path / "horses" / f"{i}.png")
+    d = seeded(Discriminator)
+    gan = GAN(seeded(TakesImages), d, Inputs(tmp_path / "horses", size=(4, 4)))
+    gan.save(tmp_path / "gan")
+    again = GAN.load(tmp_path / "gan", trust=True)
+    assert torch.equal(sample(again, Direct(), 4).x, sample(gan, Direct(), 4).x)
+    assert again.law(Direct()) == gan.law(Direct())
+    others = GAN.load(tmp_path / "gan", trust=True, latent=Inputs(ROWS))
+    assert torch.equal(sample(others, Direct(), 5).z, ROWS)
+    with pytest.raises(InputError, match="but the networks were saved with"):
+        GAN.load(tmp_path / "gan", trust=True, latent=16)
+    GAN(seeded(TakesImages), d, Inputs(ROWS)).save(tmp_path / "rows")
+    with pytest.raises(InputError, match=r"latent=..."):
+        GAN.load(tmp_path / "rows", trust=True)
+    assert GAN.load(tmp_path / "rows", trust=True, latent=Inputs(ROWS)).latent.shape == (1, 4, 4)
+
+
 def test_no_given_row_is_moved():
     gan = GAN(seeded(TakesImages), seeded(Discriminator), Inputs(ROWS))
     for mover in (MALA(steps=2, step_size=0.1), Refine(layer="latent", steps=2, step_size=0.1)):

@@ -221,6 +221,9 @@ def make_latent(config: dict[str, Any]) -> Latent:
     """
     kinds = {"normal": Normal, "uniform": Uniform}
     settings = {k: v for k, v in config.items() if k != "kind"}
+    if config.get("kind") == "inputs" and isinstance(config.get("folder"), str):
+        size = config.get("size")
+        return Inputs(config["folder"], config.get("order", "each"), size and tuple(size))
     if not isinstance(config.get("kind"), str) or config["kind"] not in kinds:
         what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
         raise ConfigError(

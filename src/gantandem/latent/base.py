@@ -33,6 +33,10 @@ class Latent(ABC):
     def config(self) -> dict[str, Any]:
         """The settings as JSON-ready values; part of every law."""
 
+    def to_file(self) -> dict[str, Any]:
+        """What a file keeps, for ``make_latent``: the settings, and what laws do not depend on."""
+        return self.config()
+
     # -- what chains walk on --------------------------------------------------------------------
 
     def log_prob_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -146,6 +146,12 @@ class Inputs(Latent):
         own = {"count": len(self), "shape": list(self.shape), "digest": digest.hexdigest()}
         return {"kind": "inputs", "order": self.order, **own}
 
+    def to_file(self) -> dict[str, Any]:
+        """The same, with the folder, which laws do not depend on."""
+        if not isinstance(self._rows, ImageFiles):
+            return self.config()
+        return {**self.config(), "folder": str(self._rows.folder.resolve()), "size": self.size}
+
     def __str__(self) -> str:
         """What messages call it."""
         return f"Inputs of {len(self)} rows {self.shape}"
