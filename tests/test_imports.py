@@ -13,7 +13,7 @@ import gantandem
 
 ORDER = """
 _version errors
-settings files progress
+settings files progress limits
 locking
 rng condition samples
 adapt

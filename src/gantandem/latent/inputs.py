@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gantandem.data.images import SUFFIXES, to_range
+from gantandem.data.decoding import SUFFIXES, RefusedError, decode
+from gantandem.data.folders import list_files
+from gantandem.data.images import to_range
 from gantandem.data.incoming import read
-from gantandem.errors import DataError, InputError, need
+from gantandem.errors import DataError, InputError
 from gantandem.latent.base import Latent
 from gantandem.rng import Key
 
@@ -33,7 +34,8 @@ class ImageFiles:
 
     def __init__(self, folder: str | Path, size: tuple[int, int] | None = None) -> None:
         self.folder, self.size = Path(folder), size
-        self.paths = sorted(p for p in self.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        files, _ = list_files(self.folder)
+        self.paths = [path for path in files if path.suffix.lower() in SUFFIXES]
         self.names = tuple(path.relative_to(self.folder).as_posix() for path in self.paths)
         if not self.paths:
             raise DataError(f"latent: {folder} holds no images ({', '.join(SUFFIXES)})")
@@ -44,18 +46,17 @@ class ImageFiles:
 
     def __getitem__(self, place: int) -> Tensor:
         """One image, (3 or 1, H, W) in [-1, 1]."""
-        module: Any = need("PIL.Image", "images")
         path = self.paths[place]
         try:
-            with module.open(path) as image:
-                image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-                if self.size is not None:
-                    image = image.resize(self.size[::-1], module.Resampling.BICUBIC)
-                pixels = torch.from_numpy(np.array(image))
-        except (OSError, ValueError, SyntaxError, module.DecompressionBombError) as error:
-            raise DataError(f"latent: {path} is not a readable image ({error})") from error
-        pixels = pixels[..., None] if pixels.dim() == 2 else pixels
-        return to_range(pixels.permute(2, 0, 1))
+            raw, shape = decode(path.read_bytes())
+        except (RefusedError, OSError) as error:
+            raise DataError(f"latent: {path} {error}") from error
+        pixels = torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(shape)
+        x = to_range(pixels.permute(2, 0, 1))
+        if self.size is None or tuple(self.size) == shape[:2]:
+            return x
+        options: Any = {"mode": "bicubic", "antialias": True}
+        return nn.functional.interpolate(x[None], tuple(self.size), **options)[0].clamp(-1, 1)
 
 
 @dataclass(frozen=True, eq=False)
