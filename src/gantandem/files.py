@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from gantandem.errors import OutputError
 
 PREFIX, SUFFIX = ".gantandem-", ".part"
 """Of files that are being written; their names are else at random."""
+HELD: set[Path] = set()
+"""Folders that this process has for itself: one that goes away meanwhile is not made again."""
 LOCK_FILE = ".lock"
 """Is in a folder while somebody writes there, see :mod:`gantandem.locking`."""
 
@@ -34,6 +37,9 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
             and an older file of that name stays as it was.
     """
     path, name = Path(path), ""
+    for folder in [held for held in list(HELD) if not held.is_dir()]:
+        if path.absolute().is_relative_to(folder):
+            raise OutputError(f"{folder} is gone: was it moved, or its disk taken away?")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         options: Any = {"prefix": PREFIX, "suffix": SUFFIX, "delete": False}
@@ -67,13 +73,31 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     write_atomic(path, lambda file: file.write(content))
 
 
+def check_place(path: str | Path) -> None:
+    """Try whether a file can be written, before the work for it is done; its folder is made.
+
+    Raises:
+        OutputError: If it cannot.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=PREFIX, suffix=SUFFIX):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{path}: cannot be written ({reason}); name another file") from error
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, and a file is wanted: name one")
+
+
 def sweep(folder: str | Path) -> None:
     """Remove what killed writers left in a folder that is locked, and in unlocked ones in it."""
     folder = Path(folder)
     for place in (folder, *(one for one in folder.glob("*/") if not (one / LOCK_FILE).exists())):
         for path in place.glob(f"{PREFIX}*{SUFFIX}"):
             with contextlib.suppress(OSError):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def file_name(name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import OutputError
-from gantandem.files import LOCK_FILE, parse_json, sweep
+from gantandem.files import HELD, LOCK_FILE, parse_json, sweep
 
 _own: dict[Path, tuple[int, int]] = {}
 """Folders that this process writes to: the thread, and how deep it is in such blocks."""
@@ -46,6 +46,7 @@ def locked(folder: str | Path, what: str) -> Iterator[None]:
         if owner != thread:
             raise LockedError(f"{folder}: another thread of this process writes there")
         handle = None if depth else _take(place, Path(folder), what)
+        HELD.update((place, Path(folder).absolute()))
         _own[place] = thread, depth + 1
     try:
         yield
@@ -55,6 +56,7 @@ def locked(folder: str | Path, what: str) -> Iterator[None]:
                 _own[place] = thread, depth
             else:
                 del _own[place]
+                HELD.difference_update((place, Path(folder).absolute()))
                 _release(place / LOCK_FILE, handle)
 
 

@@ -116,6 +116,7 @@ def verify(
         typer.Option("--repair", help="Draw damaged samples again from this run.", metavar="RUN"),
     ] = None,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Check files of samples against their manifests; a line for each fault, and exit code 1."""
     from gantandem import runs
@@ -123,7 +124,9 @@ def verify(
     if run is None:
         found = runs.verify_folder(folder)
     else:
-        found = runs.repair_folder(folder, runs.Workspace(run, device=device))
+        found = runs.repair_folder(
+            folder, runs.Workspace(run, device=device, trust=trust), trust=trust
+        )
     for line in found.faults:
         out.print(line, markup=False)
     out.print(f"{found.whole:,} samples are whole: {folder}", markup=False)
@@ -191,8 +194,11 @@ def compare(
     from gantandem import runs
     from gantandem.cli.show import comparison_table, sweep_table
     from gantandem.errors import ConfigError, IncompleteError
+    from gantandem.files import check_place
 
     incomplete = None
+    if json_file is not None:
+        check_place(json_file)
     if fit and not sweep:
         raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
     step = "compare --sweep --fit" if fit else "compare"

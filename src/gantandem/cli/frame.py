@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from gantandem.display.text import visible
-from gantandem.errors import GANtandemError
+from gantandem.errors import ConfigError, GANtandemError
 from gantandem.progress import be_quiet, is_quiet, terminable
 
 INPUT_ERROR = 2
@@ -104,6 +104,8 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
+            if "" in _typed:
+                raise ConfigError("an argument is empty: is a variable of the shell not set?")
             with terminable():
                 return super().invoke(ctx)
         except GANtandemError as error:

@@ -18,6 +18,7 @@ from gantandem.engine.preparing import prepare as prepare
 from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
 from gantandem.gan import GAN
+from gantandem.limits import memory
 from gantandem.networks.devices import device_name
 from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for
@@ -28,6 +29,9 @@ from gantandem.samples import Samples
 from gantandem.settings import Count, NotNegativeInt, check, to_config
 
 logger = logging.getLogger(__name__)
+
+MANY = 1 << 20
+"""From so many samples on it is looked at whether the memory holds them."""
 
 
 def start_run(
@@ -165,6 +169,7 @@ def sample(
             These last three hold what was finished, the contiguous prefix, in their attribute
             ``samples``, where ``manifest["interrupted"]`` is set; None if there is nothing.
     """
+    _check_memory(gan, n)
     blocks: list[Samples] = []
     options = {"width": width, "start": start, "progress": progress, "strict": strict}
     try:
@@ -180,3 +185,20 @@ def sample(
         stop.samples = prefix  # pyright: ignore[reportAttributeAccessIssue]
         raise
     return Samples.join(blocks, blocks[-1].manifest)
+
+
+def _check_memory(gan: GAN, n: Any) -> None:
+    """Refuse samples that the memory cannot hold, before the first is drawn."""
+    if not isinstance(gan, GAN) or not isinstance(n, int) or n < MANY:
+        return
+    with gan.networks.frozen():
+        ids = torch.arange(16, device=gan.device)
+        z = gan.latent.draw(Key(0).fold("memory"), ids)
+        x = gan.decode(z, gan.conditions(ids))
+    size = n * sum(one[0].numel() * one.element_size() for one in (z, x))
+    if size > memory():
+        raise InputError(
+            f"n: {n:,} samples take {size / 1e9:,.0f} GB, and this machine has "
+            f"{memory() / 1e9:,.0f}: draw them in parts (start=), stream them with sample_iter, or "
+            "into files with 'gantandem sample'"
+        )

@@ -153,6 +153,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
         DataError: If it is missing, damaged or of another schema.
     """
     metrics = read_json(path, METRICS, schema=1)
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; give the folder of a run")
     if metrics is None:
         raise DataError(
             f"{path}: no such file; 'gantandem compare {path.parent}' measures the samplers of a "

@@ -17,6 +17,7 @@ from gantandem.display.table import (
     show,
     show_percent,
 )
+from gantandem.display.text import visible
 from gantandem.files import write_bytes
 from gantandem.locking import locked
 from gantandem.reporting.caution import cautions
@@ -40,7 +41,7 @@ def write_report(run: str | Path) -> Path:
     path = evidence.run / REPORT_FILE
     page = render(evidence)
     with locked(run, "report"):
-        write_bytes(path, page.encode())
+        write_bytes(path, visible(page).encode("utf-8", "backslashreplace"))
     return path
 
 

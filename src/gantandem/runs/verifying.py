@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import InputError, OutputError, trusted
+from gantandem.files import PREFIX, SUFFIX
 from gantandem.locking import locked
 from gantandem.progress import terminable
 from gantandem.runs.drawing import about, asked_before, refuse_others
@@ -77,10 +78,15 @@ def _ids(folder: Path, have: list[Stretch]) -> Iterable[str]:
         yield f"ids {say_ids(gaps)}: missing; draw them with gantandem sample ... --resume"
 
 
-def repair_folder(folder: str | Path, work: Workspace) -> Found:
+def repair_folder(folder: str | Path, work: Workspace, *, trust: bool = False) -> Found:
     """Draw damaged samples again, from the run that they are of.
 
     A file is replaced if what was drawn again has the SHA-256 of its manifest.
+
+    Args:
+        folder: With samples.
+        work: Their run.
+        trust: Import a sampler or a format by the names in the manifests, which runs code.
 
     Returns:
         What is wrong afterwards.
@@ -93,17 +99,17 @@ def repair_folder(folder: str | Path, work: Workspace) -> Found:
     folder = Path(folder)
     with terminable(), locked(folder, "repair"):
         for shard in verify_folder(folder).damaged:
-            _repair(folder, shard, work)
+            _repair(folder, shard, work, trust)
         return verify_folder(folder)
 
 
-def _repair(folder: Path, shard: Shard, work: Workspace) -> None:
+def _repair(folder: Path, shard: Shard, work: Workspace, trust: bool) -> None:
     settings: dict[str, Any] = dict(shard.settings)
     kind, sampler = str(settings.get("format")), settings["sampler"]
-    trusted("format", kind, False)
-    check_texts(sampler, False, "sampler")
+    trusted("format", kind, trust)
+    check_texts(sampler, trust, "sampler")
     call = {"seed": settings["seed"], "width": settings["width"], "start": shard.first}
-    place = Path(tempfile.mkdtemp(dir=folder, prefix=".repair-"))
+    place = Path(tempfile.mkdtemp(dir=folder, prefix=PREFIX, suffix=SUFFIX))
     try:
         writer = make_writer(kind, place, range=settings.get("range"))
         writer.about |= about(work)
