@@ -197,6 +197,9 @@ def test_files_from_before_counters_and_with_statistics_of_instance_norm(tmp_pat
     torch.save(old.state_dict(), path)
     load_foreign(network, path, "generator")
     assert torch.equal(network[0].weight, old[0].weight)
+    network[1] = nn.Identity()
+    with pytest.raises(WeightsError, match=r"3 unexpected: 1\.running_mean"):
+        load_foreign(network, path, "generator")
 
 
 def test_spectral_norm_of_a_file_is_computed_for_a_network_without(tmp_path: Path) -> None:
@@ -222,3 +225,6 @@ def test_what_mimicry_trained_is_built_as_mimicry_computes(tmp_path: Path) -> No
     torch.save({"model_state_dict": weights, "optimizer_state_dict": {}, "global_step": 1}, path)
     spec = {"net": "sngan-generator-32", "filters": 4, "mimicry": True}
     assert find_architecture(path, "generator") == spec
+    assert load_foreign(build(spec), path, "generator") == ()
+    (said,) = load_foreign(build({**spec, "mimicry": False}), path, "generator")
+    assert "build with mimicry=true" in said

@@ -126,7 +126,24 @@ def test_bombs_are_refused_before_they_unpack(compression: int, tmp_path: Path) 
 def test_a_tensor_that_repeats_one_number_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "netG.pth"
     torch.save({"w": torch.zeros(1, dtype=torch.half).expand(2**40)}, path)
-    assert "claims" in refusal(path)
+    assert "tensors claim to be" in refusal(path)
+
+
+def test_parts_that_hold_themselves_end_in_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "netG.pth"
+    ring: dict = {"w": torch.ones(1)}
+    ring["model"] = ring
+    torch.save(ring, path)
+    assert list(read_weights(path, "generator")[0]) == ["w"]
+    torch.save({"model": {"a": ring, "b": ring}}, path)
+    assert "which of its parts" in refusal(path)
+
+
+@pytest.mark.parametrize("tensor", [torch.ones(2, device="meta"), torch.eye(3).to_sparse()])
+def test_tensors_of_other_kinds_are_refused(tensor: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "netG.pth"
+    torch.save({"w": tensor}, path)
+    assert "save plain ones" in refusal(path)
 
 
 def test_what_published_files_hold_beside_weights_is_no_hindrance(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from gantandem.adapt.base import unwrapped
-from gantandem.errors import WeightsError
+from gantandem.errors import ConfigError, WeightsError
 from gantandem.nets import build
 from gantandem.nets.normed import normalised
 from gantandem.nets.opening import open_weights
@@ -76,12 +78,13 @@ def load_foreign(
     network = unwrapped(network)
     wanted = network.state_dict()
     best: dict[str, list[str]] | None = None
-    for state, notes in _readings(path, role, key, strip_prefix):
-        state = _fitted(state, wanted)
+    content = open_weights(path)
+    for state, notes in _readings(path, role, key, strip_prefix, content):
+        state = _fitted(state, network)
         problems = differences(wanted, state)
         if not problems:
             assign(network, state, str(path))
-            return notes
+            return (*notes, *_origin(content, network))
         if best is None or _count(problems) < _count(best):
             best = problems
     assert best is not None
@@ -129,26 +132,40 @@ def _readings(
         yield full, (*notes, *also)
 
 
-def _fitted(state: State, wanted: Mapping[str, Tensor]) -> State:
+def _fitted(state: State, network: nn.Module) -> State:
     """Names as a network has them, where a file of another version says the same otherwise."""
+    wanted = network.state_dict()
     state = normalised(state, wanted)
     for name in [name for name in state if name not in wanted]:
         head, _, last = name.rpartition(".")
         if f"{head}.module.{last}" in wanted:  # pytorch_GAN_zoo, before 2019
             state[f"{head}.module.{last}"] = state.pop(name)
-        elif last == "num_batches_tracked":  # counts, and changes nothing in eval mode
-            del state[name]
-        elif last in ("running_mean", "running_var") and _instance_norm(head, state, wanted):
+        elif last in _STATISTICS and _without_statistics(network, head):
             del state[name]
     for name, value in wanted.items():
-        if name.endswith(".num_batches_tracked"):  # not in files from before torch 0.4.1
+        if name.endswith("num_batches_tracked"):  # not in files from before torch 0.4.1
             state.setdefault(name, value)
     return state
 
 
-def _instance_norm(head: str, state: State, wanted: Mapping[str, Tensor]) -> bool:
-    """Whether statistics are of a norm by instance, as torch 0.3 kept them and no later one."""
-    return not any(name.startswith(f"{head}.") for name in wanted) and f"{head}.weight" not in state
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def _without_statistics(network: nn.Module, name: str) -> bool:
+    """Whether a layer is a norm by instance, of which torch before 0.4 wrote statistics."""
+    layer = dict(network.named_modules()).get(name)
+    return isinstance(layer, _InstanceNorm) and not layer.track_running_stats
+
+
+def _origin(content: Any, network: nn.Module) -> Notes:
+    """What to say where names and shapes fit and the course of the computation may not."""
+    if _of_mimicry(content) and vars(network).get("mimicry") is False:
+        return ("written by mimicry, whose networks compute otherwise: build with mimicry=true",)
+    return ()
+
+
+def _of_mimicry(content: Any) -> bool:
+    return isinstance(content, Mapping) and _MIMICRY <= content.keys()
 
 
 def _count(problems: Mapping[str, list[str]]) -> int:
@@ -161,26 +178,34 @@ def _nearest(
     """The built-in architecture with the fewest differences, and these; None if none is near."""
     best: tuple[dict[str, Any], dict[str, list[str]]] | None = None
     content = open_weights(path)
-    mimicry = isinstance(content, Mapping) and _MIMICRY <= content.keys()
     for state, _ in _readings(path, role, key, strip_prefix, content):
         plain = normalised(state)
         shapes = {name: tuple(value.shape) for name, value in plain.items()}
         for name, kind in PUBLISHED[role].items():
             try:
                 arguments = kind.read_arguments(shapes)
-            except (KeyError, IndexError, ValueError, ZeroDivisionError):
+            except (KeyError, IndexError, ValueError):
                 continue
-            if mimicry and "mimicry" in inspect.signature(kind).parameters:
+            if _of_mimicry(content) and "mimicry" in inspect.signature(kind).parameters:
                 arguments["mimicry"] = True
             spec = {"net": name, **_not_default(kind, arguments)}
-            with torch.device("meta"):
-                wanted = build(spec).state_dict()
-            problems = differences(wanted, _fitted(plain, wanted))
+            try:
+                network = _sketched(spec)
+            except ConfigError:  # sizes that no such network has
+                continue
+            problems = differences(network.state_dict(), _fitted(plain, network))
             if best is None or _count(problems) < _count(best[1]):
                 best = spec, problems
             if not problems:
                 return best
     return best
+
+
+def _sketched(spec: Mapping[str, Any]) -> nn.Module:
+    """A network of names and shapes alone."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # layers of no channels, of a network that does not fit
+        return build(spec)
 
 
 def _hint(path: str | Path, role: Role, key: str | None, strip_prefix: str | None) -> str:

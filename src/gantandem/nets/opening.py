@@ -7,6 +7,7 @@ import pickletools
 import re
 import shlex
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def open_weights(path: str | Path) -> Any:
     pickled = start.startswith((b"PK", b"\x80"))
     if start[8:9] == b"{" or (path.suffix == ".safetensors" and not pickled):
         return unpack(path)[0]
-    if zipfile.is_zipfile(path):
+    if _is_zip(path):
         _look_into(path)
     elif start.startswith(b"PK"):
         raise WeightsError(f"{path} is truncated: its end is missing. Copy or download it again")
@@ -121,6 +122,13 @@ def _refuse(path: Path, start: bytes) -> None:
     if all(letter.isprintable() or letter.isspace() for letter in shown):
         line = shown.strip().splitlines()[0][:40] if shown.strip() else ""
         raise WeightsError(f"{path} is text, not weights: it starts with {line!r}")
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # an archive's end that says what cannot be
+        return False
 
 
 def _look_into(path: Path) -> None:
@@ -165,17 +173,32 @@ def _load(path: Path) -> Any:
     return content
 
 
-def _check_claims(path: Path, content: Any, depth: int = 0) -> None:
-    """Refuse tensors that repeat few numbers to a size which the file does not have."""
-    if isinstance(content, torch.Tensor):
-        claimed = content.numel() * content.element_size()
-        if claimed > _LIMIT * path.stat().st_size + 2**20:
-            raise WeightsError(
-                f"{path} holds a tensor that claims {claimed:,} bytes, which it is not"
-            )
-    elif isinstance(content, (dict, list, tuple)) and depth < 20:
-        for part in content.values() if isinstance(content, dict) else content:
-            _check_claims(path, part, depth + 1)
+def tensors_in(content: Any) -> Iterator[torch.Tensor]:
+    """Every tensor of nested containers, each once; a container may hold itself."""
+    left, seen = [content], set()
+    while left:
+        part = left.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, torch.Tensor):
+            yield part
+        elif isinstance(part, dict):
+            left.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            left.extend(part)
+
+
+def _check_claims(path: Path, content: Any) -> None:
+    """Refuse tensors that repeat few numbers to sizes which the file does not have."""
+    claimed = 0
+    for tensor in tensors_in(content):
+        if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized:
+            kind = "without numbers" if tensor.is_meta else "that are sparse or quantised"
+            raise WeightsError(f"{path} holds tensors {kind}: save plain ones")
+        claimed += tensor.numel() * tensor.element_size()
+    if claimed > _LIMIT * path.stat().st_size + 2**20:
+        raise WeightsError(f"{path} is smaller than its tensors claim to be, {claimed:,} bytes")
 
 
 def _pickled(path: Path, wanted: str) -> WeightsError:
@@ -209,7 +232,7 @@ def _convert(path: Path, line: str) -> str:
 def _first_object(path: Path) -> str:
     """The class of the outermost object of a pickle, without unpickling it; '' for a container."""
     try:
-        if zipfile.is_zipfile(path):
+        if _is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 name = next(n for n in archive.namelist() if n.rpartition("/")[2] == "data.pkl")
                 pickles = [archive.read(name)]

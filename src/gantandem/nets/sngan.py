@@ -40,6 +40,7 @@ class SNGANGenerator32(Published):
     def _make(
         self, latent_dim: int, channels: int, filters: int, classes: int, mimicry: bool
     ) -> None:
+        self.mimicry = mimicry
         self.l1 = nn.Linear(latent_dim, 16 * filters)
         self.block2 = UpBlock(filters, filters, classes, mimicry)
         self.block3 = UpBlock(filters, filters, classes, mimicry)
@@ -116,6 +117,7 @@ class SNGANDiscriminator32(Published):
 
     def __init__(self, channels: int = 3, filters: int = 128, mimicry: bool = False) -> None:
         super().__init__()
+        self.mimicry = mimicry
         self.block1 = FirstBlock(channels, filters)
         self.block2 = DownBlock(filters, filters, rectified=mimicry)
         self.block3 = DownBlock(filters, filters, down=False, rectified=mimicry)

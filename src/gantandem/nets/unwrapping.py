@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import WeightsError, near
+from gantandem.nets.opening import tensors_in
 
 Role = Literal["generator", "discriminator"]
 State = dict[str, Tensor]
@@ -31,6 +32,8 @@ _OWN = {
 _ANY_AVERAGED = ("ema", "params_ema", "model_ema", "ema_model")
 _ANY = ("", "model", "params", "gan", "net", "network", "weights", "module")
 _WRAPPERS = ("module.", "_orig_mod.")
+_LEVELS = 10
+"""How deep weights lie in a file at most; a container may hold itself."""
 _OTHER = ("optim", "sched", "scaler", "hyper", "loop", "callback")
 
 
@@ -57,7 +60,10 @@ def find_states(
     notes: Notes = ()
     if key is not None:
         content = _part(content, where, key)
-    while (name := _choose(content, role)) is not None:
+    for _ in range(_LEVELS):
+        name = _choose(content, role)
+        if name is None:
+            break
         if _plain(name) in (*_AVERAGED[role], *_ANY_AVERAGED):
             notes = (*notes, f"the averaged weights, {name!r}")
         content = content[name]
@@ -106,9 +112,7 @@ def _plain(name: str) -> str:
 
 def _holds(part: Any) -> bool:
     """Whether a part is a mapping with tensors in it, at any depth."""
-    if not isinstance(part, Mapping):
-        return False
-    return any(isinstance(value, Tensor) or _holds(value) for value in part.values())
+    return isinstance(part, Mapping) and next(tensors_in(part), None) is not None
 
 
 def _tensors(content: Any) -> State:

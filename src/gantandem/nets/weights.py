@@ -145,9 +145,13 @@ def differences(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> di
 
 def tell(problems: Mapping[str, list[str]]) -> str:
     """Differences in a line: three names of each sort, and how many there are."""
-    return "; ".join(
-        f"{len(names)} {sort}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        if len(names) > 1
-        else f"{sort} {names[0]}"
-        for sort, names in problems.items()
-    )
+    told = []
+    for sort, names in problems.items():
+        shown = ", ".join(map(_shown, names[:3])) + (", ..." if len(names) > 3 else "")
+        told.append(f"{sort} {shown}" if len(names) == 1 else f"{len(names)} {sort}: {shown}")
+    return "; ".join(told)
+
+
+def _shown(name: str) -> str:
+    name = name if len(name) <= 100 else f"{name[:100]}..."
+    return name if name.isprintable() else repr(name)
