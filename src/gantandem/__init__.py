@@ -8,7 +8,9 @@ A GAN is a value: what improves it returns a new one, and your modules are never
     out = gt.sample(gan, "obrs", n=1000, seed=0)  samples, with what each cost
     print(gt.compare(gan, ["direct", "obrs"], real))
 
-Bring:    GAN, Latent, Normal, Uniform, Real, split_real, refresh_statistics
+Bring:    GAN, Latent, Normal, Uniform, Real, split_real, refresh_statistics; GAN.from_files of
+          weight files, GAN.from_pretrained of a hub, open_data of a folder, a file or a hub;
+          layers: where samples can be refined
 Improve:  shape (or shape_discriminator), fit_ratio, calibrate, fit_latent_reweight; diagnose
 Sample:   sample, sample_iter, prepare; SAMPLERS by name, and as classes (OBRS, Refine, MALA, ...);
           collaborative(gan) is refinement with acceptance; from_config and to_config for JSON
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from gantandem.gan import GAN
     from gantandem.latent import Inputs, Latent, Normal, Uniform
     from gantandem.networks.devices import deterministic
+    from gantandem.networks.layers import layers
     from gantandem.networks.statistics import refresh_statistics
     from gantandem.reporting.caution import cautions
     from gantandem.reporting.report import report
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     )
     from gantandem.samples import Samples
     from gantandem.scoring import Scores, Selection, score, score_samples, select
+    from gantandem.tasks.own import open_data
 
 _WHERE = {
     "evaluate.chains": ("ChainReport", "chain_report"),
@@ -104,6 +108,8 @@ _WHERE = {
     "evaluate.metrics.pareto": ("pareto_front",),
     "evaluate.knobs": ("Sweep",),
     "networks.devices": ("deterministic",),
+    "networks.layers": ("layers",),
+    "tasks.own": ("open_data",),
     "networks.statistics": ("refresh_statistics",),
     "evaluate.sweeping": ("sweep",),
     "discriminator.parts": ("split_real",),
@@ -194,7 +200,9 @@ __all__ = [
     "fit_latent_reweight",
     "fit_ratio",
     "from_config",
+    "layers",
     "load_run",
+    "open_data",
     "pareto_front",
     "prepare",
     "refresh_statistics",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gantandem import GAN, Normal
-from gantandem.networks.layers import find_layers, middle
+from gantandem.networks.layers import layers, middle
 from gantandem.testing import toy_gan
 from own_gans import Discriminator, Generator, settled
 
@@ -18,7 +18,7 @@ def gan():
 
 
 def test_shapes_and_shares_of_the_tail(gan):
-    found = {one.name: one for one in find_layers(gan, progress=False)}
+    found = {one.name: one for one in layers(gan, progress=False)}
     assert found["main.2"].shape == (8, 4, 4) and found["main.2"].kind == "ReLU"
     first, second = 6 * 8 * 16, 16 * 8 * 3 * 16  # multiplications of the two convolutions
     assert found["latent"].tail == 1 and found["data"].tail == 0
@@ -26,17 +26,17 @@ def test_shapes_and_shares_of_the_tail(gan):
 
 
 def test_memory_is_that_of_the_tail_and_the_discriminator(gan):
-    found = {one.name: one for one in find_layers(gan, progress=False)}
+    found = {one.name: one for one in layers(gan, progress=False)}
     assert found["latent"].memory > found["main.2"].memory > found["data"].memory
     assert found["data"].memory >= 4 * 3 * 8 * 8  # its own activation, of float32
-    alone = {one.name: one for one in find_layers(GAN(gan.generator, None, gan.latent))}
+    alone = {one.name: one for one in layers(GAN(gan.generator, None, gan.latent))}
     assert alone["main.2"].memory < found["main.2"].memory
 
 
 def test_of_modules_with_one_output_the_outermost_is_named():
     block = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
     gan = GAN(nn.Sequential(block, nn.Linear(3, 2)), None, 2)
-    assert [one.name for one in find_layers(gan)] == ["latent", "0", "0.0", "data"]
+    assert [one.name for one in layers(gan)] == ["latent", "0", "0.0", "data"]
 
 
 def test_the_middle_is_by_cost_and_points_have_none():

@@ -400,3 +400,14 @@ def test_on_a_phone_every_number_has_its_heading_beside_it(tmp_path):
     numbers = re.findall(r"<td[^>]*>", rows)
     assert numbers and all("data-of=" in one or 'class="none"' in one for one in numbers)
     assert 'data-of="sliced W1"' in rows and "attr(data-of)" in page
+
+
+def test_of_pictures_that_no_network_looked_at_the_page_says_so(tmp_path):
+    run = image_run(tmp_path / "run")
+    assert "between pixels" not in write_report(run).read_text()
+    metrics = json.loads((run / "metrics.json").read_text())
+    for row in metrics["samplers"].values():
+        row["metrics"] = {"sliced_w1": 0.1}
+    (run / "metrics.json").write_text(json.dumps({**metrics, "floor": {}}))
+    page = write_report(run).read_text()
+    assert "between pixels" in page and "Sliced Wasserstein-1 distance to the data" in page

@@ -187,6 +187,7 @@ def compare(
             "--again", help="Measure anew what was measured so already; a sweep always is."
         ),
     ] = False,
+    page: Annotated[bool, typer.Option("--report", help="Write RUN/report.html as well.")] = False,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -222,8 +223,11 @@ def compare(
     out.print(table)
     if sweep:
         out.print(f"picture: {run / 'sweep.png'}", markup=False)
-    step = "report" if (run / "metrics.json").is_file() else "compare"
-    hint(f"next: gantandem {step} {run}")
+    if page:
+        report(run)
+    else:
+        step = "report" if (run / "metrics.json").is_file() else "compare"
+        hint(f"next: gantandem {step} {run}")
     if incomplete is not None:
         raise incomplete
 

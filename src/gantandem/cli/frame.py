@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -192,6 +193,8 @@ class LogHandler(logging.Handler):
 def set_up_log(*, verbose: bool, quiet: bool) -> None:
     """Show the steps of a run and all warnings; everything with ``verbose``."""
     be_quiet(quiet)
+    if quiet:  # of the datasets library
+        os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
     package = logging.getLogger("gantandem")
     package.handlers = [h for h in package.handlers if not isinstance(h, LogHandler)]
     package.addHandler(LogHandler())

@@ -1,4 +1,4 @@
-"""Commands for a GAN of one's own: ``init``, ``layers``."""
+"""Commands for a GAN of one's own: ``import``, ``init``, ``layers``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,117 @@ from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Device, Run, Trust, hint, out
+from gantandem.cli.frame import Device, Overrides, Run, Seed, Trust, hint, noting, out
+from gantandem.cli.make import Overwrite
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("import")(import_)
     app.command()(init)
     app.command()(layers)
+
+
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of a built-in architecture, or module:Class.", show_default="found by weights"
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help=".safetensors, .pt or .pth.", show_default=False)
+]
+Adapters = Annotated[
+    list[str] | None,
+    typer.Option(help="Adapter around it, such as item=0 (repeatable).", show_default=False),
+]
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Run folder.", show_default=False)],
+    overrides: Overrides = None,
+    generator: Architecture = None,
+    weights_g: Weights = None,
+    discriminator: Architecture = None,
+    weights_d: Weights = None,
+    latent: Annotated[
+        str | None,
+        typer.Option(
+            help="normal:100x1x1, normal:128, uniform:62 or uniform:62:0,1.",
+            show_default="a normal, of the size that the generator takes",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Real data: a folder of images or Parquet files, OWNER/NAME on the hub, .npy, "
+            ".npz or .parquet.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option(help="What the discriminator returns: logit, prob or critic.")
+    ] = "logit",
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            help="What the GAN is conditioned on: labels (those of the data), 7, or labels.csv.",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Entry of the files that holds the weights.", show_default="found"),
+    ] = None,
+    strip_prefix: Annotated[
+        str | None,
+        typer.Option(help="What the names of weights begin with.", show_default="found"),
+    ] = None,
+    adapt_g: Adapters = None,
+    adapt_d: Adapters = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option(
+            "--range", help="Values of black and white, such as -1,1.", show_default="found"
+        ),
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    device: Device = None,
+    trust: Trust = False,
+) -> None:
+    """Make a run of weight files and data of your own; a module that you name is imported."""
+    from gantandem.data.ranges import check_range
+    from gantandem.errors import imports
+    from gantandem.runs.importing import import_run
+
+    with noting(folder, first=True):
+        work = import_run(
+            folder,
+            data=data,
+            output=output,  # type: ignore[arg-type]
+            condition=condition,
+            range=None if bounds is None else check_range(bounds, "--range"),
+            seed=seed,
+            overrides=overrides or (),
+            overwrite=overwrite,
+            device=device,
+            trust=trust,
+            generator=generator,
+            weights_g=weights_g,
+            discriminator=discriminator,
+            weights_d=weights_d,
+            latent=latent,
+            key=key,
+            strip_prefix=strip_prefix,
+            adapt_g=adapt_g or (),
+            adapt_d=adapt_d or (),
+        )
+    out.print(str(work.gan), markup=False)
+    out.print(f"imported: {folder}", markup=False)
+    again = " --trust" if imports(generator) or imports(discriminator) else ""
+    step = "fit-ratio" if data is not None else "sample"
+    hint(f"next: gantandem {step} {folder}{' --sampler direct' * (data is None)}{again}")
 
 
 def init(
@@ -39,10 +143,10 @@ def layers(
     """Show the layers that can be refined, and what a step at each costs."""
     from gantandem import runs
     from gantandem.cli.show import layers_table
-    from gantandem.networks.layers import find_layers
+    from gantandem.networks import layers as own
 
     work = runs.Workspace(run, device=device, trust=trust)
-    found = find_layers(work.gan)
+    found = own.layers(work.gan)
     if json_file is not None:
         runs.write_json(json_file, {"layers": [one._asdict() for one in found]})
     out.print(layers_table(found))

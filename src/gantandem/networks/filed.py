@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from gantandem.gan import GAN
 
-FILES, HUB = "gantandem.runs.folder", "gantandem.runs.hub"
+FILES, IMPORT = "gantandem.runs.folder", "gantandem.runs.weights"
+HUB = "gantandem.runs.hub"
 """What reads and writes GANs, and so knows more than a GAN may."""
 
 
@@ -46,6 +47,22 @@ class Filed(Value):
             ConfigError, WeightsError, InputError: As :func:`gantandem.load_run`.
         """
         return importlib.import_module(FILES).load_run(path, trust=trust, **given).gan
+
+    @staticmethod
+    def from_files(generator: Any = None, weights_g: str | Path | None = None, **given: Any) -> GAN:
+        """Make a GAN of weight files: see :func:`gantandem.runs.weights.from_files`.
+
+        Args:
+            generator: A built-in architecture's name, ``"module:Class"``, or a module; None takes
+                the built-in one that the file fits.
+            weights_g: ``.safetensors``, or a state dict in ``.pt`` or ``.pth``.
+            given: ``discriminator``, ``weights_d``, ``latent``, ``output``, ``condition``,
+                ``key``, ``strip_prefix``, ``adapt_g``, ``adapt_d`` and ``real``.
+
+        Raises:
+            ConfigError, WeightsError, InputError: As there.
+        """
+        return importlib.import_module(IMPORT).from_files(generator, weights_g, **given)
 
     @staticmethod
     def from_pretrained(name: str | Path, *, trust: bool = False, **given: Any) -> GAN:

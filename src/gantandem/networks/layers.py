@@ -43,7 +43,7 @@ class Layer(NamedTuple):
     memory: int
 
 
-def find_layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
+def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
     """The layers of a generator that can be refined, in the order in which they run.
 
     Of modules with one and the same output the outermost is named.
@@ -54,7 +54,7 @@ def find_layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
 
     Example:
         >>> from gantandem.testing import toy_gan
-        >>> [(layer.name, layer.shape) for layer in find_layers(toy_gan())]
+        >>> [(one.name, one.shape) for one in layers(toy_gan())]
         [('latent', (2,)), ('0', (16,)), ('1', (16,)), ('data', (2,))]
     """
     return _found(gan, progress, memory=True)
@@ -66,8 +66,8 @@ def middle(gan: GAN) -> str | None:
     with gan.networks.frozen():
         if gan.decode(z[:ROWS], None if cond is None else cond[:ROWS])[0].numel() < WIDE:
             return None
-    layers = [one for one in _found(gan, False, memory=False) if one.kind]
-    return min(reversed(layers), key=lambda one: abs(one.tail - 0.5)).name if layers else None
+    own = [one for one in _found(gan, False, memory=False) if one.kind]
+    return min(reversed(own), key=lambda one: abs(one.tail - 0.5)).name if own else None
 
 
 def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:

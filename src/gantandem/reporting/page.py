@@ -95,7 +95,11 @@ def _headline(evidence: Evidence) -> str:
         return ""
     name = "collaborative" if "collaborative" in rows else list(rows)[-1]
     floor = evidence.metrics.get("floor", {})
-    labels = {"js": "Jensen-Shannon divergence", "frechet_distance": "Fréchet distance"}
+    labels = {
+        "js": "Jensen-Shannon divergence",
+        "frechet_distance": "Fréchet distance",
+        "sliced_w1": "Sliced Wasserstein-1 distance",
+    }
     for key, label in labels.items():
         before, after = (finite(rows[one]["metrics"].get(key)) for one in ("direct", name))
         if before is None or after is None:
@@ -143,11 +147,22 @@ def _table(evidence: Evidence) -> str:
         f'<p class="note">{show(n)} samples each. <b class="best">Marked</b> is the best of a '
         f"column. The first row is the floor: {_of_floor(floor, n)} in place of samples. What "
         "beats it does so by chance, or in a metric that rewards narrowness (good, precision, "
-        "classifier score).</p>"
+        f"classifier score).{_of_pixels(evidence)}</p>"
         f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
         f"{_counted(metrics['samplers'])}"
+    )
+
+
+def _of_pixels(evidence: Evidence) -> str:
+    """What to think of distances between pictures that no network looked at."""
+    seen = any("frechet_distance" in row.get("metrics", {}) for row in evidence.rows.values())
+    if seen or not evidence.pictorial:
+        return ""
+    return (
+        " The distances are between pixels, which say little of what pictures show: look at the "
+        "pictures, and measure features of a network (in Python: compare(..., metrics=))."
     )
 
 

@@ -54,7 +54,7 @@ def from_pretrained(
     if not folder.is_dir():
         if not HUB_NAME.fullmatch(str(name)):
             raise InputError(f"from_pretrained: {name} is no folder, and no OWNER/NAME of a hub")
-        hub: Any = need("huggingface_hub", "hub")
+        hub: Any = need("huggingface_hub", "images")
         asked = {"revision": revision, "token": token, "cache_dir": cache_dir}
         asked |= {"force_download": force_download, "local_files_only": local_files_only}
         try:
@@ -135,7 +135,7 @@ def _push(
     branch: str | None = None,
     create_pr: bool | None = None,
 ) -> str:
-    hub: Any = need("huggingface_hub", "hub")
+    hub: Any = need("huggingface_hub", "images")
     older = [name for name in FILES if name != RUN_FILE]
     try:
         api = hub.HfApi(token=token)

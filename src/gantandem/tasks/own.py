@@ -125,6 +125,22 @@ class OwnTask(Task):
         return sliced_wasserstein(x.detach().cpu(), real_x.cpu())
 
 
+def open_data(source: str | Path, gan: GAN) -> Real:
+    """Read a user's own data as a GAN makes its samples, in four parts.
+
+    Args:
+        source: A folder of images (labels are its sub-folders; ``train`` and ``test`` may be among
+            them), a folder of Parquet files, ``OWNER/NAME`` on the hub, a Parquet file of numbers,
+            or an ``.npy`` or ``.npz`` file.
+        gan: Images are read in the range of what it makes, and labels where it is conditional.
+
+    Raises:
+        DataError: If they cannot be read, or have no labels where the GAN has conditions.
+        MissingExtraError: If an extra is needed that is not installed.
+    """
+    return OWN.of_run(gan, str(source)).real()
+
+
 OWN = OwnTask(latent={}, networks={})
 """What ``task: own`` in a recipe means."""
 

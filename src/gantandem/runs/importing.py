@@ -1,0 +1,139 @@
+"""A GAN, or a RUN, of weight files and data that others left: ``gantandem import``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gantandem.data.images import HUB_NAME
+from gantandem.data.sources import open_source
+from gantandem.discriminator.parts import parts_for
+from gantandem.errors import ConfigError
+from gantandem.gan import GAN
+from gantandem.locking import locked
+from gantandem.nets.hashing import weights_hash
+from gantandem.networks.layers import middle
+from gantandem.networks.score import Output
+from gantandem.runs.conditions import label_rows, read_condition
+from gantandem.runs.making import begin
+from gantandem.runs.reading import apply_overrides, parse
+from gantandem.runs.weights import generating, judged, network_of, spec_of
+from gantandem.runs.workspace import Workspace, task_of
+
+
+def import_run(
+    out: str | Path,
+    *,
+    data: str | None = None,
+    output: Output = "logit",
+    condition: str | None = None,
+    range: Sequence[float] | None = None,
+    seed: int = 0,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    device: str | None = None,
+    trust: bool = False,
+    **files: Any,
+) -> Workspace:
+    """Make a RUN of weight files and data that every other step takes.
+
+    Everything is tried before anything is written. What the weights and data were, the range of
+    images, and the layer to refine stand in ``run.yaml``.
+
+    Args:
+        out: The folder.
+        data: Real data, see :func:`~gantandem.data.sources.open_source`; None for a RUN that
+            only samples.
+        output: As for :class:`GAN`.
+        condition: ``"labels"``: those of the data; or what
+            :func:`~gantandem.runs.conditions.read_condition` reads.
+        range: The values of black and white in images; None finds them.
+        seed: Of what is drawn and fitted later.
+        overrides: ``key=value`` texts on the settings, such as ``generator.width=128``.
+        overwrite: Give up what the folder holds.
+        device: Where the networks run.
+        trust: Import what is not built in by the names in a run that the folder holds already.
+            What the call itself names is the user's own.
+        files: ``generator``, ``weights_g``, ``discriminator``, ``weights_d``, ``latent``, ``key``,
+            ``strip_prefix``, ``adapt_g`` and ``adapt_d``, as for :func:`from_files`.
+
+    Raises:
+        ConfigError, WeightsError, InputError: As :func:`from_files`, or if the folder holds
+            another run and ``overwrite`` is not set.
+        DataError: If the data cannot be read, or do not suit the generator.
+        LockedError: If another command writes to the folder.
+    """
+    out = Path(out)
+    networks = {role: files.pop(role, None) for role in ("generator", "discriminator")}
+    weights = {"generator": files.get("weights_g"), "discriminator": files.get("weights_d")}
+    options = {name: files.get(name) for name in ("key", "strip_prefix")}
+    content: dict[str, Any] = {"task": "own", "seed": seed, "output": output}
+    content |= {"data": _place(data)} if data is not None else {}
+    content |= {"range": list(range)} if range is not None else {}
+    for role, network in networks.items():
+        if (spec := spec_of(role, network, weights[role], options)) is not None:
+            content[role] = spec
+    content, origins = apply_overrides(content, overrides)
+    recipe = parse(content, "import", origins)
+    given = _conditions(condition, recipe.data)
+    gan = generating(
+        recipe.generator,
+        weights["generator"],
+        files.get("latent"),
+        given,
+        adapt=files.get("adapt_g") or (),
+        **options,
+    )
+    task = task_of(recipe).of_run(gan, recipe.data)
+    judge = network_of(
+        "discriminator",
+        recipe.discriminator,
+        weights["discriminator"],
+        adapt=files.get("adapt_d") or (),
+        **options,
+    )
+    real = None if recipe.data is None else task.real(seed, recipe.data)
+    if judge is not None:
+        gan = judged(gan, judge, recipe.output, real)
+    if real is not None:
+        parts_for(gan, real, f"data {recipe.data}")
+    recipe = parse(_settled(content, gan, task.range), "import", origins)
+    latent = json.dumps(gan.latent.config(), sort_keys=True)
+    origin = {"task": "own", "generator": weights_hash(gan.generator), "latent": latent}
+    if gan.guide is not None:
+        origin |= {"discriminator": weights_hash(gan.guide.network), "output": gan.guide.output}
+    with locked(out, "import"):
+        how = {"overwrite": overwrite, "device": device, "trust": trust}
+        return begin(recipe, out, origin, lambda: gan, **how)
+
+
+def _settled(
+    content: Mapping[str, Any], gan: GAN, bounds: Sequence[float] | None
+) -> dict[str, Any]:
+    """The settings with what was found: the range of images, and the layer to refine."""
+    own = {k: v for k, v in content.items() if k not in ("generator", "discriminator")}
+    if bounds is not None:
+        own["range"] = list(bounds)
+    shape = dict(own.get("shape") or {})
+    refine = dict(shape.get("refine") or {})
+    if "layer" not in refine and (layer := middle(gan)) is not None:
+        own["shape"] = {**shape, "refine": {**refine, "layer": layer}}
+    return own
+
+
+def _place(data: str) -> str:
+    """A folder or file by a name that holds in every other folder; a hub name as it is."""
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() or not HUB_NAME.fullmatch(data) else data
+
+
+def _conditions(condition: str | None, data: str | None) -> Tensor | None:
+    if condition != "labels":
+        return None if condition is None else read_condition(condition)
+    if data is None:
+        raise ConfigError("condition: 'labels' are those of the data: give data")
+    return label_rows(open_source(data), data)
