@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from gantandem.errors import ConfigError
 from gantandem.gan import GAN
 from gantandem.locking import locked
 from gantandem.nets.hashing import weights_hash
+from gantandem.nets.unwrapping import Role
 from gantandem.networks.layers import middle
 from gantandem.networks.score import Output
 from gantandem.runs.conditions import label_rows, read_condition
@@ -68,7 +69,8 @@ def import_run(
         LockedError: If another command writes to the folder.
     """
     out = Path(out)
-    networks = {role: files.pop(role, None) for role in ("generator", "discriminator")}
+    roles: tuple[Role, ...] = get_args(Role)
+    networks = {role: files.pop(role, None) for role in roles}
     weights = {"generator": files.get("weights_g"), "discriminator": files.get("weights_d")}
     options = {name: files.get(name) for name in ("key", "strip_prefix")}
     content: dict[str, Any] = {"task": "own", "seed": seed, "output": output}

@@ -23,6 +23,7 @@ from gantandem.latent import Latent, Normal, Uniform, as_latent
 from gantandem.nets import build
 from gantandem.nets.copying import copy_network
 from gantandem.nets.foreign import find_architecture, load_foreign
+from gantandem.nets.unwrapping import Role
 from gantandem.networks.score import Output
 from gantandem.networks.statistics import refresh_statistics, unfilled
 from gantandem.rng import Key
@@ -81,7 +82,7 @@ def from_files(
 
 
 def spec_of(
-    role: str, network: Network, weights: str | Path | None, options: Mapping[str, Any]
+    role: Role, network: Network, weights: str | Path | None, options: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """How a network is built: as it was asked for, or by the weights that it is for."""
     if isinstance(network, Mapping):
@@ -104,7 +105,7 @@ def _said(spec: Mapping[str, Any]) -> str:
 
 
 def network_of(
-    role: str,
+    role: Role,
     network: Network,
     weights: str | Path | None,
     key: str | None,
