@@ -66,7 +66,7 @@ class Judged(NamedTuple):
     def strength(self) -> float:
         """1 where r brings samples nearer; else the largest that is as good as the best one.
 
-        None that leads farther away than the proposals as they are, by more than chance.
+        None that leads farther away than proposals without acceptance, by more than chance.
         """
         if self.distances[1.0] < self.distances[0.0] - TIE * abs(self.distances[0.0]):
             return 1.0
@@ -76,7 +76,7 @@ class Judged(NamedTuple):
 
     @property
     def slack(self) -> float:
-        """What chance may add to the distance of the proposals as they are."""
+        """What chance may add to the distance of proposals without acceptance."""
         plain = abs(self.distances[0.0])
         return math.hypot(plain, self.noise) - plain if math.isfinite(plain) else 0.0
 
@@ -188,10 +188,10 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
         )
     elif strength < 1:
         logger.warning(
-            "fit_ratio: accepted by the ratio r, samples are farther from held-out real data than "
-            "accepted by r^%g (distance %.3g against %.3g; proposals as they are %.3g), so "
-            "acceptance uses r^%g. The generator may miss some of the data; strength=1 uses r all "
-            "the same",
+            "fit_ratio: samples accepted by the ratio r are farther from held-out real data than "
+            "samples accepted by r^%g (distance %.3g against %.3g; without acceptance %.3g), so "
+            "acceptance uses r^%g. The generator may miss some of the data. strength=1 uses all of "
+            "r: each sample is likelier, and the whole is farther from the data by that distance",
             strength,
             chosen.distances[1.0],
             chosen.distances[strength],
