@@ -115,10 +115,10 @@ def page(result: dict[str, Any]) -> list[str]:
         "",
         *_medians_table(result, "median"),
         "",
-        "Where the generator misses modes, `fit_ratio` lets acceptance on plain samples use r^t, t so",
-        "small that accepted samples are not farther from the data by sliced W1. This holds the share",
-        "of the modes and gives up precision: from 3,000 on DRS and MH are near *direct* in *good* and",
-        "JS. With `strength=1` they accept by all of r, as the published methods below do.",
+        "Where the generator misses modes, `fit_ratio` lets acceptance on plain samples use r^t, t",
+        "so small that accepted samples are not farther from the data by sliced W1. This holds the",
+        "shares of the modes and gives up precision: from 3,000 on DRS and MH are near *direct* in",
+        "*good* and JS. With `strength=1` they accept by all of r, as the published methods below.",
     ]
     if again:
         founds = [found for of_seed in again.values() for found in of_seed.values()]
