@@ -67,7 +67,7 @@ def test_wrong_words_are_one_message(fitted, points, tmp_path):
     fails("score", fitted, tmp_path / "wide.npy", wanted=["(5,) and the generator makes (2,)"])
     fails("score", tmp_path / "empty", points, wanted=["empty"])
     fails("score", fitted, points, "--sampler", "metropolis", "x=3", wanted=["unknown setting 'x'"])
-    fails("score", fitted, points, "--condition", "seven", wanted=["--condition seven"])
+    fails("score", fitted, points, "--condition", "seven", wanted=["--condition: got 'seven'"])
     fails("score", fitted, points, "--condition", "7", wanted=["this GAN has none"])
     fails("score", fitted, points, "--out", tmp_path / "a.txt", wanted=[".csv or .json"])
     fails("select", fitted, points, "--sampler", "refine", wanted=["accepts none"])

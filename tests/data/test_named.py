@@ -50,6 +50,9 @@ def test_arrays_are_read_with_a_name_for_each_row(tmp_path):
     write_tensors(tmp_path / "c.safetensors", {"samples": torch.tensor(x)})
     assert np.array_equal(read_named(tmp_path / "a.npy").x, x)
     assert np.array_equal(read_named(tmp_path / "b.npz").x, x + 1)
+    np.savez(tmp_path / "d.npz", x=x, label=np.array([2, 0, 1]))
+    assert read_named(tmp_path / "d.npz").cond.tolist() == [2, 0, 1]
+    assert read_named([tmp_path / "a.npy", tmp_path / "d.npz"]).cond is None
     assert np.array_equal(read_named(tmp_path / "c.safetensors").x, x)
     both = read_named([tmp_path / "a.npy", tmp_path / "b.npz"])
     assert np.array_equal(both.x, np.concatenate([x, x + 1]))
@@ -94,7 +97,7 @@ def test_what_cannot_be_read_is_one_message(tmp_path):
         "holds no samples": empty,
         "no such file or folder": tmp_path / "missing.png",
         "of no kind that is read": text,
-        "broken.png is no readable picture": broken,
+        "broken.png is not a readable image": broken,
         "wrong.npy cannot be read": wrong,
         "holds the arrays a, b": several,
         "pickled.npy cannot be read": pickled,

@@ -68,7 +68,7 @@ def test_what_does_not_suit_the_generator_is_refused():
     assert len(gt.score(gan, plain(4), proposal=gt.Direct(truncation=0.5), strict=False)) == 4
 
 
-def test_conditions_are_one_label_or_a_row_each():
+def test_conditions_are_one_label_or_a_row_each(tmp_path):
     gan, x = labelled_gan(), plain(30)
     labels = torch.arange(30) % 3
     scores = gt.score(gan, x, condition=labels)
@@ -77,6 +77,9 @@ def test_conditions_are_one_label_or_a_row_each():
     assert np.allclose(gt.score(gan, x, condition=2).log_ratio, 2 * x[:, 0].numpy(), atol=1e-6)
     with pytest.raises(InputError, match="conditional"):
         gt.score(gan, x)
+    np.savez(tmp_path / "x.npz", x=x.numpy(), label=labels.numpy())
+    assert np.array_equal(gt.score(gan, tmp_path / "x.npz").log_ratio, scores.log_ratio)
+    assert len(gt.score(exact_gan(), tmp_path / "x.npz")) == 30  # which has no conditions
     with pytest.raises(InputError, match="29 conditions"):
         gt.score(gan, x, condition=labels[:29])
 

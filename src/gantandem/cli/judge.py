@@ -23,7 +23,8 @@ Condition = Annotated[
     str | None,
     typer.Option(
         "--condition",
-        help="Of a conditional GAN: one label, or an .npy file with a row for each sample.",
+        help="Of a conditional GAN: one label such as 7, or a .csv, .txt or .npy file with a row "
+        "for each sample; labels in the files come along.",
         show_default=False,
     ),
 ]
@@ -209,23 +210,11 @@ def _recorded(
 
 def _options(condition: str | None, bounds: str | None, strict: bool) -> dict[str, Any]:
     from gantandem.data.ranges import check_range
+    from gantandem.runs.conditions import read_condition
 
-    options: dict[str, Any] = {"condition": _read_condition(condition), "strict": strict}
+    rows = None if condition is None else read_condition(condition, "--condition")
+    options: dict[str, Any] = {"condition": rows, "strict": strict}
     return options | {"range": None if bounds is None else check_range(bounds, "--range")}
-
-
-def _read_condition(text: str | None) -> Any:
-    """A label, or the rows of an .npy file."""
-    if text is None or text.lstrip("-").isdigit():
-        return None if text is None else int(text)
-    import numpy as np
-
-    try:
-        return np.load(text, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"--condition {text}: wanted is a label such as 7, or an .npy file ({error})"
-        ) from None
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantandem.data.images import SUFFIXES, to_range
-from gantandem.data.incoming import SAMPLES
+from gantandem.data.decoding import SUFFIXES, RefusedError, decode
+from gantandem.data.folders import list_files
+from gantandem.data.images import to_range
+from gantandem.data.incoming import LABELS, SAMPLES
 from gantandem.data.ranges import Range
-from gantandem.errors import DataError, need
+from gantandem.errors import DataError, GANtandemError, need
+from gantandem.limits import read_npz
 from gantandem.nets.weights import read_tensors
 
 ARRAYS = (".npy", ".npz", ".safetensors", ".parquet")
@@ -32,12 +35,14 @@ class Named:
         names: Of each: its file as it was given, with the row where the file holds many.
         files: The picture that each one is, or None: a row of an array.
         inside: The path that each picture has within the folder that was given.
+        cond: (N, ...) conditions or labels that stand beside the samples in every file, or None.
     """
 
     x: Any
     names: tuple[str, ...]
     files: tuple[Path | None, ...]
     inside: tuple[Path, ...]
+    cond: np.ndarray | None = None
 
 
 def are_paths(data: Any) -> bool:
@@ -74,7 +79,7 @@ def read_named(
     if not found:
         raise DataError(f"{where}: no file was given; give {WANTED}, or folders of these")
     channels = shape[0] if shape is not None and len(shape) == 3 and shape[0] in (1, 3) else None
-    parts = [part for file in found for part in _read(file, where, channels)]
+    parts = [part for file in found for part in _read_file(file, where, channels)]
     _check_alike(parts, where)
     values = [part.x for part in parts]
     x: Any = values[0] if len(values) == 1 else np.concatenate(values)
@@ -83,7 +88,12 @@ def read_named(
     names = [name for part in parts for name in part.names]
     files = [part.file.path if part.picture else None for part in parts for _ in part.names]
     inside = [part.file.inside for part in parts for _ in part.names]
-    return Named(x, tuple(names), tuple(files), tuple(inside))
+    labels = [part.cond for part in parts if part.cond is not None]
+    cond = np.concatenate(labels) if len(labels) == len(parts) else None
+    return Named(x, tuple(names), tuple(files), tuple(inside), cond)
+
+
+_Read = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -100,13 +110,12 @@ class _Part:
     names: list[str]
     file: _File
     picture: bool = False
+    cond: np.ndarray | None = None
 
 
 def _files(path: Path, where: str) -> Iterator[_File]:
     if path.is_dir():
-        kinds = (*SUFFIXES, *ARRAYS)
-        inner = [one for one in sorted(path.rglob("*")) if one.suffix.lower() in kinds]
-        inner = [one for one in inner if one.is_file() and not one.name.startswith(".")]
+        inner = [p for p in list_files(path)[0] if p.suffix.lower() in (*SUFFIXES, *ARRAYS)]
         if not inner:
             raise DataError(f"{where}: the folder {path} holds no samples; wanted are {WANTED}")
         yield from (_File(one, one.relative_to(path)) for one in inner)
@@ -118,7 +127,7 @@ def _files(path: Path, where: str) -> Iterator[_File]:
         yield _File(path, Path(path.name))
 
 
-def _read(file: _File, where: str, channels: int | None) -> Iterator[_Part]:
+def _read_file(file: _File, where: str, channels: int | None) -> Iterator[_Part]:
     path = file.path
     kind = path.suffix.lower()
     if kind in SUFFIXES:
@@ -126,49 +135,65 @@ def _read(file: _File, where: str, channels: int | None) -> Iterator[_Part]:
         yield _Part(picture[None], [str(path)], file, picture=True)
         return
     try:
-        x = _READERS[kind](path, where, channels)
-    except DataError:
+        x, cond = _READERS[kind](path, where, channels)
+    except GANtandemError:
         raise
     except Exception as error:  # of damaged files the libraries raise many unrelated kinds
         raise DataError(f"{where}: {path} cannot be read ({error}); make it again") from error
     if x.ndim == 0 or x.dtype.kind not in "fiub":
         raise DataError(f"{where}: {path} holds no array of numbers with a row for each sample")
-    yield _Part(x, [f"{path}[{row}]" for row in range(len(x))], file)
+    yield _Part(x, [f"{path}[{row}]" for row in range(len(x))], file, cond=cond)
 
 
 def _picture(content: bytes, name: str, where: str, channels: int | None) -> np.ndarray:
     """A picture as (C, H, W) bytes."""
-    image_module: Any = need("PIL.Image", "images")
     try:
-        with image_module.open(io.BytesIO(content)) as image:
-            grey = channels == 1 or (channels is None and image.mode in ("1", "L"))
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise DataError(
-            f"{where}: {name} is no readable picture ({error}): repair or remove it"
-        ) from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        pixels, shape = decode(content)
+    except RefusedError as error:
+        raise DataError(f"{where}: {name} {error}") from None
+    x = np.frombuffer(pixels, np.uint8).reshape(shape).transpose(2, 0, 1)
+    if channels == 1 and len(x) == 3:  # as Pillow makes grey of colours
+        red, green, blue = x.astype(np.int64)
+        return ((red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16).astype(np.uint8)[None]
+    return np.repeat(x, 3, 0) if channels == 3 and len(x) == 1 else x
 
 
-def _npy(path: Path, where: str, channels: int | None) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _npy(path: Path, where: str, channels: int | None) -> _Read:
+    return np.load(path, mmap_mode="r", allow_pickle=False), None
 
 
-def _npz(path: Path, where: str, channels: int | None) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as held:
-        return held[_the_one([name for name in held.files if held[name].ndim], path, where)]
+def _npz(path: Path, where: str, channels: int | None) -> _Read:
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    arrays = read_npz(path, names)
+    return _held({name: value for name, value in arrays.items() if value.ndim}, path, where)
 
 
-def _safetensors(path: Path, where: str, channels: int | None) -> np.ndarray:
+def _safetensors(path: Path, where: str, channels: int | None) -> _Read:
     tensors, _ = read_tensors(path)
-    x = tensors[_the_one(list(tensors), path, where)]
-    return (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+    half = torch.bfloat16
+    arrays = {n: (t.float() if t.dtype is half else t).numpy() for n, t in tensors.items()}
+    return _held(arrays, path, where)
 
 
-def _parquet(path: Path, where: str, channels: int | None) -> np.ndarray:
+def _held(arrays: Mapping[str, np.ndarray], path: Path, where: str) -> _Read:
+    """The samples among named arrays, and the conditions beside them."""
+    beside = next((name for name in LABELS if name in arrays), None)
+    names = [name for name in arrays if name != beside]
+    found = [name for name in SAMPLES if name in names] or names
+    if len(found) != 1:
+        raise DataError(
+            f"{where}: {path} holds the arrays {', '.join(names) or 'of no name'}; the samples are "
+            f"looked for under {', '.join(SAMPLES)}, or are the only array"
+        )
+    x, cond = arrays[found[0]], None if beside is None else arrays[beside]
+    return x, cond if cond is not None and len(cond) == len(x) else None
+
+
+def _parquet(path: Path, where: str, channels: int | None) -> _Read:
     """Encoded pictures under ``image``, samples as ``sample`` writes them, or columns of numbers.
 
-    Columns of what is known of a sample, and of labels, are left aside.
+    Columns of what is known of a sample are left aside, and so are labels among numbers.
     """
     need("pyarrow", "images")
     table: Any = need("pyarrow.parquet", "images").read_table(path)
@@ -179,17 +204,26 @@ def _parquet(path: Path, where: str, channels: int | None) -> np.ndarray:
         named = ((f"{path}[{row}]", content) for row, content in enumerate(encoded))
         decoded = [_picture(content, name, where, channels) for name, content in named]
         _same_size([one.shape for one in decoded], [f"{path}[{i}]" for i in range(len(decoded))])
-        return np.stack(decoded)
+        return np.stack(decoded), _labels(table)
     if "x" in names and not _is_number(table.schema.field("x").type):
         shape = (table.schema.metadata or {}).get(b"x_shape")
         x = np.array(table.column("x").to_pylist())
+        cond = _labels(table)
         wanted = [int(one) for one in shape.decode().strip("(),").split(",")] if shape else []
-        return x.reshape(len(x), *wanted) if wanted else x
-    known = {"id", "log_ratio", "steps", "attempts", "accepted", "condition", "label"}
+        return (x.reshape(len(x), *wanted) if wanted else x), cond
+    known = {"id", "log_ratio", "steps", "attempts", "accepted", *LABELS}
     columns = [
         name for name in names if name not in known and _is_number(table.schema.field(name).type)
     ]
-    return np.column_stack([table.column(name).to_numpy() for name in columns])
+    x = np.column_stack([table.column(name).to_numpy() for name in columns])
+    return x, _labels(table)
+
+
+def _labels(table: Any) -> np.ndarray | None:
+    name = next((name for name in LABELS if name in table.column_names), None)
+    if name is None or not _is_number(table.schema.field(name).type):
+        return None
+    return table.column(name).to_numpy()
 
 
 def _rows(table: Any, name: str) -> Iterable[Any]:
@@ -201,22 +235,12 @@ def _is_number(kind: Any) -> bool:
     return types.is_integer(kind) or types.is_floating(kind)
 
 
-_READERS: dict[str, Callable[[Path, str, int | None], np.ndarray]] = {
+_READERS: dict[str, Callable[[Path, str, int | None], _Read]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".safetensors": _safetensors,
     ".parquet": _parquet,
 }
-
-
-def _the_one(names: list[str], path: Path, where: str) -> str:
-    found = [name for name in SAMPLES if name in names] or names
-    if len(found) != 1:
-        raise DataError(
-            f"{where}: {path} holds the arrays {', '.join(names) or 'of no name'}; the samples are "
-            f"looked for under {', '.join(SAMPLES)}, or are the only array"
-        )
-    return found[0]
 
 
 def _check_alike(parts: Sequence[_Part], where: str) -> None:

@@ -23,7 +23,7 @@ from gantandem.gan import GAN
 from gantandem.nets.backbones import named
 from gantandem.nets.copying import copy_network
 from gantandem.nets.features import DEFAULT, FeatureRatio, feature_count
-from gantandem.nets.weights import load_weights
+from gantandem.nets.foreign import load_foreign
 from gantandem.progress import track
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,8 @@ def backbone_ratio(
     if isinstance(own, nn.Module):
         if weights is not None:
             own = copy_network(own)
-            load_weights(own, weights)
+            for note in load_foreign(own, weights, "discriminator"):
+                logger.info("backbone: %s", note)
         try:
             given["features"] = feature_count(own, x[:2])
             network = FeatureRatio(own, **given)

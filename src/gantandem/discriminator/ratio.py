@@ -33,7 +33,7 @@ from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError, NonFiniteError, renamed
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.gan import GAN
-from gantandem.nets.features import FeatureRatio
+from gantandem.nets.features import DEFAULT, FeatureRatio
 from gantandem.nets.hashing import hashed_once
 from gantandem.networks.score import Score
 from gantandem.samplers.named import SamplerLike, as_proposal, sampler_label
@@ -50,6 +50,8 @@ from gantandem.settings import (
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.1
+THROUGH_BACKBONE = 10_000
+"""Proposals by default where each goes through a large backbone."""
 
 
 @renamed(pool="n")
@@ -107,9 +109,10 @@ def fit_ratio(
             gives features of images as the generator makes them, ``"module:Class"`` of one, or the
             name of a shipped one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ... A small head
             is fitted on its features (``gantandem.nets.features.FeatureRatio``).
-        backbone_weights: A safetensors file with the weights of a backbone of your own.
+        backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
         n: Proposals drawn from the law: 100,000, and fewer (5,000 at least) where drawing them
-            would take much more than some minutes on a CPU, counted in operations.
+            would take much more than some minutes on a CPU, counted in operations; 10,000 through a
+            ``backbone``.
         schedule: (updates, learning rate) of AdamW, one after the other, for networks: 1,000 at
             1e-3, then 500 at 1e-4; of large networks fewer, in the same way.
         batch: Real, and as many generated, samples of an update: 1,000, and likewise.
@@ -155,6 +158,8 @@ def fit_ratio(
     mover = prepare(gan, as_proposal(gan, proposal)).sampler
     law = gan.law(mover)
     updates = None if schedule is None else sum(count for count, _ in schedule)
+    if backbone not in (None, DEFAULT):
+        n = n or THROUGH_BACKBONE
     sizes = fitting_sizes(
         gan.networks, mover, learner(gan, parts, network),
         {"n": n, "updates": updates, "batch": batch}, budget,

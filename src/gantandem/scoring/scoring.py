@@ -55,7 +55,7 @@ def score(
         proposal: The sampler whose law is meant (of a selector its proposal), or its name; None is
             ``Direct()``.
         condition: For a conditional GAN: one label for all, or a row for each sample. The pair
-            ``(x, condition)`` does as well.
+            ``(x, condition)`` does as well, and so do labels beside the samples in files.
         range: The values of black and white, where ``x`` are pictures; None finds what the
             generator makes.
         batch: Samples scored at a time.
@@ -97,6 +97,8 @@ def score_rows(
         bounds = find_range(made.cpu().numpy()) if range is None and len(shape) == 3 else range
         named = read_named(x, "score", shape=shape, range=bounds)  # type: ignore[arg-type]
         x = named.x
+        if condition is None and gan.condition is not None:
+            condition = named.cond
     if condition is not None:
         x = _with_condition(x, condition, tuple(made.shape[1:]))
     rows = take_in(gan.networks, x, "score", made=made)
