@@ -138,8 +138,8 @@ def fit_ratio(
         NonFiniteError: If no candidate gives finite scores.
     """
     check("fit_ratio gan", GAN, gan)
-    check("fit_ratio n", Optional[Annotated[int, at_least(2)]], n)  # noqa: UP045 (of Annotated)
-    check("fit_ratio batch", Count | None, batch)
+    n = check("fit_ratio n", Optional[Annotated[int, at_least(2)]], n)  # noqa: UP045 (Annotated)
+    batch = check("fit_ratio batch", Count | None, batch)
     schedule = check("fit_ratio schedule", Schedule | None, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     if network is not None and backbone is not None:

@@ -121,8 +121,7 @@ def shape_discriminator(
     check_function("shape distance", distance, 2, DISTANCE)
     counts = {"updates": updates, "batch": batch, "check_samples": check_samples}
     counts |= {"check_every": check_every}
-    for name, value in counts.items():
-        check(f"shape {name}", Count | None, value)
+    counts = {name: check(f"shape {name}", Count | None, size) for name, size in counts.items()}
     replay = check("shape replay", Count, replay)
     learning_rate = check("shape learning_rate", Positive, learning_rate)
     tie = check("shape tie", NotNegative, tie)
