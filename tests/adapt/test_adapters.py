@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any, NamedTuple
 
 import pytest
@@ -197,6 +198,24 @@ def test_every_adapter_is_a_network_by_name():
     assert isinstance(build(spec), adapt.Mean)
     shown = {kind.__name__ for kind in adapt.ADAPTERS.values()}
     assert shown <= set(adapt.__all__)
+
+
+def test_around_built_in_networks_they_are_loaded_without_trust(tmp_path):
+    d = adapt.Mean(build({"net": "mlp-discriminator"}))
+    GAN(build({"net": "mlp-generator"}).eval(), d, 2).save(tmp_path)
+    assert isinstance(GAN.load(tmp_path).guide.network, adapt.Mean)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["one-hot", "noise kept", "minibatch deviation"])
+def test_they_are_compiled(name):
+    plain = made(CASES[name])
+    compiled = plain.replace(compile=True)
+    mover = Refine(layer="fc", steps=2, step_size=0.1)
+    a, b = (sample(gan, mover, 16, width=16).x for gan in (plain, compiled))
+    assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_adapters_do_not_change_what_they_are_around():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem import GAN, Normal
+from gantandem import GAN, Normal, adapt
 from gantandem.networks.layers import layers, middle
 from gantandem.testing import toy_gan
 from own_gans import Discriminator, Generator, settled
@@ -37,6 +37,15 @@ def test_of_modules_with_one_output_the_outermost_is_named():
     block = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
     gan = GAN(nn.Sequential(block, nn.Linear(3, 2)), None, 2)
     assert [one.name for one in layers(gan)] == ["latent", "0", "0.0", "data"]
+
+
+def test_adapters_change_no_names_and_no_costs(gan):
+    adapted = GAN(adapt.Then(adapt.Reshape(gan.generator, (6, 1, 1)), nn.Identity()), None, 6)
+    plain = layers(GAN(gan.generator, None, gan.latent))
+    assert [(one.name, one.tail) for one in layers(adapted)] == [
+        (one.name, one.tail) for one in plain
+    ]
+    assert "Then(Reshape(Generator)) of" in repr(adapted)
 
 
 def test_the_middle_is_by_cost_and_points_have_none():

@@ -47,3 +47,9 @@ def bare(network: nn.Module) -> nn.Module:
     while isinstance(network, Adapter):
         network = network.network
     return network
+
+
+def title(network: nn.Module) -> str:
+    """What a network is called: its class, in those of its adapters."""
+    inner = f"({title(network.network)})" if isinstance(network, Adapter) else ""
+    return type(network).__name__ + inner

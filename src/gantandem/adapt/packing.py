@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,13 +55,20 @@ class AgainstBatch(_Beside):
 
     def forward(self, x: Tensor, *cond: Tensor) -> Tensor:
         """Scores of (N, *x_shape) samples, N rows; the batch has each row's own condition."""
-        reference = self._check(x)
-        scores = []
-        for i in range(len(x)):
-            batch = torch.cat([x[i : i + 1], reference])
-            beside = (c[i : i + 1].expand(len(batch), *c.shape[1:]) for c in cond)
-            scores.append(self.network(batch, *beside)[:1])
-        return torch.cat(scores)
+        return _eager_each(self.network, x, self._check(x), cond)
+
+
+def _each(network: nn.Module, x: Tensor, reference: Tensor, cond: tuple[Tensor, ...]) -> Tensor:
+    scores = []
+    for i in range(len(x)):
+        batch = torch.cat([x[i : i + 1], reference])
+        beside = (c[i : i + 1].expand(len(batch), *c.shape[1:]) for c in cond)
+        scores.append(network(batch, *beside)[:1])
+    return torch.cat(scores)
+
+
+# Compiled, each row would be a network of its own.
+_eager_each: Any = torch.compiler.disable(_each)
 
 
 class Packed(_Beside):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from gantandem.adapt.base import bare
 from gantandem.data.matching import WIDE
 from gantandem.errors import SplitError
 from gantandem.progress import track
@@ -71,7 +72,7 @@ def middle(gan: GAN) -> str | None:
 
 
 def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:
-    modules = dict(gan.generator.named_modules())
+    modules = dict(bare(gan.generator).named_modules())
     names = ["latent", "data", *(name for name in modules if name not in ("", "latent", "data"))]
     networks = gan.networks
     z, cond = networks.examples()
@@ -84,7 +85,7 @@ def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:
         for name in names:
             update(1)
             try:
-                cut = networks.split(name)
+                cut = networks.split(name, nearest=False)
             except SplitError:
                 continue
             h, carry = cut.head(z, cond)

@@ -167,16 +167,17 @@ class Networks:
         with self.frozen(), torch.set_grad_enabled(gradients):
             return self.decode(z, cond)
 
-    def split(self, layer: str) -> Split:
+    def split(self, layer: str, *, nearest: bool = True) -> Split:
         """Cut the generator at a named module, or at ``"latent"`` or ``"data"``.
 
         Raises:
-            SplitError: If it cannot be cut there; the message lists near matches.
+            SplitError: If it cannot be cut there; the message lists near matches, and (which takes
+                time) the nearest layers that can be cut.
         """
         with self.frozen():
             splits = self._memory.splits
             if layer not in splits:
-                splits[layer] = split(self.generator, layer, *self.examples())
+                splits[layer] = split(self.generator, layer, *self.examples(), nearest=nearest)
             return splits[layer]
 
     def guidance(

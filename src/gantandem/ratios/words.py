@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from gantandem.adapt.base import title
 from gantandem.ratios.doubts import doubts
 from gantandem.ratios.ratio import Ratio
 
@@ -36,7 +37,7 @@ def named(law: str, ratio: Ratio) -> str:
 
 def _network(network: nn.Module) -> str:
     count = sum(weight.numel() for weight in network.parameters())
-    return f"{type(network).__name__} of {count:,} weights"
+    return f"{title(network)} of {count:,} weights"
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -23,7 +23,14 @@ TRIED = 12
 """At most so many layers are tried around one at which a generator cannot be split."""
 
 
-def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = None) -> Split:
+def split(
+    generator: nn.Module,
+    layer: str,
+    z: Tensor,
+    cond: Tensor | None = None,
+    *,
+    nearest: bool = True,
+) -> Split:
     """Split a generator at the output of one of its modules.
 
     The generator is traced by torch.fx where that works (its tail is then a graph that
@@ -44,6 +51,7 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
             modules of the same name.
         z: Example latents (N, ...), N >= 4, with rows that differ.
         cond: Example conditions (N, ...), or None (default).
+        nearest: Where it fails, try the layers around and name those that can be split.
 
     Raises:
         SplitError: If there is no such module; if it is called never or more than once; if its
@@ -72,7 +80,7 @@ def split(generator: nn.Module, layer: str, z: Tensor, cond: Tensor | None = Non
         try:
             return _at(generator, layer, target, examples)
         except SplitError as error:
-            found = _nearest(generator, target, examples)
+            found = _nearest(generator, target, examples) if nearest else []
             more = f" The nearest that can be split: {', '.join(map(repr, found))}."
             raise SplitError(f"{error}{more if found else ''}") from error
 
