@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 import layouts
-from gantandem import GAN
+from gantandem import GAN, ULA, sample
+from gantandem.adapt import AgainstBatch
+from gantandem.errors import InputError
 from gantandem.nets import NETS, build
 from gantandem.nets.biggan import BigGANGenerator128
 from gantandem.nets.biggan_deep import BigGANDeepGenerator128
@@ -94,6 +96,49 @@ def test_the_old_names_of_the_dcgan_pair_work() -> None:
         assert NETS[f"dcgan-{role}"] is NETS[f"dcgan-{role}-64"]
 
 
+def test_a_grown_discriminator_is_wrapped_for_its_groups() -> None:
+    torch.manual_seed(0)
+    generator = build({"net": "pgan-generator-64", "latent_dim": 9, **GROWN})
+    critic = build({"net": "pgan-discriminator-64", **GROWN})
+    with pytest.raises(InputError, match="AgainstBatch"):
+        GAN(generator, critic, 9, output="critic")
+    beside = torch.rand(3, 3, 64, 64)
+    gan = GAN(generator, AgainstBatch(critic, beside), 9, output="critic")
+    assert gan.guide is not None
+    x = gan.decode(torch.randn(2, 9))
+    with torch.no_grad():
+        torch.testing.assert_close(gan.guide(x)[:1], critic(torch.cat([x[:1], beside]))[:1])
+
+
+@pytest.fixture
+def small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of 128 are made 32 wide: the same blocks at a sixteenth of the cost."""
+    for kind in (SAGANGenerator128, BigGANGenerator128, BigGANDeepGenerator128):
+        monkeypatch.setattr(kind, "side", 1)
+
+
+PAIRS = [
+    ("wgan-generator-32", "wgan-critic-32"),
+    ("sagan-generator-128", "sagan-discriminator-128"),
+    ("biggan-generator-128", "biggan-discriminator-128"),
+    ("biggan-deep-generator-128", "biggan-deep-discriminator-128"),
+    ("cyclegan-generator", "patchgan-discriminator"),
+]
+
+
+@pytest.mark.usefixtures("small_maps")
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_published_pairs_fit_each_other(one: str, other: str) -> None:
+    torch.manual_seed(0)
+    generator, critic = (build({"net": name, **LAYOUTS[name][1]}) for name in (one, other))
+    z, *labels = inputs(one, {"net": one, **LAYOUTS[one][1]})
+    latent = (3, 32, 32) if one == "cyclegan-generator" else z.size(1)
+    condition = labels[0] if labels else None
+    gan = GAN(generator, critic, latent, output="critic", condition=condition)
+    samples = sample(gan, ULA(steps=2, step_size=0.01), 4, width=16, progress=False)
+    assert samples.x.shape == (4, 3, 32, 32) and not torch.equal(samples.x[0], samples.x[1])
+
+
 # Blocks of each generator, at which it can be refined.
 BLOCKS = {
     "dcgan-generator-32": ({"latent_dim": 5, "filters": 2}, [f"main.{i}" for i in range(11)]),
@@ -126,13 +171,6 @@ BLOCKS = {
     ),
     "cyclegan-generator": ({"filters": 2, "blocks": 2}, [f"model.{i}" for i in range(21)]),
 }
-
-
-@pytest.fixture
-def small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images of 128 are made 32 wide: the same blocks at a sixteenth of the cost."""
-    for kind in (SAGANGenerator128, BigGANGenerator128, BigGANDeepGenerator128):
-        monkeypatch.setattr(kind, "side", 1)
 
 
 @pytest.mark.usefixtures("small_maps")

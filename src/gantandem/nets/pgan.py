@@ -66,8 +66,8 @@ class PGANGenerator(Published):
 class PGANDiscriminator(Published):
     """Give one score, shape (N,), for each image (N, channels, S, S).
 
-    With ``deviation`` a score depends on the other images of its group of four, as in the paper:
-    then wrap the network so that they are always the same (``adapt``), or rows are not independent.
+    With ``deviation`` a score depends on the other images of its group of four, as published: wrap
+    the network in :class:`gantandem.adapt.AgainstBatch` with three images, or a GAN refuses it.
 
     Args:
         channels: Of the images. Default 3.
