@@ -58,6 +58,7 @@ def make_home(folder: Path) -> Home:
     runs.fit_run(work, ("direct", "collaborative"))
     runs.calibrate_run(work, "direct")
     runs.compare_run(work, ("direct", "obrs"), 64)
+    runs.sweep_run(work, ("direct.truncation=1.0",), n=16)
     gt.sample(work.gan, "direct", 8, progress=False).save(folder / "samples.npz")
     pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "image.png")

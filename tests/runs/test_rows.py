@@ -50,6 +50,8 @@ def test_other_samplers_are_added_and_none_is_drawn_again(run, drawn):
     assert drawn == ["direct", "refine", "ula"]
     assert list(found["samplers"]) == list(rows(run)) == ["direct", "refine", "ula"]
     assert {name: rows(run)[name] for name in first} == first
+    kept = json.dumps(first, sort_keys=True)  # which tells 0 from 0.0
+    assert json.dumps({name: rows(run)[name] for name in first}, sort_keys=True) == kept
     compare_run(Workspace(run), ("refine", "direct"), N)
     assert len(drawn) == 3 and list(rows(run)) == ["ula", "refine", "direct"]
 

@@ -80,6 +80,15 @@ class Skipped(TypedDict):
     reason: str
 
 
+class OnFront(TypedDict):
+    """On which fronts of a sweep a setting is."""
+
+    quality_diversity: bool
+    quality_passes: bool
+    diversity_passes: bool
+    distance_passes: bool
+
+
 class Point(TypedDict):
     """A setting in ``sweep.json``."""
 
@@ -88,7 +97,7 @@ class Point(TypedDict):
     label: str
     knob: str | None
     metrics: Measured
-    on_front: dict[str, bool]
+    on_front: OnFront
     passes_per_sample: Number
     samples_per_second: Number
 
@@ -146,7 +155,8 @@ def read_json(path: Path, model: TypeAdapter[Any], schema: int | None = None) ->
             raise DataError(
                 f"{path}: schema is {content.get('schema')!r}; this version reads {schema}; {again}"
             )
-        return model.validate_python(content, strict=True)
+        model.validate_python(content, strict=True)
+        return content  # and not what was validated, where counts are 0.0
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

@@ -38,6 +38,7 @@ from gantandem.runs.parts import (
 )
 from gantandem.runs.reading import read_yaml
 from gantandem.runs.recipe import RUN_FILE
+from gantandem.runs.run_file import check_run_file
 from gantandem.runs.specs import check_texts, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
@@ -248,6 +249,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
             f"{path}: missing {', '.join(missing)}; allowed keys are described in "
             "docs/design.md under RUN"
         )
+    check_run_file(meta, path)
     return meta
 
 

@@ -92,13 +92,14 @@ def read_ratio(
             diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
             seen=seen,
         )
+        known = Law(law, **notes.get("law", {}))
     except (WeightsError, ConfigError):
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
     if notes.get("stale"):
         object.__setattr__(ratio, "weights", "of another network")
-    return Law(law, **notes.get("law", {})), ratio
+    return known, ratio
 
 
 def pack_reweighting(latent: ReweightedLatent, spec: dict[str, Any]) -> bytes:
@@ -123,7 +124,7 @@ def read_reweighting(contents: Contents, gan: GAN, trust: bool) -> GAN:
         options = {k: notes[k] for k in ("budget", "acceptance")}
     except ConfigError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
     assign(network.to(gan.device), tensors, str(path))
     latent = ReweightedLatent(base=gan.latent, network=network, **options)

@@ -1,0 +1,76 @@
+"""What ``run.yaml`` holds beside settings: a model, checked when the file is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from gantandem.errors import ConfigError
+
+_OPEN = ConfigDict(extra="allow")
+
+
+class Guide(TypedDict):
+    """The guide, where it is another network than the discriminator as it was trained."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    spec: dict[str, Any]
+    output: str
+
+
+class State(TypedDict, total=False):
+    """What steps made of the networks."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    guide: Guide
+    shaped: bool
+    spread: float | None
+    real_logits: dict[str, float] | None
+    setup_passes: int
+    proposal: dict[str, Any] | None
+    history: list[dict[str, Any]]
+    weights: dict[str, Any]
+
+
+class Record(TypedDict, total=False):
+    """What is noted of a run."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    origin: dict[str, str]
+    passes: dict[str, int]
+    demo: dict[str, Any]
+
+
+class RunFile(TypedDict, total=False):
+    """``run.yaml``; its settings are read as a recipe's."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    generator: dict[str, Any]
+    discriminator: dict[str, Any]
+    output: str
+    latent: dict[str, Any]
+    state: State | None
+    record: Record | None
+
+
+_MODEL: TypeAdapter[Any] = TypeAdapter(RunFile)
+
+
+def check_run_file(content: dict[str, Any], path: Path) -> None:
+    """Check the kinds of what a run file holds.
+
+    Raises:
+        ConfigError: With the first that is of another kind.
+    """
+    try:
+        _MODEL.validate_python(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError(
+            f"{path}: {place}: {first['msg']}. Copy the RUN again from where it came, or put this "
+            "right by hand"
+        ) from None
