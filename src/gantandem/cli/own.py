@@ -43,7 +43,8 @@ def import_(
     latent: Annotated[
         str | None,
         typer.Option(
-            help="normal:100x1x1, normal:128, uniform:62 or uniform:62:0,1.",
+            help="normal:100x1x1, normal:128, uniform:62, uniform:62:0,1, or images:FOLDER for a "
+            "translator.",
             show_default="a normal, of the size that the generator takes",
         ),
     ] = None,

@@ -19,7 +19,7 @@ from gantandem.data.real import RealData
 from gantandem.discriminator.parts import parts_for
 from gantandem.errors import ConfigError, InputError
 from gantandem.gan import GAN
-from gantandem.latent import Latent, Normal, Uniform, as_latent
+from gantandem.latent import Inputs, Latent, Normal, Uniform, as_latent
 from gantandem.nets import build
 from gantandem.nets.copying import copy_network
 from gantandem.nets.foreign import find_architecture, load_foreign
@@ -34,6 +34,7 @@ Network = nn.Module | str | Mapping[str, Any] | None
 Prior = Latent | dist.Distribution | int | tuple[int, ...] | str
 BATCHES, BATCH = 32, 64
 """Batches, and samples of one, that statistics which were never filled are filled from."""
+IMAGES = re.compile(r"images:(?:(\d+)x(\d+):)?(.+)")
 LATENT = re.compile(r"(normal|uniform):(\d+(?:x\d+)*)(?::([^:]+))?")
 
 
@@ -62,7 +63,8 @@ def from_files(
         discriminator: Likewise; None without ``weights_d`` where there is none.
         weights_d: Its weights.
         latent: The prior, as for :class:`GAN`, or as text: ``"normal:100x1x1"``, ``"uniform:62"``,
-            ``"uniform:62:0,1"``. None reads the size of a standard normal off the generator.
+            ``"uniform:62:0,1"``, ``"images:FOLDER"``. None reads the size of a standard normal
+            off the generator.
         output: What the discriminator returns, as for :class:`GAN`.
         condition: As for :class:`GAN`.
         key: The entry of the files that holds the weights, where it is not found.
@@ -197,11 +199,15 @@ def read_latent(given: Prior) -> Latent:
     """A prior, which may be a text.
 
     Raises:
-        ConfigError: If the text is none of ``normal:SHAPE``, ``uniform:SHAPE`` and
-            ``uniform:SHAPE:LOW,HIGH``.
+        ConfigError: If the text is none of ``normal:SHAPE``, ``uniform:SHAPE``,
+            ``uniform:SHAPE:LOW,HIGH``, ``images:FOLDER`` and ``images:HxW:FOLDER``.
+        DataError: If the folder holds no images.
     """
     if not isinstance(given, str):
         return as_latent(given)
+    if images := IMAGES.fullmatch(given.strip()):
+        height, width, folder = images.groups()
+        return Inputs(folder, size=(int(height), int(width)) if height else None)
     match = LATENT.fullmatch(given.strip())
     with contextlib.suppress(ValueError):
         if match is not None:
@@ -215,7 +221,8 @@ def read_latent(given: Prior) -> Latent:
                 return Uniform(dim, low, high)
     raise ConfigError(
         f"latent: got {given!r}; wanted is normal:SHAPE, uniform:SHAPE or uniform:SHAPE:LOW,HIGH, "
-        "for example normal:128, normal:100x1x1 or uniform:62:-1,1"
+        "for example normal:128, normal:100x1x1 or uniform:62:-1,1; or images:FOLDER and "
+        "images:256x256:FOLDER, for a translator"
     )
 
 
