@@ -35,6 +35,13 @@ class Generator(nn.Module):
         return self.main(z)
 
 
+class Tupled(Generator):
+    """One that returns its latent as well."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(z), z
+
+
 class Discriminator(nn.Module):
     """One logit for each picture."""
 

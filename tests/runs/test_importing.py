@@ -12,6 +12,7 @@ from torch import nn
 
 import gantandem as gt
 from gantandem import GAN, Key, Normal, Uniform
+from gantandem.data.images import load_images
 from gantandem.errors import ConfigError, DataError, InputError, WeightsError
 from gantandem.networks.statistics import unfilled
 from gantandem.runs import Workspace, fit_run
@@ -137,12 +138,24 @@ def test_labels_of_the_data(own, tmp_path):
     own |= {"generator": "own_gans:Labelled", "discriminator": "own_gans:Judge"}
     own["weights_g"] = weights(tmp_path, settled(Labelled()), "g.pth")
     own["weights_d"] = weights(tmp_path, settled(Judge()), "d.pth")
+    del own["latent"]  # which is read off a generator of labels, too
     work = import_run(tmp_path / "run", **own, condition="labels")
+    assert work.gan.latent == Normal((6, 1, 1))
     assert work.gan.condition.tolist() == [0, 1]
     work.ask("1")
     assert work.gan.conditions(torch.arange(3)).tolist() == [1, 1, 1]
     with pytest.raises(InputError, match="label"):
         work.ask("9")
+
+
+def test_an_adapter_is_kept_with_the_run(own, tmp_path):
+    own["generator"] = "own_gans:Tupled"
+    with pytest.raises(InputError, match="one tensor"):
+        import_run(tmp_path / "run", **own)
+    import_run(tmp_path / "run", **own, adapt_g=["item=0"])
+    gan = Workspace(tmp_path / "run", trust=True).gan
+    z = gan.latent.draw(Key(0), torch.arange(3))
+    assert torch.equal(gan.decode(z), settled(Generator()).eval()(z))
 
 
 def test_statistics_that_were_never_filled(own, tmp_path, caplog):
@@ -178,7 +191,10 @@ def test_in_python_under_ten_lines_to_a_report(own, tmp_path):
 @pytest.mark.slow
 @pytest.mark.data
 def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
-    gans, data = data_folder("gans") / "cifar10-sngan-conditional", data_folder("cifar10-jpeg")
+    gans = data_folder("gans") / "cifar10-sngan-conditional"
+    some = load_images(data_folder("cifar10-jpeg"), "test")  # all of them would take many minutes
+    data = tmp_path / "some.npz"
+    np.savez(data, x=some.pixels[:200].numpy(), label=some.labels[:200].numpy())
     work = import_run(
         tmp_path / "run",
         weights_g=gans / "netG-1690.pth",
@@ -191,5 +207,5 @@ def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
     assert work.gan.condition.tolist() == list(range(10))
     fit_run(work, ["direct"])
     work.ask("7")
-    out = gt.sample(work.gan, gt.OBRS(expected=2), n=100)
+    out = gt.sample(work.gan, gt.OBRS(expected=2), n=100, strict=True)
     assert out.x.shape == (100, 3, 32, 32) and out.condition.unique().tolist() == [7]

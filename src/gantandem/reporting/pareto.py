@@ -42,7 +42,9 @@ def pareto_section(sweep: Mapping[str, Any]) -> str:
     head = "".join(f'<th scope="col">{escape(axis.title)}</th>' for axis in columns)
     rows = "".join(
         f'<tr><th scope="row">{escape(point["label"])}</th>'
-        + "".join(f"<td>{show_axis(axis, point)}</td>" for axis in columns)
+        + "".join(
+            f'<td data-of="{escape(axis.title)}">{show_axis(axis, point)}</td>' for axis in columns
+        )
         + "</tr>"
         for point in sweep["points"]
         if point["on_front"]["quality_diversity"]
@@ -66,7 +68,7 @@ def pareto_section(sweep: Mapping[str, Any]) -> str:
         f'<img class="wide" src="{picture}" alt="Pareto fronts of the samplers">'
         f"<p class='note'>The settings on the front of {escape(quality)} against "
         f"{escape(diversity)}:</p>"
-        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{skipped}</section>"
     )
 

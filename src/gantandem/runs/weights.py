@@ -35,6 +35,8 @@ Prior = Latent | dist.Distribution | int | tuple[int, ...] | str
 BATCHES, BATCH = 32, 64
 """Batches, and samples of one, that statistics which were never filled are filled from."""
 IMAGES = re.compile(r"images:(?:(\d+)x(\d+):)?(.+)")
+TRIED = 3
+"""Weights that may tell the size of the latent."""
 LATENT = re.compile(r"(normal|uniform):(\d+(?:x\d+)*)(?::([^:]+))?")
 
 
@@ -148,7 +150,7 @@ def generating(
     """The GAN of a generator alone, its statistics filled."""
     network = network_of("generator", generator, weights, key, strip_prefix, adapt)
     assert network is not None  # a generator is asked for
-    prior = read_latent(latent) if latent is not None else _find_latent(network)
+    prior = read_latent(latent) if latent is not None else _find_latent(network, condition)
     if unfilled(network):
         ids = torch.arange(BATCHES * BATCH)
         z, cond = prior.draw(Key(0).fold("refresh"), ids), as_condition(condition)
@@ -226,22 +228,26 @@ def read_latent(given: Prior) -> Latent:
     )
 
 
-def _find_latent(network: nn.Module) -> Latent:
-    """A standard normal of the size that the generator takes, read off its first weight.
+def _find_latent(network: nn.Module, condition: Condition | None) -> Latent:
+    """A standard normal of the size that the generator takes, read off its first weights.
 
     Raises:
         InputError: If it takes none of the shapes that are tried.
     """
-    weight = next((p for p in network.parameters() if p.dim() > 1), None)
-    if weight is not None:
-        sizes = dict.fromkeys((weight.shape[0], weight.shape[1]))
-        for shape in [s for size in sizes for s in ((size,), (size, 1, 1))]:
-            with contextlib.suppress(Exception), torch.no_grad():
-                made = network(torch.zeros(2, *shape))
-                if isinstance(made, Tensor) and len(made) == 2:
-                    found = Normal(shape[0] if len(shape) == 1 else shape)
-                    logger.info("latent: a standard normal of shape %s", shape)
-                    return found
+    given = as_condition(condition)
+    ids = torch.arange(3)
+    beside = () if given is None else (rows_for(given, ids),)
+    first = [weight for weight in network.parameters() if weight.dim() > 1][:TRIED]
+    sizes = dict.fromkeys(size for weight in first for size in weight.shape[:2])
+    for shape in [shape for size in sizes for shape in ((size,), (size, 1, 1))]:
+        with contextlib.suppress(Exception), torch.no_grad():
+            found = Normal(shape[0] if len(shape) == 1 else shape)
+            z = found.draw(Key(0).fold("size"), ids)
+            made, turned = network(z, *beside), network(z.flip(0), *(one.flip(0) for one in beside))
+            # What only broadcasts gives rows of one another.
+            if len(made) == len(z) and torch.allclose(made.flip(0), turned, atol=1e-4):
+                logger.info("latent: a standard normal of shape %s", shape)
+                return found
     raise InputError(
         "latent: it cannot be read off the generator; give it, for example normal:128 or "
         "normal:100x1x1"
