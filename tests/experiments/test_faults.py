@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.faults import contents
+from experiments.faults import JOBS, KILLS, contents
+from small_runs import committed
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,3 +41,11 @@ def test_only_seconds_make_no_difference(tmp_path):
     assert [name for name in first if write(1.5, 2, -3.0)[name] != first[name]] == ["x.npz"]
     (tmp_path / ".lock").touch()
     assert contents(tmp_path).keys() - first.keys() == {".lock"}
+
+
+def test_every_command_survived_in_the_committed_result():
+    found = committed("faults")
+    assert found["commands"].keys() == JOBS.keys()
+    assert {one["kills"] for one in found["commands"].values()} == {KILLS}
+    assert found["survived"] == found["kills"] == KILLS * len(JOBS)
+    assert not [fault for one in found["commands"].values() for fault in one["faults"]]
