@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+import pytest
 from matplotlib.text import Annotation
 
 from gantandem.reporting.pareto import pareto_section
@@ -95,3 +96,12 @@ def test_the_section_lists_the_front_and_what_was_left_out():
     assert "b &lt;x&gt;=2: no ratio &amp; none fitted" in text
     assert 'src="data:image/png;base64,' in text and "http" not in text.replace("base64", "")
     assert pareto_section({}) == ""
+
+
+@pytest.mark.parametrize("made", [{"ratios": "x"}, {"ratios": [1]}, {"ratios": 2.5}])
+def test_damaged_notes_of_weights_are_no_proof_of_these_networks(made):
+    from gantandem.reporting.stale import older
+
+    now = {"generator": "a", "guide": None, "ratios": {}}
+    assert older({"generator": "a", "guide": None, **made}, now)
+    assert older({**now, "ratios": {}}, {**now, **made})

@@ -57,6 +57,8 @@ def older(made: Any, now: Any) -> bool:
         return False
     kept: Any = now.get("ratios") or {}
     ratios: Any = made.get("ratios") or {}
+    if not isinstance(kept, Mapping) or not isinstance(ratios, Mapping):
+        return True  # damaged: nothing says that it is of these networks
     return (
         made.get("generator") != now.get("generator")
         or made.get("guide") not in (None, now.get("guide"))
