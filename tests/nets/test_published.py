@@ -12,10 +12,12 @@ from torch import nn
 import layouts
 from gantandem import GAN, ULA, sample
 from gantandem.adapt import AgainstBatch
-from gantandem.errors import InputError
+from gantandem.errors import ConfigError, InputError
 from gantandem.nets import NETS, build
 from gantandem.nets.biggan import BigGANGenerator128
 from gantandem.nets.biggan_deep import BigGANDeepGenerator128
+from gantandem.nets.copying import copy_network
+from gantandem.nets.describing import find_spec
 from gantandem.nets.foreign import find_architecture, load_foreign
 from gantandem.nets.published import PUBLISHED
 from gantandem.nets.sagan import SAGANGenerator128
@@ -79,6 +81,15 @@ def test_published_names_and_shapes_are_found_and_loaded(name: str, tmp_path: Pa
         assert out.shape == (8,) and out.std() > 0
     if name != "pgan-discriminator-64":  # whose rows hang together, as published
         torch.testing.assert_close(rows, out[5:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_networks_built_by_hand_tell_how(name: str) -> None:
+    spec = {"net": name, **LAYOUTS[name][1]}
+    network = NETS[name](**LAYOUTS[name][1])
+    assert find_spec(network) == find_spec(copy_network(network)) == spec
+    with pytest.raises(ConfigError, match="does not take.*'colour'"):
+        build({"net": name, "colour": 3})
 
 
 @pytest.mark.parametrize("name", ["pgan-generator-64", "pgan-discriminator-64"])
