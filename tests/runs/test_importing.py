@@ -204,7 +204,7 @@ def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
         data=str(data),
         overrides=QUICK,
     )
-    assert work.gan.condition.tolist() == list(range(10))
+    assert sorted(set(work.gan.condition.tolist())) == list(range(10))
     fit_run(work, ["direct"])
     work.ask("7")
     out = gt.sample(work.gan, gt.OBRS(expected=2), n=100, strict=True)
