@@ -76,7 +76,7 @@ def test_a_generator_of_maps_says_which_latents_it_takes():
         gt.GAN(generator, None, 5)
     gan = gt.GAN(generator, None, (5, 1, 1))
     assert gt.sample(gan, gt.Direct(), 4, progress=False).x.shape == (4, 2, 4, 4)
-    with pytest.raises(InputError, match=r"latents of shape \(8, 3\): "):
+    with pytest.raises(InputError, match=r"shape \(8, 3\) and takes \(8, 5, 1, 1\): "):
         gt.GAN(generator, None, 3)
 
 
