@@ -10,12 +10,15 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 
 import gantandem as gt
 from gantandem import Samples, limits
 from gantandem.data import decoding
 from gantandem.data.images import load_images
+from gantandem.data.sources import open_source
 from gantandem.errors import DataError, WeightsError
+from gantandem.nets.opening import open_weights
 from gantandem.nets.weights import read_tensors
 from gantandem.reporting.evidence import read_evidence
 from gantandem.runs import verify_folder
@@ -104,6 +107,60 @@ def test_arrays_that_are_too_large_are_refused(content, tmp_path, little_memory)
     (tmp_path / "metrics.json").write_text('{"schema": 1, "samplers": {"a": {"metrics": {}}}}')
     with pytest.raises(DataError, match=told):
         read_evidence(tmp_path)
+    with pytest.raises(DataError, match=told):
+        open_source(str(path))
+
+
+def test_a_parquet_file_of_numbers_that_is_too_large_is_refused(tmp_path, little_memory):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "x.parquet"
+    parquet.write_table(arrow.table({"a": np.zeros(MEGABYTES // 4, np.float32)}), path)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(DataError, match="of memory when it is read.*decompression bomb"):
+        open_source(str(path))
+
+
+class Filled:
+    """Is pickled as a call that takes memory, of which no tensor tells."""
+
+    def __reduce__(self):
+        return bytearray, (1 << 40,)
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_a_weight_file_that_fills_memory_beside_its_tensors_is_refused(archived, tmp_path):
+    path = tmp_path / "netG.pth"
+    content = {"w": torch.zeros(2), "beside": Filled()}
+    torch.save(content, path, _use_new_zipfile_serialization=archived)
+    with pytest.raises(WeightsError, match=r"netG\.pth holds a bytearray"):
+        open_weights(path)
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_a_storage_that_claims_more_numbers_than_there_are_is_refused(
+    archived, tmp_path, monkeypatch
+):
+    path = tmp_path / "netG.pth"
+    torch.save({"w": torch.zeros(4, 4)}, path, _use_new_zipfile_serialization=archived)
+    few, many = b"K\x10" + b"Nt"[archived:], b"J\xff\xff\xff\x7f" + b"Nt"[archived:]
+    if archived:
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, part in parts.items():
+                archive.writestr(name, part.replace(few, many))
+    else:
+        path.write_bytes(path.read_bytes().replace(few, many))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("made something"))
+    with pytest.raises(WeightsError, match="claims to unpack to 2,147,483,647"):
+        open_weights(path)
+
+
+def test_weights_that_the_memory_cannot_hold_are_refused(tmp_path, little_memory):
+    torch.save({"w": torch.zeros(MEGABYTES // 4)}, tmp_path / "netG.pth")
+    with pytest.raises(WeightsError, match="of memory when it is read"):
+        open_weights(tmp_path / "netG.pth")
 
 
 @pytest.mark.parametrize("length", [1 << 20, 1 << 40, (1 << 64) - 1])

@@ -17,7 +17,7 @@ from gantandem.data.decoding import SUFFIXES, decode_all
 from gantandem.data.folders import class_of, classes_of, list_files, say_left_aside
 from gantandem.data.real import Real
 from gantandem.errors import DataError, OutputError, WeightsError, need
-from gantandem.limits import check_size
+from gantandem.limits import check_tables
 from gantandem.nets.weights import read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def load_images(source: str | Path, split: str = "train") -> Images:
     say_left_aside(folder, files, hidden)
     tables = [path for path in files if path.suffix == ".parquet"]
     if tables:
-        _check_tables(folder, tables)
+        check_tables(tables, folder)
         return _cached(tables, split, lambda: _decode(_table_rows(str(folder), split), str(folder)))
     inner = folder / split if (folder / split).is_dir() else folder
     paths = [p for p in files if p.suffix.lower() in SUFFIXES and p.is_relative_to(inner)]
@@ -209,19 +209,6 @@ def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
         raise
     except Exception as error:  # as above, of what is no image column and of damaged files
         raise DataError(f"{source}: column {column!r} holds no images ({error})") from error
-
-
-def _check_tables(folder: Path, tables: list[Path]) -> None:
-    """Refuse tables that say that they unpack to more than the memory holds."""
-    parquet = need("pyarrow.parquet", "images")
-    size = 0
-    for path in tables:
-        try:
-            notes = parquet.read_metadata(path)
-            size += sum(notes.row_group(i).total_byte_size for i in range(notes.num_row_groups))
-        except Exception as error:  # the library raises many unrelated kinds, none of ours
-            raise DataError(f"{path}: cannot be loaded as Parquet ({error})") from error
-    check_size(size, folder)
 
 
 def _file_rows(

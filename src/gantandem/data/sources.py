@@ -14,6 +14,7 @@ from gantandem.data.incoming import LABELS, SAMPLES, read
 from gantandem.data.ranges import Range
 from gantandem.data.real import Stored
 from gantandem.errors import DataError, need
+from gantandem.limits import check_tables, read_npz
 
 Source = Tensor | Stored
 CHANNELS = (1, 3, 4)
@@ -129,11 +130,7 @@ def _array(path: Path) -> Opened:
 
 
 def _arrays(path: Path) -> Opened:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found: dict[str, Any] = {name: file[name] for name in file.files}
-    except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
-        raise DataError(f"data: {path} is no readable .npz file ({error})") from error
+    found = read_npz(path, None)
     known = {name: array for name, array in found.items() if name in (*SAMPLES, *LABELS)}
     rows = {name: _channels_first(array) for name, array in (known or found).items()}
     x, cond, _ = read(rows, f"data {path}")
@@ -143,6 +140,7 @@ def _arrays(path: Path) -> Opened:
 def _table(path: Path) -> Opened:
     """A Parquet file of numbers: each column is one, but for the labels."""
     parquet: Any = need("pyarrow.parquet", "images")
+    check_tables([path], f"data: {path}")
     try:
         table = parquet.read_table(path)
     except Exception as error:  # as of the datasets library

@@ -14,10 +14,8 @@ from typing import Any
 import torch
 
 from gantandem.errors import WeightsError
+from gantandem.nets.claims import check_pickles, check_size_of
 from gantandem.nets.weights import unpack
-
-_LIMIT = 4
-"""How many times its own size a file may claim to unpack to."""
 
 
 class _Ignored:
@@ -86,13 +84,14 @@ def open_weights(path: str | Path) -> Any:
     pickled = start.startswith((b"PK", b"\x80"))
     if start[8:9] == b"{" or (path.suffix == ".safetensors" and not pickled):
         return unpack(path)[0]
-    if _is_zip(path):
+    archived = _is_zip(path)
+    if archived:
         _look_into(path)
     elif start.startswith(b"PK"):
         raise WeightsError(f"{path} is truncated: its end is missing. Copy or download it again")
     elif not pickled:
         raise WeightsError(f"{path} is not a weight file: neither safetensors nor torch.save's")
-    return _load(path)
+    return _load(path, archived)
 
 
 _SUFFIXES = {".safetensors", ".pt", ".pth", ".ckpt", ".bin"}
@@ -142,9 +141,7 @@ def _look_into(path: Path) -> None:
             parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise WeightsError(f"{path} is damaged: {error}. Copy or download it again") from error
-    claimed, size = sum(part.file_size for part in parts), path.stat().st_size
-    if claimed > _LIMIT * size + 2**20:
-        raise WeightsError(f"{path} has {size:,} bytes and claims to unpack to {claimed:,}")
+    check_size_of(path, sum(part.file_size for part in parts))
     names = [part.filename for part in parts]
     if any(name.endswith("/constants.pkl") for name in names):
         raise WeightsError(
@@ -156,11 +153,14 @@ def _look_into(path: Path) -> None:
         raise WeightsError(f"{path} is {what} without weights of torch in it")
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, archived: bool) -> Any:
     try:
+        check_pickles(path, archived)
         # As a file: torch looks at the names of paths, and this one may be wrong.
         with path.open("rb") as file, torch.serialization.safe_globals(_BESIDE):
             content = torch.load(file, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except Exception as error:  # of many types, after what is wrong with the file
         wanted = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
         if wanted:
@@ -197,8 +197,7 @@ def _check_claims(path: Path, content: Any) -> None:
             kind = "without numbers" if tensor.is_meta else "that are sparse or quantised"
             raise WeightsError(f"{path} holds tensors {kind}: save plain ones")
         claimed += tensor.numel() * tensor.element_size()
-    if claimed > _LIMIT * path.stat().st_size + 2**20:
-        raise WeightsError(f"{path} is smaller than its tensors claim to be, {claimed:,} bytes")
+    check_size_of(path, claimed)
 
 
 def _pickled(path: Path, wanted: str) -> WeightsError:
