@@ -27,7 +27,7 @@ demo: $(STAMP) ## the main job on the built-in 2D task; writes runs/demo/report.
 test: $(STAMP) ## run the tests but the slow ones
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m 'not slow'
 
-test-slow: $(STAMP) ## run the slow tests: whole studies at a small scale
+test-slow: $(STAMP) ## run the tests that take more than a second each
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m slow
 
 test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json

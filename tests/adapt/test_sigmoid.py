@@ -150,6 +150,7 @@ def test_the_logit_is_that_before_the_sigmoid_and_the_network_stays(kind):
     assert bool((slope != 0).any(1).all()), "a saturated sample has no gradient"
 
 
+@pytest.mark.slow
 def test_what_no_one_can_look_into_is_clipped_and_what_is_compiled_is_read_without():
     plain = nn.Sequential(*body(), nn.Sigmoid()).eval()
     x = torch.randn(64, 2)

@@ -96,6 +96,7 @@ def test_train_writes_a_run_with_its_settings(trained):
     assert one(trained, "guide").read_bytes() == one(trained, "discriminator").read_bytes()
 
 
+@pytest.mark.slow
 def test_training_again_does_nothing_goes_on_or_asks(trained, ready, tmp_path):
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     words = ("train", "imbalanced-8", "-o", folder, "seed=5")
@@ -134,6 +135,7 @@ def test_what_would_be_lost_is_listed_and_goes_last(ready, tmp_path):
     assert len(list(folder.rglob("*-*"))) == 5
 
 
+@pytest.mark.slow
 def test_shaping_can_be_repeated(ready, tmp_path):
     folder = Path(shutil.copytree(ready, tmp_path / "run"))
     settings = yaml.safe_load((folder / "run.yaml").read_text())
@@ -152,6 +154,7 @@ def test_shaping_can_be_repeated(ready, tmp_path):
     assert now["files"] == settings["files"]
 
 
+@pytest.mark.slow
 def test_a_run_of_version_0_1_keeps_its_discriminator_from_now_on(trained, ready, tmp_path):
     folder = earlier(Path(shutil.copytree(trained, tmp_path / "run")))
     assert not list(folder.glob("*-*"))
@@ -171,6 +174,7 @@ def test_a_step_takes_the_settings_that_it_uses(trained, ready):
     fails("compare", trained, "fit_ratio.batch=3", wanted=["compare does not use"])
 
 
+@pytest.mark.slow
 def test_measuring_writes_no_weights(work):
     weights = {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")}
     settings = (work / "run.yaml").read_bytes()
@@ -182,6 +186,7 @@ def test_measuring_writes_no_weights(work):
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*.safetensors")} == weights
 
 
+@pytest.mark.slow
 def test_what_an_older_guide_made_is_marked_in_the_report(work):
     run("compare", work, "--samplers", "direct,drs,refine,collaborative", "-n", 60)
     run("compare", work, "--sweep", "refine.steps=1", "-n", 20)
@@ -200,6 +205,7 @@ def test_what_an_older_guide_made_is_marked_in_the_report(work):
     assert ">drs (stale)<" in (work / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_two_writers_of_one_run_do_not_undo_each_other(work):
     first, second = Workspace(work), Workspace(work)
     calibrate_run(first, "direct", "platt")
@@ -249,6 +255,7 @@ def test_the_landscape_is_the_guide_at_the_points_of_its_axes(ready):
         )
 
 
+@pytest.mark.slow
 def test_compare_writes_the_schema_that_others_read(work):
     names = ["direct", "refine", "level", "collaborative"]
     out = work / "copy.json"
@@ -303,6 +310,7 @@ def test_settings_of_a_sampler_can_be_changed_in_place(work, tmp_path):
     assert (sampler["name"], sampler["expected"], sampler["proposal"]["steps"]) == ("obrs", 3, 4)
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_as_sizes(trained, tmp_path):
     copy = shutil.copytree(trained, tmp_path / "run")
     file = copy / "run.yaml"
@@ -359,6 +367,7 @@ def test_demo_goes_from_nothing_to_a_report(tmp_path):
     assert {"train", "shape", "fit ratios"} <= set(metrics["setup"])
 
 
+@pytest.mark.slow
 def test_shipped_weights_need_no_training(tmp_path, monkeypatch):
     def training(*arguments, **named):
         raise AssertionError("trained")
@@ -465,6 +474,7 @@ def test_a_full_disk_is_told_with_what_was_kept(work, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "s/manifest.json").read_text())["returned"] == 10_000
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_says_so(work, tmp_path):
     words = ["sample", work, "--sampler", "direct", "-n", 50_000_000, "-o", tmp_path / "s"]
     line = [sys.executable, "-m", "gantandem", *map(str, words)]
@@ -553,6 +563,7 @@ def test_fitting_says_which_candidate_was_kept(work):
     assert state.ratio(Direct()).strength == 0.5
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_gets_what_it_can_show(work):
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     words = ("--samplers", "direct", "--sweep", "direct.truncation=0.5,1")

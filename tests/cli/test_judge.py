@@ -32,6 +32,7 @@ def points(fitted, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_score_ranks_the_rows_of_files(fitted, points, tmp_path):
     told = run("score", fitted, points, "--out", tmp_path / "scores.csv").output
     assert "200 samples, scored by the ratio that judges samples of direct" in told
@@ -46,6 +47,7 @@ def test_score_ranks_the_rows_of_files(fitted, points, tmp_path):
     assert len(run("score", fitted, points, "--top", 4).stdout.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_select_is_what_python_selects(fitted, points, tmp_path):
     words = ("select", fitted, points, "expected=3", "--seed", 2)
     told = run(*words)
@@ -59,6 +61,7 @@ def test_select_is_what_python_selects(fitted, points, tmp_path):
     run("select", fitted, points, "--sampler", "sir", "proposals=20")
 
 
+@pytest.mark.slow
 def test_wrong_words_are_one_message(fitted, points, tmp_path):
     (tmp_path / "empty").mkdir()
     np.save(tmp_path / "wide.npy", np.zeros((3, 5), np.float32))
@@ -93,6 +96,7 @@ def bright(folder, values):
     return folder
 
 
+@pytest.mark.slow
 def test_pictures_alone_are_scored_and_selected_beside_real_ones(tmp_path, monkeypatch):
     from gantandem.scoring import recorded
 

@@ -41,6 +41,7 @@ def run(*words, code=0):
     return result
 
 
+@pytest.mark.slow
 def test_every_command_runs_without_a_network(tmp_path):
     tiny, made, kept = ("train.iterations=30", *TINY), tmp_path / "run", tmp_path / "kept"
     done = [
@@ -84,6 +85,7 @@ def few(monkeypatch):
     monkeypatch.setitem(tasks.TASKS, "mnist", mnist)
 
 
+@pytest.mark.slow
 def test_images_are_measured_with_the_data_that_the_run_was_given(tmp_path, digits, few):
     pytest.importorskip("torchmetrics")
     made = tmp_path / "run"

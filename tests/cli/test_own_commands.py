@@ -51,6 +51,7 @@ def imported(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_every_command_takes_what_was_imported(imported, tmp_path):
     words = (imported, "--trust")
     assert "Trust it to" in run("fit-ratio", *words, *QUICK).stdout
@@ -82,6 +83,7 @@ def test_layers_and_their_json(imported, tmp_path):
     assert row["shape"] == [8, 4, 4] and 0 < row["tail"] < 1
 
 
+@pytest.mark.slow
 def test_of_a_conditional_gan_some_classes(tmp_path):
     words = files(tmp_path, Labelled(), Judge())
     run("import", tmp_path / "run", *words, "--condition", "labels")
@@ -103,6 +105,7 @@ def test_a_label_of_a_gan_without_conditions(imported):
     fails(*words, wanted=["has none, so none can be asked for"])
 
 
+@pytest.mark.slow
 def test_a_generator_alone(tmp_path):
     words = files(tmp_path, Generator(), Discriminator())
     run("import", tmp_path / "run", *words[:4], *words[8:])

@@ -43,6 +43,7 @@ def work(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_plain_sweep_varies_the_usual_knobs_and_draws_them(work):
     result = command("compare", "--sweep", work, "--samplers", "refine,level", "-n", 100)
     content = json.loads((work / "sweep.json").read_text())
@@ -62,6 +63,7 @@ def test_a_plain_sweep_varies_the_usual_knobs_and_draws_them(work):
     assert not (work / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_spelled_out_sweeps_replace_the_table_and_the_report_shows_them(work):
     (work / "copy").mkdir()
     command(
@@ -77,6 +79,7 @@ def test_spelled_out_sweeps_replace_the_table_and_the_report_shows_them(work):
     assert "Quality against diversity" in (work / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_default_and_spelled_out_sweeps_go_together(work):
     command("compare", work, "--samplers", "refine,level", "-n", 60,
             "--sweep", "default", "--sweep", "level.expected=1.5")  # fmt: skip
@@ -84,6 +87,7 @@ def test_default_and_spelled_out_sweeps_go_together(work):
     assert [row["value"] for row in rows] == [*SWEEPS["refine"].values, 1.5]
 
 
+@pytest.mark.slow
 def test_laws_without_a_ratio_are_skipped_or_fitted_and_kept(work):
     words = ("compare", work, "-n", 60, "--sweep", "nested.proposal.steps=1,2")
     result = command(*words, code=2)

@@ -227,6 +227,7 @@ def test_mixture_draws_are_independent_so_the_count_of_a_mode_varies() -> None:
     assert counts.std().item() == pytest.approx((1000 * 0.45 * 0.55) ** 0.5, rel=0.15)
 
 
+@pytest.mark.slow
 def test_mnist_is_read_as_published() -> None:
     data = load_images(mnist_folder(), "test")
     assert data.pixels.shape == (10_000, 1, 28, 28)

@@ -173,6 +173,7 @@ REFINE = Refine(steps=2, step_size=0.1, layer="latent")
 
 
 @pytest.mark.parametrize("door", ["list of lists", "memory map", "dataset", "shuffled loader"])
+@pytest.mark.slow
 def test_every_call_takes_every_door(door, tmp_path):
     plain, given = gan(), PLAIN[door](tmp_path)
     wanted, got = plain.observe(X), plain.observe(given)

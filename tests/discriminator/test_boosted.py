@@ -72,6 +72,7 @@ def test_a_stump_that_cannot_split_is_a_leaf():
     assert np.allclose(walked(x).detach(), model.decision_function(seen(x, own)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_batch():
     own, _ = grown(40)
     x = fresh(9000)

@@ -34,6 +34,7 @@ from gantandem.ratios.calibrators import PerClass, Platt, make_calibrator
 SHARES = (0.7, 0.1, 0.1, 0.1)
 
 
+@pytest.mark.slow
 def test_fit_ratio_recovers_the_ratio_given_the_label():
     """Though labels are asked for in equal shares and the data hold them in others."""
     x, label = draw_data(10_000, SHARES)
@@ -73,6 +74,7 @@ def test_fit_ratio_starts_from_a_conditional_guide(monkeypatch):
         assert torch.equal(value, found[name]) and torch.equal(value, before[name])
 
 
+@pytest.mark.slow
 def test_shaping_under_conditions():
     """A guide that knows its label leads every class to its own data."""
     noise = torch.Generator().manual_seed(0)

@@ -66,6 +66,7 @@ def test_mean_share_and_loss_are_those_of_two_normals(shift):
     assert found.warnings == [] and errors["z"] == 1
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_data(monkeypatch):
     n = 300
     names = ["brier", "auc", "log_loss", "mean_ratio", "effective_share"]
@@ -86,6 +87,7 @@ def test_standard_errors_are_the_spread_over_data(monkeypatch):
     assert (spread[3:] < 1e-9).all()
 
 
+@pytest.mark.slow
 def test_the_true_ratio_and_a_ratio_of_one_have_no_doubt():
     for n in (200, 1000, 20_000):
         assert gt.diagnose(made(exact(1.0)), parts(n, 1.0)).warnings == []

@@ -46,6 +46,7 @@ def small(seed: int = 0) -> nn.Module:
         return nn.Sequential(*hidden, nn.Linear(32, 1))
 
 
+@pytest.mark.slow
 def test_fit_ratio_recovers_a_known_log_ratio():
     target = gaussian()
     gan = GAN(target.gan.generator, None, target.gan.latent)
@@ -214,6 +215,7 @@ def test_what_refinement_reads_off_scores_of_real_data_is_that_of_the_shaped_gui
     assert getattr(shape(poor(), real, **{**options, "refine": given}).proposal, name) == 0.25
 
 
+@pytest.mark.slow
 def test_shaping_never_returns_a_guide_that_measured_worse(caplog):
     real = cloud()
     good = shape(poor(), real, **TINY)

@@ -106,6 +106,7 @@ class Same(nn.Module):
         return z
 
 
+@pytest.mark.slow
 def test_repeated_samples_do_not_flatter_a_useless_ratio(caplog):
     """Data and generator have one law; a network that knows each point by heart is not believed."""
     x = torch.randn(300, 8, generator=torch.Generator().manual_seed(0)).repeat(8, 1)

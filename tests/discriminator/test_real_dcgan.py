@@ -87,6 +87,7 @@ def separation(network: nn.Module, real: torch.Tensor, made: torch.Tensor) -> fl
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_eval_mode_tells_less_than_each_batch_and_that_is_said(networks, real, latents, caplog):
     generator, discriminator = networks
     made = generator(latents)
@@ -106,6 +107,7 @@ def test_eval_mode_tells_less_than_each_batch_and_that_is_said(networks, real, l
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_statistics_that_were_never_filled_are_healed(networks, real, latents):
     generator, discriminator = networks
     truth = generator(latents)

@@ -175,6 +175,7 @@ def fitted():
     return fit_latent_reweight(skewed().gan, cap=3.0, **QUICK)
 
 
+@pytest.mark.slow
 def test_the_fit_finds_the_ratio(fitted):
     """With a cap of 3 above the largest ratio (2), w is the ratio and m is 2, no more."""
     latent = fitted.reweighted
@@ -184,6 +185,7 @@ def test_the_fit_finds_the_ratio(fitted):
     assert np.abs(w.numpy() - 2 * stats.norm.cdf(4 * z[:, 0].numpy())).max() < 0.15
 
 
+@pytest.mark.slow
 def test_samples_of_the_fit_are_near_the_data(fitted):
     """Biased by its fit alone: 30 times nearer than the generator in Kolmogorov's distance."""
     data = stats.skewnorm(4).cdf
@@ -193,6 +195,7 @@ def test_samples_of_the_fit_are_near_the_data(fitted):
     assert stats.kstest(ours, data).statistic < 0.015
 
 
+@pytest.mark.slow
 def test_a_cap_below_the_largest_ratio_gives_the_capped_law():
     """m = 1.3: the law of q min(c r, 1) with c for a mean of 1/m, from the waves' r = 1 + a cos."""
     cap, gan = 1.3, waves().gan
@@ -379,6 +382,7 @@ def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("few_real_data")
+@pytest.mark.slow
 def test_by_name_on_the_command_line(tmp_path):
     """Fitted by name, sampled by name, judged by name, and compared with others."""
     folder = tmp_path / "run"

@@ -89,6 +89,7 @@ def test_statistics_that_fit_neither_kind_of_batch_are_said_with_the_way_out(kin
     assert said_by(gt.GAN(Generator(), healed, 2), real_samples(), caplog) == []
 
 
+@pytest.mark.slow
 def test_every_call_with_real_data_says_it_once(caplog):
     real = real_samples(4000)
     calls = {

@@ -33,6 +33,7 @@ def quality(rows, key):
 
 
 @pytest.mark.parametrize("name", ["vae", "no_discriminator", "flow"])
+@pytest.mark.slow
 def test_every_example_runs(example, tmp_path, monkeypatch, name):
     """Hardly trained: what it finds when it is, the slow tests say."""
     module = example(name)
@@ -92,6 +93,7 @@ class Pull(nn.Module):
         return (self.data.log_prob(x) - self.law.log_prob(x))[:, 0]
 
 
+@pytest.mark.slow
 def test_any_distribution_and_data():
     """A flow of torch.distributions: what is fitted on its samples and data brings one to the
     other, in the latent, which is here the data, too."""

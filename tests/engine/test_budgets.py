@@ -171,6 +171,7 @@ def test_a_costly_sampler_is_warned_of(caplog):
 HARD = OBRS(log_scale=0.0, max_attempts=60)
 
 
+@pytest.mark.slow
 def test_what_was_finished_is_kept_when_a_budget_runs_out():
     gan = needle(0.085)  # one id in 206 ends without an acceptance
     with pytest.raises(BudgetError, match="ids used up their attempts") as stop:
@@ -186,6 +187,7 @@ def test_what_was_finished_is_kept_when_a_budget_runs_out():
         assert torch.equal(getattr(kept, name)[sure], getattr(whole, name)[sure])
 
 
+@pytest.mark.slow
 def test_a_stream_hands_over_what_is_finished_before_the_error():
     blocks = []
     with pytest.raises(BudgetError):

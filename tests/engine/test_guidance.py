@@ -41,6 +41,7 @@ def test_a_score_under_autocast_is_given_in_full_precision(gan):
     assert logit.dtype == torch.float32 and torch.equal(logit, logit.bfloat16().float())
 
 
+@pytest.mark.slow
 def test_sampling_loads_no_compiler():
     code = (
         "import sys; from gantandem import MALA, Refine, sample;"

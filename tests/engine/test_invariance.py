@@ -90,6 +90,7 @@ def test_streaming_gives_the_same_samples():
     assert [b.manifest["returned"] for b in blocks] == np.cumsum([len(b) for b in blocks]).tolist()
 
 
+@pytest.mark.slow
 def test_two_processes_make_what_one_makes(tmp_path):
     """Ids 0 to 149 here and 150 to 299 in another interpreter."""
     code = (

@@ -65,6 +65,7 @@ def test_effective_sample_size_of_ula_on_its_prior():
     assert report.acceptance == 1 and report.divergences == 0 and report.step_size == eps
 
 
+@pytest.mark.slow
 def test_two_modes_that_are_never_left_show_in_r_hat():
     """Chains start in one of two far modes: each mixes well, all together do not."""
 
@@ -97,6 +98,7 @@ def test_burn_in_is_left_out_of_acceptance_and_draws():
     assert whole.draws - late.draws == late.burn_in and late.ess_min != whole.ess_min
 
 
+@pytest.mark.slow
 def test_divergences_are_counted():
     """The generator is NaN beyond 5.5: as many as a sampler's own events name."""
     gan = flat(generator=lambda z: torch.where(z.abs() > 5.5, torch.nan, z))
@@ -114,6 +116,7 @@ def test_a_step_tuned_on_pilots_is_reported():
     assert 0.1 < report.step_size < 2
 
 
+@pytest.mark.slow
 def test_exploring_moves_pay_where_gradients_do_not():
     """On a discrete generator a random walk crawls; one round sees N - 1 fresh points."""
     gan = discrete().gan

@@ -63,6 +63,7 @@ def test_a_mode_is_hit_by_a_thousandth_of_all_samples() -> None:
     assert mixture_metrics(torch.cat([near, near, far]), TWO)["modes"] == 1
 
 
+@pytest.mark.slow
 def test_spread_within_modes_sees_collapse_that_good_kl_and_js_do_not() -> None:
     x = draw(20_000)
     centre = TWO.means[torch.cdist(x, TWO.means).argmin(1)]
@@ -119,6 +120,7 @@ def test_mean_distance_of_real_points_is_that_of_a_rayleigh_law() -> None:
     )
 
 
+@pytest.mark.slow
 def test_floor_of_the_imbalanced_circle_is_the_published_one() -> None:
     floor = mixture_floor(10_000, imbalanced_8())
     assert floor["good"] == pytest.approx(1 - math.exp(-8), abs=2e-4)

@@ -29,6 +29,7 @@ def test_real_points_cannot_be_told_from_real_points() -> None:
     assert c2st(x, y) == pytest.approx(0.5, abs=3 * math.sqrt(2 / 4_000 / 12))
 
 
+@pytest.mark.slow
 def test_a_shift_is_seen_as_far_as_the_best_test_sees_it() -> None:
     """Two unit normals that lie 1 apart: the best AUC is Phi(1 / sqrt(2)) = .760."""
     x, y = normal(4000, 2, seed=1), normal(4000, 2, seed=2)
@@ -39,6 +40,7 @@ def test_a_shift_is_seen_as_far_as_the_best_test_sees_it() -> None:
     assert c2st(x[:500], y[:500] + 100) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_narrow_modes_are_seen_that_shares_of_modes_and_distance_hardly_see() -> None:
     mixture = imbalanced_8()
     x, y = (mixture.draw(4000, torch.Generator().manual_seed(s)) for s in (1, 2))
@@ -67,6 +69,7 @@ def test_sets_that_cannot_be_compared_are_refused(x: tuple, y: tuple) -> None:
         c2st(torch.zeros(x), torch.zeros(y))
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_mixture_hold_it_where_there_are_points_enough() -> None:
     mixture = imbalanced_8()
     few, enough = (mixture.draw(n, torch.Generator().manual_seed(1)) for n in (99, 100))

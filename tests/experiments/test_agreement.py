@@ -26,6 +26,7 @@ def with_its_own_ratio(work, samplers):
     work.save(work.gan.with_ratio(work.gan.law(Direct()), Ratio(work.gan.guide)))
 
 
+@pytest.mark.slow
 def test_agreement_keeps_rows_of_its_own_ratio_only(tmp_path, monkeypatch):
     few = {"direct": Direct(), "rejection": Rejection()}
     monkeypatch.setattr(agreement, "samplers", lambda top: dict(few))

@@ -38,6 +38,7 @@ def test_engine_overhead_is_a_ratio_of_times_of_one_run():
     ],
     ids=["mala counts the look at the start as a step", "refine"],
 )
+@pytest.mark.slow
 def test_overhead_on_a_dcgan_is_beside_as_many_bare_calls(measure, n, aim):
     (row,) = measure(runs=1, width=64, filters=2).values()
     assert row["n"] == n and len(row["rounds"]) == 1

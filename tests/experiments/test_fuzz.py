@@ -15,6 +15,7 @@ def home(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", DOORS)
+@pytest.mark.slow
 def test_only_our_own_errors_come_out(home, name):
     tried, faults = try_door(name, home, max(2, 40 // DOORS[name].cost))
     assert tried >= 2

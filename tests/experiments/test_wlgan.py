@@ -16,6 +16,7 @@ WLGAN = STUDIES["wlgan"]
 RESULT = committed("wlgan")
 
 
+@pytest.mark.slow
 def test_the_study_runs_every_chain_and_counts_its_energies(tmp_path, monkeypatch):
     """The shipped discriminator judges, in the place of a fitted ratio."""
     quick = {"steps": 8, "bins": 4, "pilots": 64, "warm_up": 4, "t0": 4}

@@ -233,6 +233,7 @@ def tilted(law) -> GAN:
 
 
 @pytest.mark.parametrize("name", ["beta", "dirichlet"])
+@pytest.mark.slow
 def test_acceptance_under_a_new_prior_is_exact(name):
     law, wanted = PER_COORDINATE[name]
     out = sample(tilted(law), Metropolis(proposals=60), 4000, strict=False)
@@ -243,6 +244,7 @@ def test_acceptance_under_a_new_prior_is_exact(name):
     assert stats.kstest(x, lambda v: np.interp(v, grid, cdf)).pvalue > RARE
 
 
+@pytest.mark.slow
 def test_mala_walks_on_a_mixture():
     latent = D.MixtureSameFamily(
         D.Categorical(tensor([0.5, 0.5])),

@@ -187,6 +187,7 @@ def run(mutation: Mutation, patch: Patch) -> None:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.slow
 def test_mutations_are_noticed(name):
     mutation = MUTATIONS[name]
     with pytest.MonkeyPatch.context() as patch:

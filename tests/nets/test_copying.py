@@ -51,6 +51,7 @@ def test_they_are_fitted_and_shaped(kind):
     assert sample(shaped, Refine(steps=2), 16, width=16).x.isfinite().all()
 
 
+@pytest.mark.slow
 def test_compiled_and_parallel_wrappers_are_taken_off():
     network = nn.Linear(2, 1)
     for wrapped in (torch.compile(network), nn.DataParallel(network), nn.DataParallel(

@@ -166,6 +166,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.slow
 def test_a_pickled_module_is_refused_with_the_line_that_converts_it(
     whole: bool, tmp_path: Path
 ) -> None:

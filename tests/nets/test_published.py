@@ -139,6 +139,7 @@ PAIRS = [
 
 @pytest.mark.usefixtures("small_maps")
 @pytest.mark.parametrize(("one", "other"), PAIRS)
+@pytest.mark.slow
 def test_published_pairs_fit_each_other(one: str, other: str) -> None:
     torch.manual_seed(0)
     generator, critic = (build({"net": name, **LAYOUTS[name][1]}) for name in (one, other))
@@ -186,6 +187,7 @@ BLOCKS = {
 
 @pytest.mark.usefixtures("small_maps")
 @pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.slow
 def test_every_block_can_be_refined(name: str) -> None:
     arguments, blocks = BLOCKS[name]
     spec = {"net": name, **arguments}

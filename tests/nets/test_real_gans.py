@@ -51,6 +51,7 @@ def pair(case: str) -> tuple[nn.Module, nn.Module]:
 
 @torch.no_grad()
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_published_files_load_by_their_shapes_alone_and_work(case, real) -> None:
     generator, discriminator = pair(case)
     *_, least, conditional = CASES[case]
@@ -68,6 +69,7 @@ def test_published_files_load_by_their_shapes_alone_and_work(case, real) -> None
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_the_label_decides_what_is_made_and_how_it_is_scored(real) -> None:
     generator, discriminator = pair("sngan-conditional")
     x, labels = real

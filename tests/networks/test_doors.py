@@ -285,6 +285,7 @@ WRAPPERS = {
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_wrapped_networks_sample_as_plain_ones(wrapper):
     plain = gan()
     other = GAN(WRAPPERS[wrapper](plain.generator), WRAPPERS[wrapper](plain.guide.network), 2)

@@ -57,6 +57,7 @@ def state(module: nn.Module):
     )
 
 
+@pytest.mark.slow
 def test_eight_threads_draw_the_bits_of_one(eager):
     gan, alone = made(), made()
     gan.generator[1].requires_grad_(False)

@@ -100,6 +100,7 @@ def pair(kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_every_call_leaves_the_networks_as_they_were(kind):
     generator, discriminator = pair(kind)
     before = fingerprint(generator), fingerprint(discriminator)

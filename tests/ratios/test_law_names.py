@@ -235,6 +235,7 @@ def test_numbers_of_the_prior_are_numbers():
 # -- the same name, anywhere --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_names_are_the_same_in_another_process():
     code = (
         "import torch; torch.set_num_threads(2)\n"

@@ -60,6 +60,7 @@ def away(gan: gt.GAN, sampler) -> float:
     return sliced_wasserstein(out.x, data(4000, 9))
 
 
+@pytest.mark.slow
 def test_less_than_the_whole_ratio_is_used_and_said(caplog):
     with caplog.at_level(logging.WARNING):
         gan = fitted()

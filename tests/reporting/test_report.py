@@ -379,6 +379,7 @@ def test_the_markdown_table_has_the_floor_and_the_best_in_bold(planar):
     assert [line[good] for line in cells[2:]] == ["0.9996", "0.2000", "**0.9995**"]
 
 
+@pytest.mark.slow
 def test_the_page_tells_when_and_by_what_it_was_made(tmp_path):
     run = planar_run(tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text())

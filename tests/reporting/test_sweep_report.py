@@ -44,6 +44,7 @@ CROWD = [
 ]
 
 
+@pytest.mark.slow
 def test_values_beside_the_points_never_overlap():
     fig = pareto_figure(made_up(CROWD), opaque=True)
     fig.canvas.draw()

@@ -46,6 +46,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
+@pytest.mark.slow
 def test_yaml_has_limits(kind, tmp_path):
     text, wanted = BAD[kind]
     (tmp_path / "recipe.yaml").write_text(text)

@@ -60,6 +60,7 @@ def test_texts_that_are_no_prior(text):
         read_latent(text)
 
 
+@pytest.mark.slow
 def test_a_run_of_weight_files_and_a_folder(own, tmp_path):
     work = import_run(tmp_path / "run", **own)
     settings = yaml.safe_load((tmp_path / "run/run.yaml").read_text())
@@ -74,6 +75,7 @@ def test_a_run_of_weight_files_and_a_folder(own, tmp_path):
     assert len(Workspace(tmp_path / "run", trust=True).real.test) == 12
 
 
+@pytest.mark.slow
 def test_again_does_nothing_and_another_asks(own, tmp_path):
     import_run(tmp_path / "run", **own)
     before = everything(tmp_path / "run")

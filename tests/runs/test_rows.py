@@ -43,6 +43,7 @@ def rows(run):
     return json.loads((run / "metrics.json").read_text())["samplers"]
 
 
+@pytest.mark.slow
 def test_other_samplers_are_added_and_none_is_drawn_again(run, drawn):
     compare_run(Workspace(run), ("direct", "refine"), N)
     first = rows(run)
@@ -73,6 +74,7 @@ def test_a_row_of_another_n_or_seed_is_measured_anew_and_others_go(run, drawn, a
     assert "rows of another n, seed, data, network or version go: refine" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_row_of_other_settings_data_or_samples_is_measured_anew(run, drawn):
     compare_run(Workspace(run), ("direct",), N)
     changed = Workspace(run, ["samplers.direct={name: direct, truncation: 1.0}"])

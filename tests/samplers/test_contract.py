@@ -95,6 +95,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.slow
 def test_built_in_samplers_keep_the_contract(name):
     check_sampler(EVERY[name], toy_reweighted() if name == "reweighted" else None)
 

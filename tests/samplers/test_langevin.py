@@ -100,6 +100,7 @@ def point_at(z):
 
 
 @pytest.mark.parametrize("step_size", [0.1, "auto"])
+@pytest.mark.slow
 def test_the_published_toy(step_size):
     """G the identity, D = 0: |z|^2 / 100 has mean 1.00 and standard deviation .14, and stays so.
 

@@ -57,6 +57,7 @@ def test_law_of_sir(m):
     assert bool((out.attempts == m).all()) and bool(out.accepted.all())
 
 
+@pytest.mark.slow
 def test_sir_tends_to_the_data():
     distance = [np.abs(law_of_one_in(m) - DATA).sum() for m in (1, 2, 4, 6)]
     assert (np.diff(distance) < 0).all() and distance[-1] < 0.3 * distance[0]

@@ -60,6 +60,7 @@ def test_reweighted_chains_follow_the_data(name):
     assert torch.equal(target.gan.decode(out.z), out.x)
 
 
+@pytest.mark.slow
 def test_any_weights_are_undone():
     """Exactness is the reservoir's, not theta's: a bad theta, and none, return the same law."""
     target = gaussian()
@@ -94,6 +95,7 @@ def test_the_toy_of_published_code():
 # -- what prepare finds -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_weights_are_the_log_masses_of_states():
     """Five states, five energies: theta of the bins they lie in is log DATA, up to a constant."""
     energy = -np.log(DATA / PROPOSAL)
@@ -122,6 +124,7 @@ def test_weights_are_the_log_masses_of_shells():
     assert np.exp(mover.log_weights).sum() == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_range_covers_where_chains_settle_and_where_they_start():
     gan = flat_gan(2)
     mover, _ = prepare(gan, replace(SMALL, quantiles=(0.05, 0.5), reach=0.5))
@@ -139,6 +142,7 @@ def test_the_step_size_reaches_its_target_on_the_tilted_chain(wanted):
     assert events["moves_accepted"] / events["moves"] == pytest.approx(wanted, abs=0.08)
 
 
+@pytest.mark.slow
 def test_passes_of_preparation_are_counted(monkeypatch):
     target, seen = gaussian(), []
     look = latent_chain.look

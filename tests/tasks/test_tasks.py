@@ -108,6 +108,7 @@ class TestDigits:
         assert real.fit.dtype == torch.float32
         assert real.fit.min() == -1 and real.fit.max() == 1
 
+    @pytest.mark.slow
     def test_shipped_classifier_is_right_on_99_of_100_and_small(self) -> None:
         path = ASSETS / "mnist-classifier.safetensors"
         assert path.stat().st_size < 1_000_000
@@ -116,6 +117,7 @@ class TestDigits:
         note = load_weights(MNISTClassifier(), path)
         assert score == pytest.approx(float(note["test_accuracy"]), abs=5e-4)
 
+    @pytest.mark.slow
     def test_real_digits_score_near_the_best_and_near_themselves(self, test_images: Tensor) -> None:
         floor = get_task("mnist").floor(10_000)
         assert floor["classifier_score"] > 9 and floor["modes"] == 10

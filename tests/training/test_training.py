@@ -222,6 +222,7 @@ def test_uniform_latents_fill_their_box() -> None:
     assert -2 <= z.min() < -1.9 and 0.9 < z.max() <= 1
 
 
+@pytest.mark.slow
 def test_training_moves_samples_towards_the_data() -> None:
     base = task()
     train = dataclasses.replace(SMALL, iterations=200, batch_size=64, generator_rate=1e-2)
