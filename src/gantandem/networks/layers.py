@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable
@@ -58,20 +59,6 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
         >>> [(one.name, one.shape) for one in layers(toy_gan())]
         [('latent', (2,)), ('0', (16,)), ('1', (16,)), ('data', (2,))]
     """
-    return _found(gan, progress, memory=True)
-
-
-def middle(gan: GAN) -> str | None:
-    """The layer nearest to the middle of the generator's cost; None of points and small tables."""
-    z, cond = gan.networks.examples()
-    with gan.networks.frozen():
-        if gan.decode(z[:ROWS], None if cond is None else cond[:ROWS])[0].numel() < WIDE:
-            return None
-    own = [one for one in _found(gan, False, memory=False) if one.kind]
-    return min(reversed(own), key=lambda one: abs(one.tail - 0.5)).name if own else None
-
-
-def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:
     modules = dict(bare(gan.generator).named_modules())
     names = ["latent", "data", *(name for name in modules if name not in ("", "latent", "data"))]
     networks = gan.networks
@@ -93,12 +80,42 @@ def _found(gan: GAN, progress: bool | None, *, memory: bool) -> list[Layer]:
                 continue
             seen.append(h)
             cost = _cost(functools.partial(cut.tail, h, carry, cond))
-            kept = _memory(gan, cut, z, cond) if memory else 0
+            kept = _memory(gan, cut, z, cond)
             kind = type(modules[name]).__name__ if name in modules else ""
             found.append(Layer(name, kind, tuple(h.shape[1:]), cost / whole, kept))
     data = [one for one in found if one.name == "data"]
     own = [one for one in found if one.name != "data"]
     return sorted(own, key=operator.attrgetter("tail"), reverse=True) + data
+
+
+def middle(gan: GAN) -> str | None:
+    """The layer nearest to the middle of the generator's cost; None of points and small tables."""
+    networks = gan.networks
+    z, cond = (value if value is None else value[:ROWS] for value in networks.examples())
+    ends: list[tuple[str, int]] = []
+    with networks.frozen():
+        if networks.decode(z, cond)[0].numel() < WIDE:
+            return None
+        with (
+            torch.no_grad(),
+            FlopCounterMode(display=False) as counter,
+            contextlib.ExitStack() as end,
+        ):
+
+            def note(name: str) -> Callable[..., None]:
+                return lambda *_: ends.append((name, counter.get_total_flops()))
+
+            for name, module in bare(gan.generator).named_modules():
+                if name:
+                    end.callback(module.register_forward_hook(note(name)).remove)
+            networks.decode(z, cond)
+        half = counter.get_total_flops() / 2
+        # Of layers that end alike the last one is tried first: a block before what is in it.
+        for name, _ in sorted(reversed(ends), key=lambda one: abs(one[1] - half)):
+            with contextlib.suppress(SplitError):
+                networks.split(name, nearest=False)
+                return name
+    return None
 
 
 def _cost(call: Callable[[], Any]) -> int:
