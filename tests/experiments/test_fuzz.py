@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.fuzz import DOORS, make_home, try_door
+from experiments.fuzz import DOORS, TOTAL, make_home, try_door
+from small_runs import committed
 
 pytestmark = pytest.mark.usefixtures("few_real_data")
 
@@ -31,3 +32,10 @@ def test_a_fault_is_found_and_counted(home, monkeypatch):
     tried, faults = try_door(name, home, 10)
     assert sum(fault.times for fault in faults) == tried > 0
     assert faults[0].where.startswith("KeyError at test_fuzz.py")
+
+
+def test_no_foreign_error_came_out_in_the_committed_result():
+    found = committed("fuzz")
+    assert found["doors"].keys() == DOORS.keys()
+    assert sum(row["inputs"] for row in found["doors"].values()) == found["inputs"] >= TOTAL
+    assert found["faults"] == 0 and not any(row["faults"] for row in found["doors"].values())
