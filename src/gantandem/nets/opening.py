@@ -37,6 +37,7 @@ _BESIDE: list[Any] = [
         "numpy._core.multiarray.scalar",
         "numpy.dtype",
         "pathlib.PosixPath",
+        "pathlib._local.PosixPath",  # as Python 3.13 writes it
         "pytorch_lightning.utilities.parsing.AttributeDict",
         "lightning.pytorch.utilities.parsing.AttributeDict",
     )
