@@ -67,8 +67,9 @@ def _each(network: nn.Module, x: Tensor, reference: Tensor, cond: tuple[Tensor, 
     return torch.cat(scores)
 
 
-# Compiled, each row would be a network of its own.
-_eager_each: Any = torch.compiler.disable(_each)
+def _eager_each(*given: Any) -> Tensor:
+    # Compiled, each row would be a network of its own. To say so loads the compiler.
+    return (torch.compiler.disable(_each) if torch.compiler.is_compiling() else _each)(*given)
 
 
 class Packed(_Beside):

@@ -91,7 +91,8 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
 def middle(gan: GAN) -> str | None:
     """The layer nearest to the middle of the generator's cost; None of points and small tables."""
     networks = gan.networks
-    z, cond = (value if value is None else value[:ROWS] for value in networks.examples())
+    z, cond = networks.examples()
+    z, cond = z[:ROWS], None if cond is None else cond[:ROWS]
     ends: list[tuple[str, int]] = []
     with networks.frozen():
         if networks.decode(z, cond)[0].numel() < WIDE:

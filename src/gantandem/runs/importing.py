@@ -70,7 +70,7 @@ def import_run(
     """
     out = Path(out)
     roles: tuple[Role, ...] = get_args(Role)
-    networks = {role: files.pop(role, None) for role in roles}
+    networks: dict[Role, Any] = {role: files.pop(role, None) for role in roles}
     weights = {"generator": files.get("weights_g"), "discriminator": files.get("weights_d")}
     options = {name: files.get(name) for name in ("key", "strip_prefix")}
     content: dict[str, Any] = {"task": "own", "seed": seed, "output": output}
