@@ -67,7 +67,7 @@ def _each(network: nn.Module, x: Tensor, reference: Tensor, cond: tuple[Tensor, 
     return torch.cat(scores)
 
 
-def _eager_each(*given: Any) -> Tensor:
+def _eager_each(*given: Any) -> Any:
     # Compiled, each row would be a network of its own. To say so loads the compiler.
     return (torch.compiler.disable(_each) if torch.compiler.is_compiling() else _each)(*given)
 
