@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from typer.testing import CliRunner
 
-from gantandem import GAN, Direct, Key, Refine, sample
-from gantandem.errors import ConfigError, DataError
+from gantandem import GAN, Direct, Inputs, Key, Refine, adapt, sample, shape
+from gantandem.cli import app
+from gantandem.errors import ConfigError, DataError, InputError
 from gantandem.nets import build
+from gantandem.runs import Workspace, repair_folder, sample_run, shape_run, verify_folder
+from gantandem.runs.importing import import_run
+from gantandem.runs.naming import Names
 from gantandem.runs.weights import read_latent
-from own_gans import pictures, weights
+from own_gans import SHAPED, pictures, weights
 
 G = {"net": "cyclegan-generator", "filters": 2, "blocks": 1}
 D = {"net": "patchgan-discriminator", "filters": 2, "layers": 1}
@@ -47,3 +53,133 @@ def test_images_as_text(gan, tmp_path):
         read_latent("images:nowhere")
     with pytest.raises(ConfigError, match="images:FOLDER"):
         read_latent("image:horses")
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A RUN of a translator whose targets, 48 zebras, belong to none of its six horses."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        paths = {name: weights(tmp_path, build(spec), f"latest_net_{name}.pth") for name, spec in
+                 (("G", G), ("D", D))}  # fmt: skip
+    return import_run(
+        tmp_path / "run", weights_g=paths["G"],
+        weights_d=paths["D"],
+        latent=f"images:{pictures(tmp_path / 'horses', 6, 16)}", output="critic",
+        data=str(pictures(tmp_path / "zebras", 120, 16)),
+    )  # fmt: skip
+
+
+def pngs(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def test_files_bear_the_names_of_the_inputs(work, tmp_path):
+    ran = CliRunner().invoke(app, ["sample", str(work.run), "--format", "png", "steps=2"])
+    assert ran.exit_code == 0, ran.output
+    drawn = work.run / "drawn" / "refine-0"
+    names = ["dark-0000.png", "dark-0002.png", "dark-0004.png"]
+    names += [f"light-000{place}.png" for place in (1, 3, 5)]
+    whole = pngs(drawn)
+    assert list(whole) == names and verify_folder(drawn).faults == []
+    (drawn / names[4]).write_bytes(b"damaged")
+    assert verify_folder(drawn).whole == 0
+    assert repair_folder(drawn, work).faults == [] and pngs(drawn) == whole
+    (drawn / names[1]).unlink()
+    (drawn / "mine.png").touch()
+    ran = CliRunner().invoke(
+        app, ["sample", str(work.run), "--format", "png", "steps=2", "--resume"]
+    )
+    assert ran.exit_code == 0 and pngs(drawn) == {**whole, "mine.png": b""}
+
+
+def test_some_inputs_have_the_bits_of_all(work, tmp_path):
+    every = sample_run(work, "refine", None, tmp_path / "all", kind="png", overrides=["steps=2"])
+    assert every["returned"] == 6
+    sample_run(work, "refine", None, tmp_path / "two", kind="png", ids="4-5", overrides=["steps=2"])
+    some = pngs(tmp_path / "two")
+    assert list(some) == ["light-0003.png", "light-0005.png"]
+    assert some.items() <= pngs(tmp_path / "all").items()
+
+
+def test_a_run_translates_another_folder(work, tmp_path):
+    others = pictures(tmp_path / "ponies", 3, 16)
+    (others / "dark" / "0000.png").rename(others / "Zoë.png")
+    out = tmp_path / "out"
+    ask = ["sample", str(work.run), "--format", "png", "--sampler", "direct", "-o", str(out)]
+    ran = CliRunner().invoke(app, [*ask, "--inputs", str(others)])
+    assert ran.exit_code == 0, ran.output
+    assert len(pngs(out)) == 3 and {"dark-0002.png", "light-0001.png"} < set(pngs(out))
+    ran = CliRunner().invoke(app, [*ask, "--resume"])
+    assert ran.exit_code == 2 and "other settings" in ran.output
+    ran = CliRunner().invoke(app, [*ask, "--overwrite"])
+    assert ran.exit_code == 0 and len(pngs(out)) == 6
+    assert not [name for name in pngs(out) if "Zo" in name]
+
+
+def test_inputs_are_never_written_over(work, tmp_path):
+    before = pngs(tmp_path / "horses" / "dark")
+    for place in ("horses", "horses/dark", "horses/out"):
+        with pytest.raises(InputError, match="in the folder of the inputs"):
+            sample_run(work, "direct", None, tmp_path / place, kind="png", overwrite=True)
+    assert pngs(tmp_path / "horses" / "dark") == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "dark-0002.png").touch()
+    with pytest.raises(InputError, match="already holds samples"):
+        sample_run(work, "direct", None, tmp_path / "mine", kind="png")
+
+
+def test_unpaired_targets_shape_a_translator(work):
+    before = work.gan.guide.network.state_dict()
+    before = {name: value.clone() for name, value in before.items()}
+    last = "shape.recipe=paper"  # which keeps the last guide in any case
+    again = Workspace(work.run, [*SHAPED[:6], last], step="shape")
+    gan = shape_run(again)
+    after = gan.guide.network.state_dict()
+    assert gan.shaped and any(not torch.equal(after[k], before[k]) for k in before)
+    moved = sample(gan, gan.proposal, 6, width=16)
+    assert not torch.equal(moved.x, sample(gan, Direct(), 6, width=16).x)
+
+
+class Painter(nn.Module):
+    """A translator that is told the style to paint in."""
+
+    def __init__(self):
+        super().__init__()
+        self.tint, self.last = nn.Embedding(2, 3), nn.Conv2d(3, 3, 3, 1, 1)
+
+    def forward(self, x, y):
+        return torch.tanh(self.last(x + self.tint(y)[:, :, None, None]))
+
+
+def test_targets_of_a_conditional_translator_need_no_partners(tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network, judge = Painter(), adapt.WithoutCondition(build(D))
+        photos, styles = torch.rand(5, 3, 16, 16) * 2 - 1, torch.arange(120) % 2
+        targets = torch.rand(120, 3, 16, 16) * 2 - 1
+    gan = GAN(network, judge, Inputs(photos), condition=torch.tensor([0, 1]), output="critic")
+    shaped = shape(
+        gan, (targets, styles), refine=Refine(layer="last", steps=2, step_size=0.1), updates=2,
+        check_every=1, check_samples=16, batch=16, width=16,
+    )  # fmt: skip
+    assert shaped.shaped and torch.equal(sample(shaped, "direct", 5).condition, styles[:5])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "files"),
+    [
+        (["a.jpg", "b.png"], ["a", "b", "a-000000000002", "b-000000000003"]),
+        (["a.jpg", "a.png"], ["a-000000000000", "a-000000000001"]),
+        (["A.png", "a.png", "b/c.png", "b-c.png"], ["A-000000000000", "a-000000000001",
+         "b-c-000000000002", "b-c-000000000003"]),
+        (["a.png", "a-000000000000.png"], ["a", "a-000000000000-000000000001"]),
+        (["000000000001.png", "x.tar.gz.png"], ["000000000001-000000000000", "x.tar.gz"]),
+    ],
+)  # fmt: skip
+def test_names_never_collide(inputs, files):
+    names = Names(inputs)
+    assert [names(index) for index in range(len(files))] == files
+    every = [names(index).casefold() for index in range(50)]
+    assert len(set(every)) == 50 and all(names.holds(names(index)) for index in range(50))
+    assert not names.holds("other") and not names.holds("other-000000000001")

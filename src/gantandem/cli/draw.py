@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gantandem.cli.frame import Count, Device, Overrides, Run, Seed, Trust, hint, note, out
+from gantandem.cli.frame import Device, Overrides, Run, Seed, Trust, hint, note, out
 from gantandem.cli.improve import split_names
 
 
@@ -28,10 +28,15 @@ def sample(
         typer.Option(
             "--sampler",
             help="Name of the sampler.",
-            show_default="collaborative; drs of a run not shaped",
+            show_default="collaborative; drs of a run not shaped; refine of a translator",
         ),
     ] = None,
-    n: Count = 1_000,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--n", help="Number of samples.", show_default="1000; a translator's inputs"
+        ),
+    ] = None,
     seed: Seed = 0,
     folder: Annotated[
         Path | None, typer.Option("--out", "-o", help="Default RUN/drawn/SAMPLER-SEED.")
@@ -66,6 +71,10 @@ def sample(
             show_default="the run's",
         ),
     ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(help="Of a translator: another folder of images.", show_default="the run's"),
+    ] = None,
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
     ] = True,
@@ -80,12 +89,11 @@ def sample(
     work = runs.Workspace(run, device=device, trust=trust)
     if condition is not None:
         work.ask(condition)
-    if sampler is None:
-        names = runs.default_samplers(work)
-        sampler = "collaborative" if "collaborative" in names else "drs"
-    folder = folder or run / "drawn" / file_name(
-        f"{sampler.replace(':', '.')}-{seed}{'' if condition is None else f'-{condition}'}"
-    )
+    if inputs is not None:
+        work.translate(inputs)
+    sampler = runs.default_sampler(work) if sampler is None else sampler
+    asked = "".join(f"-{one}" for one in (condition, inputs and inputs.name) if one is not None)
+    folder = folder or run / "drawn" / file_name(f"{sampler.replace(':', '.')}-{seed}{asked}")
     manifest = runs.sample_run(
         work,
         sampler,

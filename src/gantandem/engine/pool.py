@@ -89,7 +89,7 @@ def default_width(gan: Networks) -> int:
     """Lanes by default: 1024 for points, 256 for small images, 64 beyond (memory)."""
     with gan.frozen():
         z, cond = gan.examples()
-        size = gan.decode(z, cond)[0].numel()
+        size = gan.decode(z[:2], None if cond is None else cond[:2])[0].numel()
     return 1024 if size <= 64 else 256 if size <= 4096 else 64
 
 

@@ -22,8 +22,8 @@ from gantandem.locking import locked
 from gantandem.progress import keeping, terminable
 from gantandem.reporting.keep import write_json
 from gantandem.runs.formats import find_writer, make_writer
+from gantandem.runs.naming import count_of, names_of
 from gantandem.runs.shards import (
-    OWN,
     SETTINGS,
     Shard,
     Stretch,
@@ -47,7 +47,7 @@ SHOWN = 5
 def sample_run(
     work: Workspace,
     name: str,
-    n: int,
+    n: int | None,
     folder: str | Path,
     *,
     seed: int = 0,
@@ -69,7 +69,7 @@ def sample_run(
     Args:
         work: The run.
         name: Of the sampler, see :meth:`Workspace.sampler`.
-        n: How many samples.
+        n: How many samples; None for each input of a translator, or else 1,000.
         folder: Made if needed; that it can be written to is tried before anything is drawn.
         seed: Of the samples.
         start: First id.
@@ -98,15 +98,16 @@ def sample_run(
             writes there, or writing fails; what was kept is said.
         KeyboardInterrupt: On Ctrl-C, or SIGTERM; what was kept is said.
     """
-    asked = read_ids(ids, n, start)
+    asked = read_ids(ids, count_of(work.gan.latent, start) if n is None else n, start)
     if resume and overwrite:
         raise InputError("resume and overwrite: give one of them")
     sampler = work.sampler(name, overrides)
     if range is None and find_writer(kind).pictures:
         range = work.range()
     folder = Path(folder)
+    options = {"range": range, "names": names_of(work.gan.latent, folder)}
     with terminable(), _output(folder):
-        writer = make_writer(kind, folder, overwrite=overwrite, resume=resume, range=range)
+        writer = make_writer(kind, folder, overwrite=overwrite, resume=resume, **options)
         writer.about |= about(work)
         done: list[Shard] = []
         if resume:
@@ -236,7 +237,7 @@ def _going_on(writer: Writer, manifest: Mapping[str, Any]) -> list[Shard]:
         InputError: If they are of other settings, or have no manifests.
     """
     shards, faults = read_shards(writer.folder)
-    there = [path for path in writer.folder.glob("*") if OWN.fullmatch(path.name)]
+    there = [path for path in writer.folder.glob("*") if writer.owns(path)]
     if there and not shards and not asked_before(writer.folder):
         raise InputError(
             f"{writer.folder}: no manifest names the samples there ({there[0].name}, ...), so "

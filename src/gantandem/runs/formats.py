@@ -14,7 +14,8 @@ import numpy as np
 from gantandem.data.ranges import Range, check_range
 from gantandem.errors import InputError, look_up, need
 from gantandem.files import write_atomic, write_bytes
-from gantandem.runs.shards import OWN
+from gantandem.runs.naming import Names
+from gantandem.runs.shards import read_shards
 from gantandem.runs.writers import MANIFEST, Writer, are_images
 from gantandem.samples import Samples
 
@@ -33,7 +34,10 @@ class NpzWriter(Writer):
 
 
 class PngWriter(Writer):
-    """``000000000000.png``, ...: one image a file, named by its id; a manifest of each 1,000."""
+    """``000000000000.png``, ...: one image a file, named by its id; a manifest of each 1,000.
+
+    Images of a translator bear the names of its inputs, see :class:`gantandem.runs.naming.Names`.
+    """
 
     pictures = True
     size = 1_000
@@ -49,7 +53,8 @@ class PngWriter(Writer):
     def write(self, samples: Samples) -> Iterator[Path]:
         """See :meth:`Writer.write`."""
         for index, content in zip(samples.ids, self.png_files(samples), strict=True):
-            path = self.folder / f"{int(index):012d}.png"
+            name = f"{int(index):012d}" if self.names is None else self.names(int(index))
+            path = self.folder / f"{name}.png"
             write_bytes(path, content)
             yield path
 
@@ -140,6 +145,7 @@ def make_writer(
     overwrite: bool = False,
     resume: bool = False,
     range: Sequence[float] | None = None,
+    names: Names | None = None,
 ) -> Writer:
     """Make a writer into a folder.
 
@@ -151,6 +157,7 @@ def make_writer(
         resume: Leave them there.
         range: The values of black and of white in files of images, ``(-1, 1)`` for a generator that
             ends in tanh; None finds them by the values of the first block.
+        names: Of files that hold one sample each; None names them by ids.
 
     Raises:
         ConfigError: If the kind is unknown.
@@ -159,17 +166,23 @@ def make_writer(
     """
     make = find_writer(kind)
     folder = Path(folder)
-    own = (path for path in folder.glob("samples*.parquet") if OWN.fullmatch(path.name))
-    old = [] if resume else [*folder.glob("[0-9]" * 12 + ".*"), *own]
+    writer = make(folder, bounds=None if range is None else check_range(range))
+    writer.names = names
+    old = [] if resume else _there(folder, writer)
     if old and not overwrite:
         raise InputError(
             f"{folder} already holds samples ({old[0].name}, ...): go on with them (--resume), "
             "choose another --out, or --overwrite them"
         )
-    old = [*old, folder / MANIFEST] if old else []
-    writer = make(folder, old, None if range is None else check_range(range))
+    writer.old = [*old, folder / MANIFEST] if old else []
     writer.about["format"] = kind
     return writer
+
+
+def _there(folder: Path, writer: Writer) -> list[Path]:
+    """Files of samples in a folder: those that the writer owns, and what manifests name."""
+    named = {folder / name for shard in read_shards(folder)[0] for name in shard.files}
+    return [path for path in sorted(folder.glob("*")) if writer.owns(path) or path in named]
 
 
 def _npy_files(samples: Samples) -> Iterator[bytes]:

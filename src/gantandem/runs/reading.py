@@ -145,6 +145,9 @@ def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
             f"'gantandem train TASK --out {run}' or 'gantandem demo --out {run}'"
         )
     content = {key: value for key, value in read_yaml(path).items() if key not in OWN}
+    latent = content.get("latent")
+    if isinstance(latent, dict) and latent.get("kind") == "inputs":
+        del content["latent"]  # images that a translator takes are no setting: the GAN has them
     content, origins = apply_overrides(content, overrides)
     check_texts(content, trust, "", [".".join(key) for key in origins])
     return parse(content, str(path), origins)

@@ -32,6 +32,7 @@ from gantandem.reporting.keep import (
 )
 from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
+from gantandem.runs.naming import translates
 from gantandem.runs.rows import data_hash, drawn_with, rows_to_keep
 from gantandem.runs.workspace import Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
@@ -50,6 +51,13 @@ def default_samplers(work: Workspace) -> tuple[str, ...]:
     """What is compared where nothing else is asked for."""
     own = isinstance(work.task, OwnTask) and work.gan.proposal is None
     return UNSHAPED_SAMPLERS if own else DEFAULT_SAMPLERS
+
+
+def default_sampler(work: Workspace) -> str:
+    """What draws where nothing else is asked for; a translator's images are refined."""
+    if translates(work.gan.latent):
+        return "direct" if work.gan.guide is None else "refine"
+    return "collaborative" if "collaborative" in default_samplers(work) else "drs"
 
 
 @writes

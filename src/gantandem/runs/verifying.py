@@ -16,6 +16,7 @@ from gantandem.locking import locked
 from gantandem.progress import terminable
 from gantandem.runs.drawing import about, asked_before, refuse_others
 from gantandem.runs.formats import make_writer
+from gantandem.runs.naming import names_of
 from gantandem.runs.shards import Shard, Stretch, joined, read_shards, say_ids, without
 from gantandem.runs.specs import check_texts
 from gantandem.runs.workspace import Workspace
@@ -111,7 +112,8 @@ def _repair(folder: Path, shard: Shard, work: Workspace, trust: bool) -> None:
     call = {"seed": settings["seed"], "width": settings["width"], "start": shard.first}
     place = Path(tempfile.mkdtemp(dir=folder, prefix=PREFIX, suffix=SUFFIX))
     try:
-        writer = make_writer(kind, place, range=settings.get("range"))
+        names = names_of(work.gan.latent, folder)
+        writer = make_writer(kind, place, range=settings.get("range"), names=names)
         writer.about |= about(work)
         for block in sample_iter(work.gan, from_config(sampler), shard.count, strict=False, **call):
             refuse_others(settings, writer.settings(block), str(folder))

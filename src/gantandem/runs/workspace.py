@@ -20,6 +20,7 @@ from gantandem.locking import locked
 from gantandem.runs.conditions import read_condition
 from gantandem.runs.contents import digest_of, present
 from gantandem.runs.folder import load_run, store
+from gantandem.runs.naming import given_inputs
 from gantandem.runs.reading import apply_overrides, load_settings
 from gantandem.runs.recipe import RUN_FILE, Recipe
 from gantandem.samplers import SAMPLERS, collaborative, from_config, to_config
@@ -202,6 +203,10 @@ class Workspace:
         rows = like(self.gan.networks.example_conditions(), read_condition(condition))
         assert rows is not None  # as conditions were asked for
         self.gan = self.gan.with_condition(rows)
+
+    def translate(self, folder: str | Path) -> None:
+        """Give a translator the images of another folder; the run keeps its own."""
+        self.gan = given_inputs(self.gan, folder)
 
     def refinement(self) -> Mover:
         """The refinement to shape for: the task's defaults under the recipe's settings."""

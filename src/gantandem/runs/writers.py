@@ -15,7 +15,8 @@ from gantandem.errors import InputError, NonFiniteError, OutputError
 from gantandem.progress import uninterrupted
 from gantandem.reporting.keep import write_json
 from gantandem.runs.contents import digest_of
-from gantandem.runs.shards import SETTINGS, Shard, manifest_name
+from gantandem.runs.naming import Names
+from gantandem.runs.shards import OWN, SETTINGS, Shard, manifest_name
 from gantandem.samples import Samples
 
 SHARD = 10_000
@@ -42,6 +43,7 @@ class Writer(ABC):
         about: What manifests say beyond what a call of ``sample_iter`` notes: the format, ...
         opening: What ``manifest.json`` says while samples are drawn; after a kill it tells what the
             files in the folder are.
+        names: The files' names where they are not ids, for formats with one file a sample.
         bounds: As given or found; None as long as no image has been written.
         clipped: Values of images outside of ``bounds``, which files of images cannot hold ...
         values: ... among so many.
@@ -62,9 +64,15 @@ class Writer(ABC):
         self.values = 0
         self.about: dict[str, Any] = {}
         self.opening: dict[str, Any] = {}
-        self._old = old
+        self.names: Names | None = None
+        self.old = old
         self._last: Path | None = None
         self._waiting: list[Samples] = []
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file's name is one of samples, or of their manifests."""
+        named = self.names is not None and path.suffix == ".png" and self.names.holds(path.stem)
+        return named or OWN.fullmatch(path.name) is not None
 
     def add(self, block: Samples) -> None:
         """Write a block, or keep it until a file is full.
@@ -122,9 +130,9 @@ class Writer(ABC):
             )
         made: list[Path] = []
         try:
-            for path in self._old:
+            for path in self.old:
                 path.unlink(missing_ok=True)
-            self._old = ()
+            self.old = ()
             self.folder.mkdir(parents=True, exist_ok=True)
             if self.opening and not (self.folder / MANIFEST).exists():
                 write_json(self.folder / MANIFEST, self.opening)
