@@ -27,8 +27,8 @@ from gantandem.reporting import write_report
 from gantandem.reporting.keep import keep_result
 from gantandem.rng import Key
 from gantandem.runs import Workspace, fit_run, fit_settings, shape_run, train_run
+from gantandem.runs.measuring import begin_metrics
 from gantandem.runs.reading import load_recipe
-from gantandem.runs.steps import begin_metrics
 from gantandem.runs.workspace import proposal_of
 from gantandem.samplers import OBRS, Direct, Refine, collaborative
 

@@ -105,16 +105,16 @@ def test_a_folder_that_went_away_is_told(run, command):
 
 
 def test_a_folder_that_goes_away_in_the_middle_is_told(run, monkeypatch):
-    from gantandem.runs import steps
+    from gantandem.runs import measuring
 
-    whole = steps.compare
+    whole = measuring.compare
 
     def vanish(*args, **named):
         found = whole(*args, **named)
         shutil.rmtree(run)
         return found
 
-    monkeypatch.setattr(steps, "compare", vanish)
+    monkeypatch.setattr(measuring, "compare", vanish)
     text = fails("compare", run, "-n", 64, "--samplers", "direct", "--again")
     assert str(run) in text
     assert not (run / "metrics.json").exists()

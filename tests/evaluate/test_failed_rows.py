@@ -15,7 +15,7 @@ from gantandem.cli import app
 from gantandem.errors import BudgetError, IncompleteError, NonFiniteError
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import read_evidence
-from gantandem.runs import Workspace, compare_run, pretrained_run, steps
+from gantandem.runs import Workspace, compare_run, measuring, pretrained_run
 from gantandem.runs.reading import load_recipe
 
 pytestmark = pytest.mark.usefixtures("few_real_data")
@@ -40,14 +40,14 @@ def work(shipped, tmp_path):
 
 
 def break_at(monkeypatch, bad: str, error: Exception) -> None:
-    whole = steps.compare
+    whole = measuring.compare
 
     def broken(gan, samplers, *args, **options):
         if bad in samplers:
             raise error
         return whole(gan, samplers, *args, **options)
 
-    monkeypatch.setattr(steps, "compare", broken)
+    monkeypatch.setattr(measuring, "compare", broken)
 
 
 @pytest.mark.parametrize(

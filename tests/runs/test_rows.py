@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from gantandem.runs import Workspace, compare_run, pretrained_run, steps
+from gantandem.runs import Workspace, compare_run, measuring, pretrained_run
 from gantandem.runs.reading import load_recipe
 
 pytestmark = pytest.mark.usefixtures("few_real_data")
@@ -29,13 +29,13 @@ def run(shipped, tmp_path):
 @pytest.fixture
 def drawn(monkeypatch):
     """The samplers that are drawn from here on."""
-    names, whole = [], steps.compare
+    names, whole = [], measuring.compare
 
     def noting(gan, samplers, *args, **options):
         names.extend(samplers)
         return whole(gan, samplers, *args, **options)
 
-    monkeypatch.setattr(steps, "compare", noting)
+    monkeypatch.setattr(measuring, "compare", noting)
     return names
 
 
@@ -111,7 +111,7 @@ def test_what_stops_in_the_middle_loses_nothing(run, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "compare", stop)
+    monkeypatch.setattr(measuring, "compare", stop)
     with pytest.raises(KeyboardInterrupt):
         compare_run(Workspace(run), ("direct", "refine"), N)
     assert rows(run)["refine"] == before

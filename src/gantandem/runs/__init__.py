@@ -8,12 +8,14 @@ from gantandem.reporting.keep import write_json
 from gantandem.runs.drawing import sample_run
 from gantandem.runs.judging import open_judge, score_run, select_run
 from gantandem.runs.making import train_run
-from gantandem.runs.steps import (
+from gantandem.runs.measuring import (
     DEFAULT_SAMPLERS,
-    calibrate_run,
     compare_run,
     default_sampler,
     default_samplers,
+)
+from gantandem.runs.steps import (
+    calibrate_run,
     diagnose_run,
     fit_run,
     fit_settings,

@@ -18,7 +18,8 @@ from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import write_json
 from gantandem.reporting.pareto import write_pareto
 from gantandem.reporting.stale import weights_of
-from gantandem.runs.steps import DEFAULT_SAMPLERS, fit_settings
+from gantandem.runs.measuring import DEFAULT_SAMPLERS
+from gantandem.runs.steps import fit_settings
 from gantandem.runs.workspace import Workspace, writes
 from gantandem.samplers.base import Mover
 from gantandem.settings import at_least, check

@@ -19,15 +19,10 @@ from gantandem.reporting.evidence import METRICS_FILE, read_metrics
 from gantandem.reporting.page import REPORT_FILE
 from gantandem.runs.contents import present
 from gantandem.runs.making import as_gan, begin, losses, new_origin, train_run
+from gantandem.runs.measuring import DEFAULT_SAMPLERS, compare_run
 from gantandem.runs.reading import load_recipe
 from gantandem.runs.recipe import Recipe
-from gantandem.runs.steps import (
-    DEFAULT_SAMPLERS,
-    compare_run,
-    diagnose_run,
-    fit_run,
-    shape_run,
-)
+from gantandem.runs.steps import diagnose_run, fit_run, shape_run
 from gantandem.runs.workspace import Workspace, task_of
 from gantandem.training.gan import Pair
 
