@@ -62,7 +62,7 @@ def test_longer_proposals_leave_fewer_of_them(monkeypatch):
     given = {"n": None, "updates": None, "batch": None}
     monkeypatch.setattr(sizes, "ALLOWED", 1e8)
     found = [
-        sizes.fitting_sizes(gan.networks, mover, gan.guide.network, given, None)
+        sizes.fitting_sizes(gan.networks, mover, gan.guide.network, 10_000, given, None)
         for mover in (Direct(), Refine(steps=50, step_size=0.1))
     ]
     assert found[0]["n"] == 100_000 > found[1]["n"] >= 5000
@@ -79,7 +79,9 @@ def test_a_budget_sets_the_sizes_and_they_are_told(monkeypatch, caplog):
     )
     assert all(short[name] < long[name] for name in short)
     assert re.search(r"shape: about [78] seconds here \(updates", caplog.text)
-    with pytest.raises(InputError, match=r"shape budget: the least of it \(updates 300.* takes ab"):
+    with pytest.raises(
+        InputError, match=r"shape budget: got '0.1s', but the least of it \(updates 300"
+    ):
         sizes.shaping_sizes(pair().networks, 50, None, GIVEN, "0.1s")
 
 
@@ -106,3 +108,24 @@ def test_fits_keep_the_sizes_that_they_took(monkeypatch):
     assert ratio.chosen["sizes"] == {"n": 5000, "updates": 300, "batch": 16}
     assert all(torch.equal(before[k], value) for k, value in network.state_dict().items())
     assert network.training
+
+
+def test_few_real_samples_need_fewer_proposals_and_smaller_batches():
+    gan = pair().replace(spread=1.0)
+    asked = gan.networks, Direct(), gan.guide.network
+    given = {"n": None, "updates": None, "batch": None}
+    found = [sizes.fitting_sizes(*asked, real, given, None) for real in (40, 280, 700, 50_000)]
+    assert [one["n"] for one in found] == [5_000, 5_600, 14_000, 100_000]
+    assert [one["batch"] for one in found] == [128, 280, 700, 1_000]
+
+
+def test_half_of_the_budget_is_for_proposals_and_the_whole_is_named(monkeypatch):
+    gan = pair().replace(spread=1.0)
+    slow = sizes.measure(gan.networks, gan.guide.network)._replace(speed=lambda: 1e5)
+    monkeypatch.setattr(sizes, "measure", lambda *given: slow)
+    monkeypatch.setattr(sizes, "WORTH_SAYING", 0.0)
+    given = {"n": None, "updates": None, "batch": None}
+    told = r"got '2s', but .*\(n 5,000\) takes about 29 seconds here: allow about 59 seconds"
+    asked = gan.networks, Refine(steps=1, step_size=0.1), gan.guide.network
+    with pytest.raises(InputError, match=told):
+        sizes.fitting_sizes(*asked, 10_000, given, "2s")

@@ -161,7 +161,7 @@ def fit_ratio(
     if backbone not in (None, DEFAULT):
         n = n or THROUGH_BACKBONE
     sizes = fitting_sizes(
-        gan.networks, mover, learner(gan, parts, network),
+        gan.networks, mover, learner(gan, parts, network), len(parts.fit),
         {"n": n, "updates": updates, "batch": batch}, budget,
     )  # fmt: skip
     n, updates, batch = sizes.values()

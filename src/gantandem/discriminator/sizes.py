@@ -13,14 +13,13 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from gantandem.errors import InputError
+from gantandem.networks.counting import Operations
 from gantandem.networks.networks import Networks
 from gantandem.networks.score import call
 from gantandem.progress import in_words
@@ -34,12 +33,14 @@ ALLOWED, ELSEWHERE = 4e13, 4e15
 """Operations of a step at its default sizes, on a CPU (minutes on two cores) and elsewhere."""
 WORTH_SAYING = 2e12
 """Before a step of more operations, how long it will take is measured and said."""
-LANES = 64
-"""Samples on which the speed is measured."""
+TIMED, LANES = 1e9, (64, 2048)
+"""The speed is measured on samples of about so many operations; the fewest and the most of them."""
 GRADIENT = 3
 """Passes that a pass with its gradient counts for."""
 CHECK_EVERY, FEW_LOOKS, STEP_LOOKS = 500, 3, 5
 """Updates between two comparisons; the fewest comparisons after the first; those of step sizes."""
+MOST_BESIDE = 20
+"""Proposals of a fit for each real sample, at most; though 5,000 in any case."""
 UNKNOWN = 100
 """Steps of a mover whose lanes end when the data decide."""
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -67,19 +68,6 @@ class Cost(NamedTuple):
     speed: Callable[[], float]
 
 
-class _Counter(TorchDispatchMode):
-    """Counts operations of this thread; torch's own counter hooks into the modules of all."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        count = flop_registry.get(func._overloadpacket)
-        self.total += 0 if count is None else count(*args, **kwargs, out_val=out)
-        return out
-
-
 def measure(networks: Networks, network: nn.Module | None) -> Cost:
     """Count the operations of the networks for one sample.
 
@@ -91,7 +79,7 @@ def measure(networks: Networks, network: nn.Module | None) -> Cost:
     def run(count: int) -> tuple[int, int]:
         ids = torch.arange(count, device=networks.device)
         z, cond = networks.latent.draw(Key(0).fold("cost"), ids), networks.conditions(ids)
-        making, scoring = _Counter(), _Counter()
+        making, scoring = Operations(), Operations()
         with torch.no_grad():
             with making:
                 x = networks.decode(z, cond)
@@ -101,13 +89,13 @@ def measure(networks: Networks, network: nn.Module | None) -> Cost:
 
     @functools.cache
     def speed() -> float:
-        taken = []
+        taken, lanes = [], int(min(max(TIMED / max(made + scored, 1), LANES[0]), LANES[1]))
         with networks.frozen():
             for _ in range(3):
                 begin = time.perf_counter()
-                run(LANES)
+                run(lanes)
                 taken.append(time.perf_counter() - begin)
-        return (made + scored) * LANES / statistics.median(taken)
+        return (made + scored) * lanes / statistics.median(taken)
 
     with networks.frozen():
         made, scored = (value / 2 for value in run(2))
@@ -151,6 +139,7 @@ def fitting_sizes(
     networks: Networks,
     mover: Mover,
     trained: nn.Module | None,
+    real: int,
     given: Mapping[str, int | None],
     budget: Budget | None,
 ) -> dict[str, int]:
@@ -160,6 +149,7 @@ def fitting_sizes(
         networks: Of the law's proposals.
         mover: Prepared; it makes them.
         trained: What learns, in eval mode; None if it is of no weight.
+        real: How many real samples there are to fit on, beside which more proposals say little.
         given: Sizes that the user gave, by name; they stay.
         budget: A time to keep to, half of it for proposals.
 
@@ -167,11 +157,10 @@ def fitting_sizes(
         InputError: If the least sizes take longer than the budget, or that is no time.
     """
     cost, own = mover.cost(), measure(networks, trained)
-    ids = torch.arange(LANES)
+    ids = torch.arange(LANES[0])
     lives = mover.lifetime(Key(0), ids, torch.zeros_like(ids))
     steps = UNKNOWN if lives is None else float(lives.double().mean())
     passes = cost.start + steps * cost.step
-    half = None if budget is None else seconds(budget, "fit_ratio") / 2
 
     def drawing(n: int) -> float:
         return n * passes * own.whole
@@ -180,10 +169,12 @@ def fitting_sizes(
         return GRADIENT * updates * 2 * batch * own.score
 
     def largest(sizes: Mapping[str, Size], work: Callable[..., float]) -> dict[str, int]:
-        return _largest("fit_ratio", own, sizes, work, given, half, networks.device)
+        return _largest("fit_ratio", own, sizes, work, given, budget, networks.device, portion=0.5)
 
-    found = largest({"n": Size(100_000, 5_000)}, drawing)
-    return found | largest({"updates": Size(1500, 300), "batch": Size(1000, 128)}, learning)
+    most = min(100_000, max(5_000, MOST_BESIDE * real))
+    found = largest({"n": Size(most, 5_000)}, drawing)
+    batch = Size(min(1000, max(128, real)), 128)
+    return found | largest({"updates": Size(1500, 300), "batch": batch}, learning)
 
 
 def _largest(
@@ -194,6 +185,7 @@ def _largest(
     given: Mapping[str, int | None],
     budget: Budget | None,
     device: torch.device,
+    portion: float = 1.0,
 ) -> dict[str, int]:
     """The largest sizes whose work is allowed; where it is much, say how long it will take."""
 
@@ -203,18 +195,19 @@ def _largest(
     if budget is None:
         allowed = ALLOWED if device.type == "cpu" else ELSEWHERE
     else:
-        allowed = seconds(budget, where) * cost.speed()
+        allowed = portion * seconds(budget, where) * cost.speed()
     shares = (0.9**step for step in range(100))
     found = next((at(share) for share in shares if work(**at(share)) <= allowed), at(0))
     if work(**found) <= WORTH_SAYING:
         return found
     takes = work(**found) / cost.speed()
     said = ", ".join(f"{name} {value:,}" for name, value in found.items())
-    if budget is not None and takes > 1.5 * seconds(budget, where):
+    if budget is not None and takes > 1.5 * portion * seconds(budget, where):
         raise InputError(
-            f"{where} budget: the least of it ({said}) takes about {in_words(takes)} here, more "
-            f"than {in_words(seconds(budget, where))}. Allow more time, or make less of it: fewer "
-            "steps of refinement, a layer nearer to the data, or smaller sizes by name"
+            f"{where} budget: got {show(budget)}, but the least of it ({said}) takes about "
+            f"{in_words(takes)} here: allow about {in_words(takes / portion)}, or give smaller "
+            "sizes by name. Where samples are refined, fewer steps, or a layer nearer to the data, "
+            "cost less, too"
         )
     logger.info("%s: about %s here (%s)", where, in_words(takes), said)
     return found

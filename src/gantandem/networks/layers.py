@@ -6,15 +6,15 @@ import contextlib
 import functools
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from gantandem.adapt.base import bare
 from gantandem.data.matching import WIDE
 from gantandem.errors import SplitError
+from gantandem.networks.counting import Operations, operations
 from gantandem.progress import track
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
     seen: list[Tensor] = []
     found: list[Layer] = []
     with networks.frozen(), track(len(names), "layers", progress) as update:
-        whole = max(1, _cost(lambda: networks.generator(z, *(() if cond is None else (cond,)))))
+        whole = max(
+            1, operations(lambda: networks.generator(z, *(() if cond is None else (cond,))))
+        )
         for name in names:
             update(1)
             try:
@@ -79,7 +81,7 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
             if any(h.shape == one.shape and torch.equal(h, one) for one in seen):
                 continue
             seen.append(h)
-            cost = _cost(functools.partial(cut.tail, h, carry, cond))
+            cost = operations(functools.partial(cut.tail, h, carry, cond))
             kept = _memory(gan, cut, z, cond)
             kind = type(modules[name]).__name__ if name in modules else ""
             found.append(Layer(name, kind, tuple(h.shape[1:]), cost / whole, kept))
@@ -97,32 +99,22 @@ def middle(gan: GAN) -> str | None:
     with networks.frozen():
         if networks.decode(z, cond)[0].numel() < WIDE:
             return None
-        with (
-            torch.no_grad(),
-            FlopCounterMode(display=False) as counter,
-            contextlib.ExitStack() as end,
-        ):
+        with torch.no_grad(), Operations() as counter, contextlib.ExitStack() as end:
 
             def note(name: str) -> Callable[..., None]:
-                return lambda *_: ends.append((name, counter.get_total_flops()))
+                return lambda *_: ends.append((name, counter.total))
 
             for name, module in bare(gan.generator).named_modules():
                 if name:
                     end.callback(module.register_forward_hook(note(name)).remove)
             networks.decode(z, cond)
-        half = counter.get_total_flops() / 2
+        half = counter.total / 2
         # Of layers that end alike the last one is tried first: a block before what is in it.
         for name, _ in sorted(reversed(ends), key=lambda one: abs(one[1] - half)):
             with contextlib.suppress(SplitError):
                 networks.split(name, nearest=False)
                 return name
     return None
-
-
-def _cost(call: Callable[[], Any]) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops()
 
 
 def _memory(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
