@@ -209,5 +209,5 @@ def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
     assert sorted(set(work.gan.condition.tolist())) == list(range(10))
     fit_run(work, ["direct"])
     work.ask("7")
-    out = gt.sample(work.gan, gt.OBRS(expected=2), n=100, strict=True)
+    out = gt.sample(work.gan, gt.OBRS(expected=2, pilot=200), n=100, strict=True)
     assert out.x.shape == (100, 3, 32, 32) and out.condition.unique().tolist() == [7]
