@@ -196,7 +196,7 @@ def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
     gans = data_folder("gans") / "cifar10-sngan-conditional"
     some = load_images(data_folder("cifar10-jpeg"), "test")  # all of them would take many minutes
     data = tmp_path / "some.npz"
-    np.savez(data, x=some.pixels[:200].numpy(), label=some.labels[:200].numpy())
+    np.savez(data, x=some.pixels[:100].numpy(), label=some.labels[:100].numpy())
     work = import_run(
         tmp_path / "run",
         weights_g=gans / "netG-1690.pth",
@@ -209,5 +209,5 @@ def test_a_real_conditional_gan_and_a_hundred_of_class_seven(tmp_path):
     assert sorted(set(work.gan.condition.tolist())) == list(range(10))
     fit_run(work, ["direct"])
     work.ask("7")
-    out = gt.sample(work.gan, gt.OBRS(expected=2, pilot=200), n=100, strict=True)
+    out = gt.sample(work.gan, gt.OBRS(expected=2, pilot=64), n=100, strict=True)
     assert out.x.shape == (100, 3, 32, 32) and out.condition.unique().tolist() == [7]

@@ -18,7 +18,8 @@ from gantandem.rng import Key
 if TYPE_CHECKING:
     from gantandem.networks.networks import Networks
 
-PROBE = 256
+PROBE, ENOUGH = 256, 2**18
+"""Samples of a generator that are looked at, at most; fewer where they have so many values."""
 AT_ONCE = 2**24
 """Values that are looked at together, at most."""
 
@@ -38,9 +39,9 @@ def probe(networks: Networks) -> Tensor:
     z, cond = networks.latent.draw(Key(0).fold("probe of data"), ids), networks.conditions(ids)
     made: list[Tensor] = []
     with networks.frozen():
-        for rows in Rows(z, cond).split(32):
+        for rows in Rows(z, cond).split(8):
             made.append(networks.decode(*rows))
-            if sum(x.numel() for x in made) > AT_ONCE:
+            if sum(x.numel() for x in made) > ENOUGH:
                 break
     return torch.cat(made)
 
