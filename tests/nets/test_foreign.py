@@ -175,6 +175,15 @@ def test_the_nearest_architecture_is_named_where_none_fits(tmp_path: Path) -> No
         find_architecture(path, "generator")
 
 
+def test_swapped_files_are_told(tmp_path: Path) -> None:
+    torch.save(DISC, tmp_path / "netD.pth")
+    torch.save(GEN, tmp_path / "netG.pth")
+    with pytest.raises(WeightsError, match="It fits the discriminator 'dcgan-disc.* swapped?"):
+        find_architecture(tmp_path / "netD.pth", "generator")
+    with pytest.raises(WeightsError, match="It fits the generator 'dcgan-gen.* swapped?"):
+        find_architecture(tmp_path / "netG.pth", "discriminator")
+
+
 def test_a_network_with_a_child_of_such_a_name_keeps_it(tmp_path: Path) -> None:
     class Both(nn.Module):
         def __init__(self) -> None:

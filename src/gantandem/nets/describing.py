@@ -58,6 +58,8 @@ def find_spec(network: nn.Module) -> dict[str, Any]:
             if found is not NOTHING:
                 break
         else:
+            if parameter.default is parameter.empty and not importable(spec["net"]):
+                return {"net": spec["net"]}  # nobody can build it by a description
             if parameter.default is parameter.empty:
                 raise InputError(f"{kind.__name__} keeps its argument {name!r} in no attribute")
             continue

@@ -114,6 +114,10 @@ def find_architecture(
     if found is not None and not found[1]:
         return found[0]
     hint = f"The nearest is {_describe(found[0])}: {tell(found[1])}. " if found else ""
+    other: Role = "discriminator" if role == "generator" else "generator"
+    swapped = _nearest(path, other, key, strip_prefix)
+    if swapped is not None and not swapped[1]:
+        hint = f"It fits the {other} {_describe(swapped[0])}: are the two files swapped? "
     raise WeightsError(
         f"{path} fits no built-in {role}. {hint}Name the class that it was made of, 'module:Class'"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, ValuesView
 from typing import Any, NamedTuple
 
 import torch
@@ -71,7 +71,7 @@ def find_specs(gan: GAN, given: Mapping[str, Spec] | None = None) -> dict[str, S
             f"save: how to rebuild these networks is not known: {why}. Pass how: "
             f"specs={wanted}, or keep every argument of a network in an attribute of its name"
         )
-    for name in {spec["net"] for spec in found.values()}:
+    for name in sorted({name for spec in found.values() for name in _names(spec)}):
         if not importable(name):
             logger.warning(
                 "save: %s was defined in a script or a function, which no other program can "
@@ -80,6 +80,15 @@ def find_specs(gan: GAN, given: Mapping[str, Spec] | None = None) -> dict[str, S
                 name,
             )
     return found
+
+
+def _names(spec: Any) -> Iterator[str]:
+    """The classes that a description names, those of networks among its arguments too."""
+    if isinstance(spec, Mapping) and isinstance(spec.get("net"), str):
+        yield spec["net"]
+    parts = spec.values() if isinstance(spec, Mapping) else spec
+    for part in parts if isinstance(parts, list | tuple | ValuesView) else ():
+        yield from _names(part)
 
 
 def _roles(gan: GAN, given: Mapping[str, Spec]) -> list[_Role]:
@@ -110,7 +119,7 @@ def _described(role: _Role) -> Spec:
         InputError: If none does; why the first one does not.
     """
     network = unwrapped(role.network)
-    name, errors = class_name(type(network)), list[InputError]()
+    errors = list[InputError]()
     offered = role.asked or list(role.known)
     if not role.asked:
         try:
@@ -122,8 +131,8 @@ def _described(role: _Role) -> Spec:
             return _tried(json.loads(json.dumps(spec)), network, role.inputs)
         except InputError as error:
             errors.append(error)
-    if not role.asked and not importable(name):
-        return {"net": name}
+    if not role.asked and not all(map(importable, _names(offered[-1] if offered else None))):
+        return offered[-1]  # it is given when the GAN is loaded
     raise errors[0]
 
 
@@ -222,8 +231,8 @@ def rebuilt(spec: Spec, *, given: Given = (), trust: bool = False) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             return build(spec, given)
     except ConfigError:
-        name = str(spec.get("net"))
-        if not own or importable(name):
+        name = next((one for one in _names(spec) if not importable(one)), None)
+        if not own or name is None:
             raise
         raise ConfigError(
             f"{name} was defined in a script, a notebook or a function, from which nothing can be "
