@@ -111,11 +111,12 @@ def fit_ratio(
             is fitted on its features (``gantandem.nets.features.FeatureRatio``).
         backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
         n: Proposals drawn from the law: 100,000, and fewer (5,000 at least) where drawing them
-            would take much more than some minutes on a CPU, counted in operations; 10,000 through a
-            ``backbone``.
+            would take much more than some minutes on a CPU, counted in operations; at most 20 for
+            each real sample to fit on; 10,000 through a ``backbone``.
         schedule: (updates, learning rate) of AdamW, one after the other, for networks: 1,000 at
             1e-3, then 500 at 1e-4; of large networks fewer, in the same way.
-        batch: Real, and as many generated, samples of an update: 1,000, and likewise.
+        batch: Real, and as many generated, samples of an update: 1,000, and likewise; no
+            more than there are real ones (128 at least).
         weight_decay: Of AdamW.
         strength: t, from 0 to 1; None chooses it on held-out samples.
         distance: From (N, *x_shape) accepted and real samples to a number, by which candidates
