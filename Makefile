@@ -4,7 +4,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-gpu test-slow test-lowest fuzz lint format clean
+.PHONY: help venv demo test test-gpu test-slow test-lowest fuzz audit lint format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## */\t/' | expand -t 10
@@ -42,6 +42,9 @@ test-lowest: ## run the tests with the lowest versions that are allowed, in .ven
 
 fuzz: $(STAMP) ## 100,000 broken and odd inputs; only our own errors may come out
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m experiments fuzz --json runs/fuzz.json
+
+audit: $(STAMP) ## known vulnerabilities of what is installed, where there are data on them
+	@$(VENV)/bin/python .ci/audit.py
 
 lint: $(STAMP) ## ruff and pyright
 	@$(VENV)/bin/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,33 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_allowed():
     assert tested.keys() == allowed.keys()
     for name, version in tested.items():
         assert f"{version}.".startswith(f"{allowed[name]}."), name
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "told", "status"),
+    [
+        ([], "no data", 0),
+        ([{"name": "a", "skip_reason": "not found"}], "no data", 0),
+        (
+            [{"name": "a", "skip_reason": ""}, {"name": "b", "version": "1", "vulns": []}],
+            "1 of 2",
+            0,
+        ),
+        (
+            [{"name": "b", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}],
+            "b 1: CVE-1; mended in 2",
+            1,
+        ),
+        (
+            [{"name": "b", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": []}]}],
+            "no version yet",
+            1,
+        ),
+    ],
+)
+def test_the_audit_fails_for_a_vulnerability_and_not_for_want_of_data(dependencies, told, status):
+    text, code = runpy.run_path(str(TOP / ".ci" / "audit.py"))["verdict"](dependencies)
+    assert told in text and code == status
 
 
 def test_a_type_checker_is_shown_every_name_and_no_other():
