@@ -41,9 +41,8 @@ def at_least(low: int) -> Rule:
 
 Count = Annotated[int, at_least(1)]
 NotNegativeInt = Annotated[int, at_least(0)]
-Width = Annotated[
-    int, Rule("a multiple of 16 such as 256 or 1024", lambda value: value >= 16 and not value % 16)
-]
+WIDTH = "1, 2, 4, 8 or a multiple of 16 such as 256"
+Width = Annotated[int, Rule(WIDTH, lambda w: w in (1, 2, 4, 8) or (w >= 16 and not w % 16))]
 Seed = Annotated[int, Rule("an integer from 0 to 2^64 - 1", lambda value: 0 <= value < 2**64)]
 Positive = Annotated[float, Rule("a number above 0", lambda value: value > 0)]
 NotNegative = Annotated[float, Rule("a number of 0 or more", lambda value: value >= 0)]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.discriminator.latent_weights import ReweightedLatent
-from gantandem.engine.pool import check_width, default_width
+from gantandem.engine.pool import width_for
 from gantandem.engine.run import Run
 from gantandem.engine.sampling import prepare
 from gantandem.errors import InputError
@@ -22,7 +22,7 @@ from gantandem.latent import Latent
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Selector
-from gantandem.samplers.named import SamplerLike
+from gantandem.samplers.named import SamplerLike, as_sampler
 from gantandem.settings import Count, check
 
 
@@ -82,7 +82,8 @@ class SampledGenerator(nn.Module):
         check("SampledGenerator gan", GAN, gan)
         self.gan, self.num_classes, self.transform = gan, num_classes, transform
         self.common_noise, self._key = common_noise, Key(seed).fold("generator")
-        self._most = check_width(default_width(gan.networks) if width is None else width)
+        sampler = as_sampler(gan, sampler)
+        self._most = width_for(gan.networks, sampler, width)
         self._fixed = width is not None
         self.sampler, _ = prepare(gan, sampler, width=self._most, strict=strict)
         judged = isinstance(self.sampler, Selector)

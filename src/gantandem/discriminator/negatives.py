@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gantandem.data.real import Real, Rows
 from gantandem.discriminator.judging import Distance
 from gantandem.discriminator.parts import asked_alike, draw_all, logits, take
-from gantandem.engine.pool import LanePool, Tickets, lanes
+from gantandem.engine.pool import LanePool, Tickets, default_width, lanes
 from gantandem.errors import NonFiniteError
 from gantandem.evaluate.metrics.finite import need_number
 from gantandem.gan import GAN
@@ -41,7 +41,9 @@ class Negatives:
         self.networks = self.gan.networks
         self.held_out = parts.rows("select")
         self.batch, self.replay = batch, max(replay, batch)
-        self.width = lanes(width or (batch + 15) // 16 * 16, gan.device)
+        own_width = default_width(self.networks, mover)  # small where samples are large
+        fits = (batch + 15) // 16 * 16 if own_width >= 64 else min(own_width, batch)
+        self.width = lanes(width or fits, gan.device)
         self.drawn = 0
         self.passes = 0
         self._buffer: Rows | None = None

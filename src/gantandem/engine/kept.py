@@ -17,7 +17,7 @@ from gantandem.settings import to_config
 
 MOST = 32
 """Prepared samplers that a GAN keeps; the oldest goes first."""
-ROWS = 16
+ROWS = 8
 """Latents on which the networks are looked at."""
 
 T = TypeVar("T")

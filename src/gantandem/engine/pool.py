@@ -16,14 +16,17 @@ from torch import Tensor
 
 from gantandem.engine.transfer import to_device, to_host
 from gantandem.errors import ContractError
+from gantandem.networks.layers import SMALL, at_once
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
-from gantandem.samplers.base import Moved, Mover, leaves, tree_map
+from gantandem.samplers.base import Moved, Mover, Selector, leaves, tree_map
 from gantandem.samplers.optimisers import rows
 from gantandem.settings import Width, check
 
 LOOK_EVERY = 4
 """Steps between two looks at a device for lanes that the data end."""
+LEAST = 16
+"""A pool of a smaller width has one lane on a CPU."""
 NEVER = 2**62
 """The step at which a lane ends that the data end."""
 
@@ -61,12 +64,19 @@ class Tickets(NamedTuple):
 
 
 def check_width(width: int) -> int:
-    """Refuse a pool width that is not a positive multiple of 16.
+    """Refuse a pool width that is not 1, 2, 4, 8 or a positive multiple of 16.
 
     Raises:
         InputError: If it is not.
     """
     return check("width", Width, width)
+
+
+def width_for(gan: Networks, sampler: Mover | Selector, width: int | None) -> int:
+    """The width that was given, or that suits the samples and what moves them."""
+    if width is not None:
+        return check_width(width)
+    return default_width(gan, sampler.proposal if isinstance(sampler, Selector) else sampler)
 
 
 def lanes(width: int, device: torch.device) -> int:
@@ -75,22 +85,32 @@ def lanes(width: int, device: torch.device) -> int:
     There torch works through an activation by blocks of up to 64 numbers, each thread on a share
     of its own, and rounds the rest of a share otherwise. With such a number of rows there is no
     rest, whatever the size of a layer, and the bits of a sample do not depend on its lane. More
-    than two threads ask for a multiple of 32 for each where the width is as large as that.
+    than two threads ask for a multiple of 32 for each where the width is as large as that. Nor do
+    they in a pool of one lane, which is what a width below 16 gives: it is for large samples.
     """
     width = check_width(width)
     if device.type != "cpu":
         return width
+    if width < LEAST:
+        return 1
     block = 32 * max(2, torch.get_num_threads())
     block = block if block <= width else 64
     return -(-width // block) * block
 
 
-def default_width(gan: Networks) -> int:
-    """Lanes by default: 1024 for points, 256 for small images, 64 beyond (memory)."""
+def default_width(gan: Networks, mover: Mover) -> int:
+    """Lanes by default: 1024 for points, 256 for small images, 64 beyond.
+
+    Fewer where the networks keep so much of a sample for a step that 64 lanes would take more than
+    2 GiB: a power of two; one lane on a CPU, which is as fast there for samples of that size.
+    """
     with gan.frozen():
-        z, cond = gan.examples()
-        size = gan.decode(z[:2], None if cond is None else cond[:2])[0].numel()
-    return 1024 if size <= 64 else 256 if size <= 4096 else 64
+        z, cond = gan.examples(2)
+        size = gan.decode(z, cond)[0].numel()
+    if size <= SMALL:
+        return 1024 if size <= 64 else 256
+    rows = at_once(gan, mover.layer or "latent", 64)
+    return 1 if rows < 64 and gan.device.type == "cpu" else rows
 
 
 class LanePool:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gantandem.engine.account import one_for_all
 from gantandem.engine.kept import keep
-from gantandem.engine.pool import check_width, default_width
+from gantandem.engine.pool import width_for
 from gantandem.engine.run import Run
 from gantandem.errors import BudgetError
 from gantandem.gan import GAN
@@ -108,7 +108,7 @@ def make_ready(
     """
     check("gan", GAN, gan)
     sampler = as_sampler(gan, sampler)
-    wide = check_width(default_width(gan.networks) if width is None else width)
+    wide = width_for(gan.networks, sampler, width)
     fresh: list[Ready] = []
 
     def make() -> Ready:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantandem.engine.account import Account, no_score
-from gantandem.engine.pool import Finished, LanePool, default_width, lanes
+from gantandem.engine.pool import Finished, LanePool, lanes, width_for
 from gantandem.engine.transfer import to_device, to_host
 from gantandem.engine.window import Scored, Window
 from gantandem.errors import NonFiniteError, StoppedError
@@ -89,7 +89,7 @@ class Run:
         mover: Any = self.selector.proposal if self.selector else sampler
         self.mover: Mover = mover
         self.name = type(sampler).__name__
-        self.width = lanes(default_width(gan) if width is None else width, gan.device)
+        self.width = lanes(width_for(gan, sampler, width), gan.device)
         self.discarded = 0
         self.interrupted = False
         self._device = gan.device
@@ -151,10 +151,10 @@ class Run:
             window.fit(finished.x[0].nbytes)
             self._buffer.append(finished)
             self._buffered += finished.size
-        starved = pool.idle >= self.width // 4
+        starved = pool.idle >= max(1, self.width // 4)
         if self._buffered < self._chunk and not starved:
             return None
-        if self._buffered >= (self._chunk // 8 if pool.idle < self.width else 1):
+        if self._buffered >= (max(1, self._chunk // 8) if pool.idle < self.width else 1):
             self._score()
         elif window.dry and not self._asked:
             return None

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from gantandem._version import __version__
-from gantandem.engine.pool import check_width, default_width
+from gantandem.engine.pool import width_for
 from gantandem.engine.preparing import make_ready
 from gantandem.engine.preparing import prepare as prepare
 from gantandem.engine.run import Run
@@ -24,7 +24,7 @@ from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import RNG_VERSION, Key
 from gantandem.samplers.base import Selector
-from gantandem.samplers.named import SamplerLike
+from gantandem.samplers.named import SamplerLike, as_sampler
 from gantandem.samples import Samples
 from gantandem.settings import Count, NotNegativeInt, check, to_config
 
@@ -42,7 +42,8 @@ def start_run(
     if start + n > 2**32:
         raise InputError(f"start: got {start!r}, allowed is 0 or more, start + n below 2^32")
     key = Key(seed)
-    width = check_width(default_width(gan.networks) if width is None else width)
+    sampler = as_sampler(gan, sampler)
+    width = width_for(gan.networks, sampler, width)
     ready = make_ready(gan, sampler, width=width, strict=strict)
     frozen = ready.sampler
     mover = frozen.proposal if isinstance(frozen, Selector) else frozen
@@ -148,8 +149,9 @@ def sample(
             name of a sampler: ``"obrs"``, ``"collaborative"``, ``"module:Name"``.
         n: Number of samples.
         seed: From 0 to 2^64 - 1.
-        width: Lanes, a multiple of 16 (on a CPU there are as many as the next multiple of 64);
-            None for 1024 (points), 256 (small images) or 64.
+        width: Lanes, a multiple of 16 (on a CPU there are as many as the next multiple of 64), or
+            1, 2, 4 or 8 (on a CPU: 1). None for 1024 (points), 256 (small images) or 64, and for
+            fewer where that takes more than 2 GiB.
         start: First id.
         progress: True or False to force the progress bar; None shows it on a terminal.
         strict: False turns a law mismatch into a warning.

@@ -19,10 +19,13 @@ from gantandem.progress import track
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
+    from gantandem.networks.networks import Networks
     from gantandem.networks.split import Split
 
 ROWS = 4
 """Samples that a layer is tried on; memory is read off the difference to twice as many."""
+SMALL, HELD = 4096, 2**31
+"""Of samples of more values as many go through the networks together as keep so many bytes."""
 
 
 class Layer(NamedTuple):
@@ -124,7 +127,28 @@ def _memory(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
     return (many - few) // ROWS
 
 
-def _kept(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
+def at_once(networks: Networks, layer: str, most: int) -> int:
+    """How many rows may go through the networks together: so many that they keep 2 GiB or less.
+
+    It is counted on one row, as for :class:`Layer`, so that every machine finds the same.
+
+    Args:
+        networks: The generator, and what is followed.
+        layer: Where the gradient is taken.
+        most: Rows of small samples, of which nothing is counted.
+
+    Returns:
+        ``most``, or a power of two below it.
+    """
+    with networks.frozen():
+        z, cond = networks.examples(1)
+        if networks.decode(z, cond)[0].numel() <= SMALL:
+            return most
+        rows = HELD // max(1, _kept(networks, networks.split(layer), z, cond))
+    return most if rows >= most else 1 << max(0, rows.bit_length() - 1)
+
+
+def _kept(networks: GAN | Networks, cut: Split, z: Tensor, cond: Tensor | None) -> int:
     """Bytes of everything that a gradient of the tail and of the guide needs."""
     sizes: dict[tuple[int, int], int] = {}
 
@@ -139,6 +163,6 @@ def _kept(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
         pack(value)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
         x = cut.tail(leaf, tuple(one.detach() for one in carry), cond)
-        score = None if gan.guide is None else gan.guide(x, cond)
+        score = None if networks.guide is None else networks.guide(x, cond)
     del x, score  # until here the graph held what it saved, so that no place was used twice
     return sum(sizes.values())

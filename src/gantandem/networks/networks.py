@@ -278,10 +278,10 @@ class Networks:
             self._held.put_back()
         return weights_hash(network)
 
-    def examples(self) -> tuple[Tensor, Tensor | None]:
+    def examples(self, count: int = EXAMPLES) -> tuple[Tensor, Tensor | None]:
         """A few latents with their conditions, the same in every call."""
-        ids = torch.arange(EXAMPLES, device=self.device)
-        return self.latent.draw(Key(0).fold("example"), ids), self.example_conditions()
+        ids = torch.arange(count, device=self.device)
+        return self.latent.draw(Key(0).fold("example"), ids), self.conditions(ids)
 
     def example_conditions(self) -> Tensor | None:
         """The conditions of the examples."""

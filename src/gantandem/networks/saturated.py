@@ -35,10 +35,13 @@ def warn_saturated(
     guide = networks.guide
     if guide is None or guide.output == "critic":
         return
-    ids = torch.arange(PILOTS, device=networks.device)
-    cond = networks.conditions(ids)
+    logits = []
     with networks.frozen():
-        logit = guide(networks.decode(networks.latent.draw(key.fold("saturated"), ids), cond), cond)
+        for ids in torch.arange(PILOTS, device=networks.device).split(8):
+            cond = networks.conditions(ids)
+            z = networks.latent.draw(key.fold("saturated"), ids)
+            logits.append(guide(networks.decode(z, cond), cond))
+    logit = torch.cat(logits)
     middle = float(logit.median())
     if (middle if of == "real" else -middle) > SURE:
         networks.say(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gantandem.data.matching import spread_of
 from gantandem.errors import InputError
+from gantandem.networks.layers import at_once
 from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
@@ -28,7 +29,8 @@ AUTO_STEP = 0.02
 """``step_size="auto"`` is this share of the activation's standard deviation on G's samples."""
 UNSHAPED_STEP = 0.001
 """And this share along a guide that was not shaped."""
-PILOTS = 1024
+PILOTS, FEW = 1024, 32
+"""Samples that the spread is measured on, and where 256 do not go through the networks at once."""
 WIDENED = (
     "refine: some starts were widened for an acceptance to choose from, so that these samples lie "
     'farther from the data. For samples of refinement alone pass "refine" or defensive=0'
@@ -191,13 +193,11 @@ class Refine(Mover):
     def _measure_spread(self, gan: Networks, key: Key) -> float:
         if self.layer == "data" and gan.spread is not None:
             return gan.spread
-        ids = torch.arange(PILOTS, device=gan.device)
-        spread = []
-        for part in ids.split(256):
-            z = gan.latent.draw(key.fold("spread"), part)
-            h, _ = gan.split(self.layer).head(z, gan.conditions(part))
-            spread.append(h)
-        return spread_of(torch.cat(spread).detach())
+        rows = at_once(gan, self.layer, 256)
+        ids = torch.arange(PILOTS if rows == 256 else FEW, device=gan.device)
+        draw, head = gan.latent.draw, gan.split(self.layer).head
+        parts = ((draw(key.fold("spread"), part), gan.conditions(part)) for part in ids.split(rows))
+        return spread_of(torch.cat([head(*part)[0] for part in parts]).detach())
 
     def cost(self) -> Cost:
         """The head once, then a tail, guide and gradient each time; the last one scores x."""
