@@ -13,8 +13,7 @@ import gantandem
 
 ORDER = """
 _version errors
-settings files progress limits
-locking
+settings files progress
 rng condition samples
 adapt
 nets

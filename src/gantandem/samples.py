@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gantandem.errors import DataError, need
 from gantandem.files import parse_json, write_atomic
-from gantandem.limits import read_npz
+from gantandem.files.limits import read_npz
 
 FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 

@@ -23,7 +23,7 @@ from gantandem import Direct, Samples, load_run
 from gantandem.cli import app
 from gantandem.cli.frame import as_command, set_up_log
 from gantandem.errors import ConfigError
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.runs import Workspace, calibrate_run, diagnose_run
 from run_files import earlier, everything, one
 

@@ -15,7 +15,7 @@ import gantandem as gt
 from gantandem.cli import app
 from gantandem.engine import sampling
 from gantandem.errors import InputError
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.runs import compare_run, fit_run, pretrained_run
 from gantandem.runs.formats import NpzWriter
 from gantandem.runs.reading import load_recipe

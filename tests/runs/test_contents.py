@@ -16,7 +16,7 @@ import yaml
 import gantandem as gt
 from gantandem import files
 from gantandem.errors import ConfigError, GANtandemError, OutputError, WeightsError
-from gantandem.locking import LockedError, locked
+from gantandem.files.locking import LockedError, locked
 from gantandem.runs import contents
 from gantandem.testing import toy_gan
 from run_files import earlier, everything, one
@@ -151,7 +151,7 @@ def test_a_journal_removes_nothing_outside_of_its_folder(pair, tmp_path):
 
 def test_the_second_writer_is_told_who_writes_and_since_when(pair, tmp_path):
     code = (
-        "import sys, time; from gantandem.locking import locked\n"
+        "import sys, time; from gantandem.files.locking import locked\n"
         "with locked(sys.argv[1], 'shape'): print('held', flush=True); time.sleep(60)"
     )
     line = [sys.executable, "-c", code, str(tmp_path)]
@@ -177,7 +177,7 @@ def test_what_a_killed_writer_was_writing_is_removed(pair, tmp_path):
     pair[0].save(tmp_path)
     assert left.exists()  # nobody died, so nothing is looked for
     code = (
-        "import os, sys; from gantandem.locking import locked\n"
+        "import os, sys; from gantandem.files.locking import locked\n"
         "with locked(sys.argv[1], 'shape'): os._exit(1)"
     )
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -44,7 +44,7 @@ out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty(
 
 def note(run: Path, *, first: bool = False) -> None:
     """Keep what was typed beside a run, for its report; ``first`` where it begins the run."""
-    from gantandem.locking import locked
+    from gantandem.files.locking import locked
     from gantandem.reporting.keep import note_command
 
     with locked(run, "note"):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gantandem.errors import DataError, need
-from gantandem.limits import check_size
+from gantandem.files.limits import check_size
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 """What the content of a file may be; Pillow opens others by running programs."""

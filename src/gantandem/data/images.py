@@ -17,7 +17,7 @@ from gantandem.data.decoding import SUFFIXES, decode_all
 from gantandem.data.folders import class_of, classes_of, list_files, say_left_aside
 from gantandem.data.real import Real
 from gantandem.errors import DataError, OutputError, WeightsError, need
-from gantandem.limits import check_tables
+from gantandem.files.limits import check_tables
 from gantandem.nets.weights import read_tensors, write_tensors
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from gantandem.data.images import to_range
 from gantandem.data.incoming import LABELS, SAMPLES
 from gantandem.data.ranges import Range
 from gantandem.errors import DataError, GANtandemError, need
-from gantandem.limits import read_npz
+from gantandem.files.limits import read_npz
 from gantandem.nets.weights import read_tensors
 
 ARRAYS = (".npy", ".npz", ".safetensors", ".parquet")

@@ -14,7 +14,7 @@ from gantandem.data.incoming import LABELS, SAMPLES, read
 from gantandem.data.ranges import Range
 from gantandem.data.real import Stored
 from gantandem.errors import DataError, need
-from gantandem.limits import check_tables, read_npz
+from gantandem.files.limits import check_tables, read_npz
 
 Source = Tensor | Stored
 CHANNELS = (1, 3, 4)

@@ -17,8 +17,8 @@ from gantandem.engine.preparing import make_ready
 from gantandem.engine.preparing import prepare as prepare
 from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
+from gantandem.files.limits import memory
 from gantandem.gan import GAN
-from gantandem.limits import memory
 from gantandem.networks.devices import device_name
 from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for

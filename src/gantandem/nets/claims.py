@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import WeightsError
-from gantandem.limits import check_size
+from gantandem.files.limits import check_size
 
 _LIMIT = 4
 """How many times its own size a file may claim to unpack to."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
 from gantandem.files import Loader, file_name
-from gantandem.limits import read_npz
+from gantandem.files.limits import read_npz
 from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, TYPED, read_json
 
 METRICS_FILE = "metrics.json"

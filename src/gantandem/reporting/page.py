@@ -19,7 +19,7 @@ from gantandem.display.table import (
 )
 from gantandem.display.text import visible
 from gantandem.files import write_bytes
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.pareto import pareto_section

@@ -10,8 +10,8 @@ from gantandem.discriminator.parts import parts_for
 from gantandem.errors import IncompleteError
 from gantandem.evaluate.comparing import Metrics, compare
 from gantandem.evaluate.comparison import Comparison
+from gantandem.files.locking import locked
 from gantandem.gan import GAN
-from gantandem.locking import locked
 from gantandem.reporting import evidence as files
 from gantandem.reporting.caution import diagnoses, laws_of
 from gantandem.reporting.keep import keep_result, now, write_json, write_real

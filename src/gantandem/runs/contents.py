@@ -18,7 +18,7 @@ from typing import Any
 
 from gantandem.errors import ConfigError, InputError, WeightsError
 from gantandem.files import dump_yaml, parse_json, write_bytes
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.runs.reading import read_yaml
 from gantandem.runs.recipe import RUN_FILE
 

@@ -18,7 +18,7 @@ from gantandem.display.table import show_percent
 from gantandem.engine.sampling import sample_iter, start_run
 from gantandem.errors import GANtandemError, InputError, OutputError
 from gantandem.files import parse_json
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.progress import keeping, terminable
 from gantandem.reporting.keep import write_json
 from gantandem.runs.formats import find_writer, make_writer

@@ -13,8 +13,8 @@ from gantandem.data.images import HUB_NAME
 from gantandem.data.sources import open_source
 from gantandem.discriminator.parts import parts_for
 from gantandem.errors import ConfigError
+from gantandem.files.locking import locked
 from gantandem.gan import GAN
-from gantandem.locking import locked
 from gantandem.nets.hashing import weights_hash
 from gantandem.nets.unwrapping import Role
 from gantandem.networks.layers import middle

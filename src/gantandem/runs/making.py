@@ -14,9 +14,9 @@ import torch
 from gantandem.data.matching import check_shape
 from gantandem.errors import ConfigError, GANtandemError, WeightsError
 from gantandem.files import parse_json
+from gantandem.files.locking import locked
 from gantandem.gan import GAN
 from gantandem.latent import make_latent
-from gantandem.locking import locked
 from gantandem.nets import build
 from gantandem.nets.hashing import weights_hash
 from gantandem.nets.weights import read_tensors

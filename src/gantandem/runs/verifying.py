@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import InputError, OutputError, trusted
 from gantandem.files import PREFIX, SUFFIX
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.progress import terminable
 from gantandem.runs.drawing import about, asked_before, refuse_others
 from gantandem.runs.formats import make_writer

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import ConfigError, IncompleteError, WeightsError
-from gantandem.locking import locked
+from gantandem.files.locking import locked
 from gantandem.nets import build, load_weights
 from gantandem.reporting import write_report
 from gantandem.reporting.evidence import METRICS_FILE, read_metrics

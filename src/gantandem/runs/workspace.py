@@ -15,8 +15,8 @@ from gantandem.data.matching import probe
 from gantandem.data.ranges import Range, find_range
 from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
+from gantandem.files.locking import locked
 from gantandem.gan import GAN
-from gantandem.locking import locked
 from gantandem.runs.conditions import read_condition
 from gantandem.runs.contents import digest_of, present
 from gantandem.runs.folder import load_run, store

@@ -22,7 +22,7 @@ PREFIX, SUFFIX = ".gantandem-", ".part"
 HELD: set[Path] = set()
 """Folders that this process has for itself: one that goes away meanwhile is not made again."""
 LOCK_FILE = ".lock"
-"""Is in a folder while somebody writes there, see :mod:`gantandem.locking`."""
+"""Is in a folder while somebody writes there, see :mod:`gantandem.files.locking`."""
 
 
 def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:

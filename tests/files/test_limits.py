@@ -13,11 +13,12 @@ import pytest
 import torch
 
 import gantandem as gt
-from gantandem import Samples, limits
+from gantandem import Samples
 from gantandem.data import decoding
 from gantandem.data.images import load_images
 from gantandem.data.sources import open_source
 from gantandem.errors import DataError, WeightsError
+from gantandem.files import limits
 from gantandem.nets.opening import open_weights
 from gantandem.nets.weights import read_tensors
 from gantandem.reporting.evidence import read_evidence
