@@ -55,10 +55,10 @@ CASES = {
         r"Write adapt.Parts\(G, \(4,\), 'list'\)",
     ),
     "two arguments": of_g(
-        foreign.TakesTwo, lambda g: adapt.Parts(g, (4, 4)), r"'noise' as well.*adapt.Parts\(G", 8
+        foreign.TakesTwo, lambda g: adapt.Parts(g, (4, 4)), r"Write adapt.Parts\(G, \(4, 4\)\)$", 8
     ),
     "arguments by name": of_g(
-        foreign.TakesTwo, lambda g: adapt.Parts(g, {"noise": 4, "z": 4}), "'noise' as well", 8
+        foreign.TakesTwo, lambda g: adapt.Parts(g, {"noise": 4, "z": 4}), r"adapt.Parts\(G", 8
     ),
     "one pixel": of_g(
         Generator, lambda g: adapt.Reshape(g, (4, 1, 1)), "", 4
@@ -144,7 +144,7 @@ CASES = {
     "noise kept": of_g(foreign.Noisy, adapt.FixedNoise, r"adapt.NoiseFromLatent\(G"),
     "noise by a mode": of_g(
         foreign.Noisy, lambda g: adapt.With(g, {"noise_mode": "const"}),
-        r"draws noise.*write adapt.With\(G, {'noise_mode': 'const'}\), or G = adapt.NoiseFrom",
+        r"draws noise.*write adapt.With\(G, {'noise_mode': 'const'}\), or adapt.NoiseFrom",
     ),
     "truncated": of_g(
         lambda: foreign.Mapped(average=True), lambda g: adapt.TruncatedW(g, 0.7), ""
@@ -244,15 +244,18 @@ def test_adapters_by_text():
     network = adapt.wrapped(Discriminator(), ["reshape=1x4x4", "item=0", "mean"])
     assert isinstance(network, adapt.Mean) and network.network.item == 0
     assert network.network.network.shape == (1, 4, 4)
-    fixed = adapt.wrapped(Generator(), ["with={noise_mode: const, psi: 0.5}"])
-    assert fixed.arguments == {"noise_mode": "const", "psi": 0.5}
-    assert adapt.wrapped(Generator(), ["keyword=y"]).name == "y"
+    fixed = adapt.wrapped(foreign.Noisy(), ["with={noise_mode: const}"])
+    assert fixed.arguments == {"noise_mode": "const"}
+    assert adapt.wrapped(foreign.ByKeyword(), ["keyword=y"]).name == "y"
+    assert adapt.wrapped(foreign.ByDict(), ["as-dict=label,input=z"]).input == "z"
+    assert adapt.wrapped(Generator(), ["parts=[2, 2],how=list"]).how == "list"
 
 
 @pytest.mark.parametrize(("text", "said"), [
     ("itme=0", "did you mean 'item'"), ("item", "missing 1 required positional argument: 'item'"),
     ("twice=1", "takes 2 positional arguments"), ("with=3", "allowed is a mapping"),
     ("with={a", "is no YAML"), ("truncated-w=0.5", "no module 'mapping'"),
+    ("keyword=xx", "did you mean 'x'"),
 ])  # fmt: skip
 def test_what_is_wrong_in_a_text_is_said(text, said):
     with pytest.raises(ConfigError, match=said):

@@ -92,6 +92,12 @@ def test_noise_without_rows_is_refused_with_the_way_out():
         adapt.NoiseFromLatent(nn.Linear(4, 2), 4)
 
 
+@pytest.mark.parametrize("size", [5, (4, 1, 1), 128])
+def test_latents_of_a_wrong_size_are_told_with_the_right_one(size):
+    with pytest.raises(InputError, match=r"does not take latents.*adapt.NoiseFromLatent\(G, 4\)$"):
+        adapt.NoiseFromLatent(seeded(Noisy), size)
+
+
 def test_the_global_random_state_is_left_alone():
     state = torch.get_rng_state()
     adapt.NoiseFromLatent(seeded(Noisy), 4)

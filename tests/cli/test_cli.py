@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from torch import nn
 from typer.testing import CliRunner
 
-from gantandem import Direct, Samples, load_run
+from gantandem import Direct, Samples, adapt, load_run
 from gantandem.cli import app
 from gantandem.cli.frame import as_command, set_up_log
 from gantandem.errors import ConfigError
@@ -543,6 +545,36 @@ def test_messages_that_name_a_function_name_the_command(text, wanted):
     assert as_command(text).startswith(text) and as_command(text).rstrip(")").endswith(
         wanted.rstrip(")")
     )
+
+
+@pytest.mark.parametrize(("line", "options"), [
+    ("adapt.Item(D, 0)", "--adapt-d item=0"),
+    ("adapt.Mean(adapt.Item(D, 'maps'), -1)", "--adapt-d item=maps --adapt-d mean=-1"),
+    (
+        "adapt.Parts(G, (4, 4), 'list') with latent=8",
+        "--adapt-g 'parts=[4, 4],how=list' --latent normal:8",
+    ),
+    ("adapt.AsDict(G, 'label', 'z')", "--adapt-g as-dict=label,input=z"),
+    ("adapt.With(G, {'y': None})", """--adapt-g 'with={"y": null}'"""),
+    ("adapt.Keyword(G, 'on')", """--adapt-g 'keyword="on"'"""),
+    ("adapt.Packed(D, samples)", "adapt.Packed(D, samples)"),
+])  # fmt: skip
+def test_adapters_in_messages_are_options_of_an_import(line, options):
+    said = f"a reason. Write {line} (or not)"
+    assert as_command(said, imports=True) == f"a reason. Write {options} (or not)"
+    assert as_command(said).startswith("a reason. Write adapt.")
+    if options.startswith("--"):
+        words = [w for w in shlex.split(options) if "=" in w]
+        g = Everything()
+        made = adapt.wrapped(g, words)
+        own = eval(line.partition(" with")[0], {"adapt": adapt, "G": g, "D": g})
+        plain = lambda n: {k: v for k, v in vars(n).items() if k[0] != "_" and k != "training"}  # noqa: E731
+        assert type(made) is type(own) and plain(made) == plain(own)
+
+
+class Everything(nn.Module):
+    def forward(self, *places, **names):
+        return places, names
 
 
 def test_a_warning_is_shown_once(capsys):

@@ -42,6 +42,14 @@ class Tupled(Generator):
         return super().forward(z), z
 
 
+class Doubled(Generator):
+    """One that returns a larger picture first."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x = super().forward(z)
+        return nn.functional.interpolate(x, scale_factor=2.0), x
+
+
 class Discriminator(nn.Module):
     """One logit for each picture."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
 
-from foreign_models import CTGANLike, Discriminator, Generator, Plain, seeded
-from gantandem import GAN
+import foreign_models
+from foreign_models import CTGANLike, Discriminator, Generator, Plain, Scales, seeded
+from gantandem import GAN, adapt
 from gantandem.errors import InputError
 
 
@@ -104,6 +107,58 @@ class Noisy(Discriminator):
         return self.body(x + torch.randn_like(x))
 
 
+class TwoInAList(Generator):
+    def __init__(self, size=4, noise=4):
+        super().__init__(size)
+        self.noise = nn.Linear(noise, size)
+
+    def forward(self, inputs):
+        z, noise = inputs
+        return self.body(z + self.noise(noise))
+
+
+class TwoByPlace(TwoInAList):
+    """A batch of latents has rows by place as well."""
+
+    def forward(self, inputs):
+        return self.body((inputs[0] + self.noise(inputs[1])).reshape(-1, self.inputs))
+
+
+class TwoArguments(TwoInAList):
+    def forward(self, z, noise):
+        return super().forward([z, noise])
+
+
+class OneOfADict(Generator):
+    def forward(self, batch):
+        return self.body(batch["start"])
+
+
+class TwoOfADict(TwoInAList):
+    def forward(self, batch):
+        return super().forward([batch["start"], batch["noise"]])
+
+
+class OddLabel(ByLabel):
+    def forward(self, z, klasse):
+        return super().forward(z, klasse)
+
+
+class OddKeyword(ByLabel):
+    def forward(self, z, *, klasse):
+        return super().forward(z, klasse)
+
+
+class LooksUp(ByLabel):
+    def forward(self, z, **others):
+        return super().forward(z, others["klasse"])
+
+
+class BothByName(ByLabel):
+    def forward(self, *, start, klasse):
+        return super().forward(start, klasse)
+
+
 LABELS = torch.tensor([0, 1, 2])
 SAID = {
     "an optional argument": (Asserts, None, None, r"asks for 'class_labels': pass condition="),
@@ -117,6 +172,32 @@ SAID = {
     "vectors for labels": (ByLabel, None, torch.eye(3), "takes labels: pass condition= as integ"),
     "a dict as condition": (ByLabel, None, {"y": LABELS}, r"adapt.AsDict\(G, 'key'\)"),
     "another size": (lambda: Generator(7), None, None, r"takes \(8, 7\): pass latent=7"),
+    "two in a list": (
+        TwoInAList, None, None, r"Write adapt.Parts\(G, \(4, 4\), 'list'\) with latent=8$",
+    ),
+    "two of a list by place": (
+        TwoByPlace, None, None, r"Write adapt.Parts\(G, \(4, 4\), 'list'\) with latent=8$",
+    ),
+    "two in a list, of other sizes": (
+        lambda: TwoInAList(7, 3), None, None,
+        r"Write adapt.Parts\(G, \(7, 3\), 'list'\) with latent=10$",
+    ),
+    "two arguments": (
+        TwoArguments, None, None, r"Write adapt.Parts\(G, \(4, 4\)\) with latent=8$",
+    ),
+    "a dict of one": (OneOfADict, None, None, r"adapt.Parts\(G, {'start': 4}, 'dict'\)$"),
+    "a dict of two": (
+        TwoOfADict, None, None,
+        r"Write adapt.Parts\(G, {'start': 4, 'noise': 4}, 'dict'\) with latent=8$",
+    ),
+    "a label by an odd name": (OddLabel, None, None, "asks for 'klasse': pass condition="),
+    "an odd keyword": (OddKeyword, None, None, "asks for 'klasse': pass condition="),
+    "an odd keyword, given": (OddKeyword, None, LABELS, r"Write adapt.Keyword\(G, 'klasse'\)$"),
+    "looked up": (LooksUp, None, None, "asks for 'klasse': pass condition="),
+    "looked up, given": (LooksUp, None, LABELS, r"Write adapt.Keyword\(G, 'klasse'\)$"),
+    "both by odd keywords": (
+        BothByName, None, LABELS, r"Write adapt.Keyword\(G, 'klasse', 'start'\)$",
+    ),
     "noise of a discriminator": (Generator, Noisy, None, r"write adapt.FixedNoise\(D\)"),
 }  # fmt: skip
 
@@ -127,6 +208,98 @@ def test_the_line_is_named(name):
     d = None if discriminator is None else seeded(discriminator)
     with pytest.raises(InputError, match=said):
         GAN(seeded(generator), d, 4, condition=condition)
+
+
+class Several(Generator):
+    """Images of two sizes and a latent, in a form that is asked for."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, z):
+        x = self.body(z)
+        return self.form(nn.functional.interpolate(x, scale_factor=2.0), x, z)
+
+
+@dataclass
+class Fields:
+    large: torch.Tensor
+    small: torch.Tensor
+
+
+SMALL = {
+    "a tuple": (lambda large, x, z: (large, x, z), "adapt.Item(G, 1)"),
+    "a list": (lambda large, x, z: [z, x, large], "adapt.Item(G, 1)"),
+    "a dict": (lambda large, x, z: {"up": large, "out": x}, "adapt.Item(G, 'out')"),
+    "fields": (lambda large, x, z: Fields(large, x), "adapt.Item(G, 'small')"),
+    "nested": (lambda large, x, z: ([large, x], z), "adapt.Item(adapt.Item(G, 0), 1)"),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_of_several_outputs_the_one_that_the_discriminator_takes(name):
+    form, line = SMALL[name]
+    g, d = Several(form), seeded(Discriminator)
+    with pytest.raises(InputError) as caught:
+        GAN(g, d, 4)
+    assert str(caught.value).endswith(f"Write {line}")
+    gan = GAN(eval(line, {"adapt": adapt, "G": g}), d, 4)
+    assert gan.decode(torch.zeros(3, 4)).shape == (3, 1, 4, 4)
+
+
+@pytest.mark.parametrize(("form", "line"), [
+    (lambda one, other, x: (x, [one, other]), "adapt.Mean(adapt.Item(D, 1))"),
+    (lambda one, other, x: {"maps": [one, other], "x": x}, "adapt.Mean(adapt.Item(D, 'maps'))"),
+    (lambda one, other, x: [[[x], [one]]], "adapt.Item(adapt.Item(adapt.Item(D, 0), 1), 0)"),
+])  # fmt: skip
+def test_scores_within_what_a_discriminator_returns(form, line):
+    class Nested(Scales):
+        def forward(self, x):
+            return form(*super().forward(x), x.flatten(1))
+
+    d = seeded(Nested)
+    with pytest.raises(InputError) as caught:
+        GAN(seeded(Generator), d, 4)
+    assert str(caught.value).endswith(f"Write {line}")
+    GAN(seeded(Generator), eval(line, {"adapt": adapt, "D": d}), 4)
+
+
+def test_what_is_written_works():
+    """The lines themselves, pasted, with the latent that they name."""
+    for kind in (TwoInAList, TwoByPlace, TwoArguments, OneOfADict, TwoOfADict):
+        g = seeded(kind)
+        with pytest.raises(InputError) as caught:
+            GAN(g, None, 4)
+        line, _, latent = str(caught.value).partition(". Write ")[2].partition(" with latent=")
+        assert GAN(eval(line, {"adapt": adapt, "G": g}), None, int(latent or 4)).decode
+
+
+@pytest.mark.parametrize(("wrap", "said"), [
+    (lambda g: adapt.Keyword(g, "lable"), "has no argument 'lable'; did you mean 'label'?"),
+    (lambda g: adapt.Keyword(g, "label", "zed"), "has no argument 'zed'; did you mean 'z'?"),
+    (lambda g: adapt.With(g, {"labels": 3}), "did you mean 'label'?"),
+    (lambda g: adapt.Parts(g, {"zz": 4}), "did you mean 'z'?"),
+    (
+        lambda g: adapt.Keyword(adapt.Item(g, 0), "label"),
+        "put Keyword inside it: adapt.Item(adapt.Keyword(G, 'label'), ...)",
+    ),
+])  # fmt: skip
+def test_a_name_that_the_forward_has_not(wrap, said):
+    class Own(ByLabel):
+        def forward(self, z, label):
+            return super().forward(z, label)
+
+    with pytest.raises(InputError) as caught:
+        wrap(seeded(Own))
+    assert said in str(caught.value)
+
+
+def test_the_width_of_latents_that_are_cut():
+    with pytest.raises(InputError, match=r"takes \(8, 20\): pass latent=20:"):
+        GAN(adapt.NoiseFromLatent(seeded(foreign_models.Noisy), 4), None, 4)
+    with pytest.raises(InputError, match=r"takes \(8, 8\): pass latent=8:"):
+        GAN(adapt.Then(adapt.Parts(seeded(TwoInAList), (4, 4), "list"), nn.Tanh()), None, 4)
 
 
 class Wider(nn.Module):

@@ -160,6 +160,14 @@ def test_an_adapter_is_kept_with_the_run(own, tmp_path):
     assert torch.equal(gan.decode(z), settled(Generator()).eval()(z))
 
 
+def test_of_several_outputs_the_one_that_the_discriminator_takes_is_named(own, tmp_path):
+    own["generator"] = "own_gans:Doubled"
+    del own["latent"]  # which is read off it, too
+    with pytest.raises(InputError, match=r"Write adapt.Item\(G, 1\)$"):
+        import_run(tmp_path / "run", **own)
+    import_run(tmp_path / "run", **own, adapt_g=["item=1"])
+
+
 def test_statistics_that_were_never_filled(own, tmp_path, caplog):
     fresh = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 4))
     averaged = settled(Generator())

@@ -7,6 +7,7 @@ An adapter is a module around a network, one line each, and they nest:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,7 +98,8 @@ def wrapped(network: nn.Module, texts: Sequence[str]) -> nn.Module:
         network: What is adapted.
         texts: ``"name"`` or ``"name=value"``, the innermost first; the value is that of the first
             argument behind the network, in YAML or as a shape: ``item=0``, ``reshape=100x1x1``,
-            ``with={noise_mode: const}``. ``"module:Class"`` names a module of one's own.
+            ``with={noise_mode: const}``. Further ones follow by name: ``as-dict=label,input=z``.
+            ``"module:Class"`` names a module of one's own.
 
     Raises:
         ConfigError: If there is no such adapter, or it does not take that value.
@@ -108,9 +110,12 @@ def wrapped(network: nn.Module, texts: Sequence[str]) -> nn.Module:
     for text in texts:
         name, given, value = text.partition("=")
         kind: Any = look_up("adapter", name.strip(), ADAPTERS, nn.Module)
-        arguments = [_read(value, text)] if given else []
+        first, *others = re.split(r",\s*(?=[a-z_]+=)", value)
+        arguments = [_read(first, text)] if given else []
+        pairs = (other.partition("=") for other in others)
+        named = {key: _read(other, text) for key, _, other in pairs}
         try:
-            network = kind(network, *arguments)
+            network = kind(network, *arguments, **named)
         except TypeError as error:
             reason = str(error).partition("() ")[2] or str(error)
             raise ConfigError(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from gantandem.adapt.base import Adapter
+from gantandem.adapt.base import Adapter, check_names
 from gantandem.errors import InputError
 
 
@@ -18,15 +18,24 @@ class Keyword(Adapter):
     Args:
         network: What is called.
         name: Of the argument.
+        input: Of the latent's or sample's argument, ``G(z=z, y=condition)``; None, the default,
+            gives it by its place.
+
+    Raises:
+        InputError: If the network's forward has no such argument.
     """
 
-    def __init__(self, network: nn.Module, name: str) -> None:
+    def __init__(self, network: nn.Module, name: str, input: str | None = None) -> None:
         super().__init__(network)
-        self.name = name
+        self.name, self.input = name, input
+        names = [name] if input is None else [name, input]
+        check_names(self, names, f"adapt.Keyword({{}}, {', '.join(map(repr, names))})")
 
     def forward(self, x: Any, cond: Any) -> Any:
         """Call the network."""
-        return self.network(x, **{self.name: cond})
+        if self.input is None:
+            return self.network(x, **{self.name: cond})
+        return self.network(**{self.input: x, self.name: cond})
 
 
 class AsDict(Adapter):

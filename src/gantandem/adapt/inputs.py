@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
-from gantandem.adapt.base import Adapter
+from gantandem.adapt.base import Adapter, check_names
 from gantandem.errors import InputError
 from gantandem.settings import plain
 
@@ -57,23 +57,39 @@ class Parts(Adapter):
         network: What is given the parts.
         shapes: Size or shape of each part, in order; or a mapping from the names of arguments.
         how: ``"arguments"`` calls ``network(z, noise)``, ``"list"`` calls ``network([z, noise])``.
-            Named parts are keywords.
+            Named parts are keywords, or with ``"dict"`` one dict.
+
+    Raises:
+        InputError: If the network's forward has no argument of such a name.
     """
 
     def __init__(
         self,
         network: nn.Module,
         shapes: Sequence[Any] | Mapping[str, Any],
-        how: Literal["arguments", "list"] = "arguments",
+        how: Literal["arguments", "list", "dict"] = "arguments",
     ) -> None:
         super().__init__(network)
         self.how = how
-        if how not in ("arguments", "list"):
-            raise InputError(f"Parts how: got {how!r}, allowed are 'arguments' and 'list'")
+        if how not in ("arguments", "list", "dict"):
+            allowed = "'arguments', 'list' and 'dict'"
+            raise InputError(f"Parts how: got {how!r}, allowed are {allowed}")
+        if (how == "dict" and not isinstance(shapes, Mapping)) or isinstance(shapes, str):
+            raise InputError(f"Parts: got {shapes!r}; write sizes with names, {{'z': 100}}")
         if isinstance(shapes, Mapping):
             self.shapes: Any = {str(k): as_shape(v, "Parts") for k, v in shapes.items()}
+            if how != "dict":
+                check_names(self, list(self.shapes), f"adapt.Parts({{}}, {dict(shapes)})")
         else:
-            self.shapes = tuple(as_shape(v, "Parts") for v in plain(shapes))
+            every = plain(shapes)
+            every = (every,) if isinstance(every, int) else every
+            self.shapes = tuple(as_shape(v, "Parts") for v in every)
+
+    @property
+    def columns(self) -> int:
+        """How many the latents have."""
+        shapes = self.shapes.values() if isinstance(self.shapes, dict) else self.shapes
+        return sum(map(math.prod, shapes))
 
     def forward(self, z: Tensor, *cond: Any) -> Any:
         """Cut (N, d) latents, d the sum of all parts."""
@@ -82,7 +98,12 @@ class Parts(Adapter):
         cuts = z.flatten(1).split([math.prod(shape) for shape in shapes], 1)
         parts = [cuts[i].reshape(z.shape[0], *shape) for i, shape in enumerate(shapes)]
         if named:
-            return self.network(*cond, **dict(zip(self.shapes, parts, strict=True)))
+            by_name = dict(zip(self.shapes, parts, strict=True))
+            return (
+                self.network(by_name, *cond)
+                if self.how == "dict"
+                else self.network(*cond, **by_name)
+            )
         return self.network(parts, *cond) if self.how == "list" else self.network(*parts, *cond)
 
 
@@ -99,6 +120,7 @@ class With(Adapter):
         if not isinstance(arguments, Mapping):
             raise InputError(f'With: got {arguments!r}, allowed is a mapping {{"name": value}}')
         self.arguments = dict(arguments)
+        check_names(self, list(self.arguments), f"adapt.With({{}}, {self.arguments})")
 
     def forward(self, *inputs: Any) -> Any:
         """Call the network with them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gantandem.adapt.base import Adapter
+from gantandem.adapt.base import Adapter, sizes_of
 from gantandem.adapt.inputs import as_shape
 from gantandem.errors import InputError
 from gantandem.rng import Key
@@ -20,6 +21,8 @@ from gantandem.rng import Key
 Feed = Callable[[str, Tensor], Tensor]
 """From the place of a draw, and what was drawn there, to standard normals of its shape."""
 
+FOREIGN = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
+"""What a network raises that is given what it does not take."""
 _NORMAL = {torch.randn, torch.randn_like}
 _UNIFORM = {torch.rand, torch.rand_like}
 _DROPOUT = {nn.functional.dropout, torch.dropout}
@@ -178,6 +181,8 @@ class NoiseFromLatent(Adapter):
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 seen = [self._seen(rows, weight, condition) for rows in (2, 3)]
+        except FOREIGN as error:
+            raise self._misfit(error, weight, condition) from error
         finally:
             for module, flag in flags:
                 module.training = flag
@@ -191,6 +196,22 @@ class NoiseFromLatent(Adapter):
                 "each latent; keep it fixed: FixedNoise(G)"
             )
         return {place: int(count) for place, count in seen[0].items()}
+
+    def _misfit(self, error: Exception, weight: Tensor, condition: Tensor | None) -> InputError:
+        """What to say of latents that the network does not take: which size it takes."""
+        kind, asked = type(self.network).__name__, self.latent
+        hint = "" if condition is not None else "; where it needs a condition, condition=labels"
+        sizes = dict.fromkeys(sizes_of(self.network))
+        shapes = itertools.chain(*(((size,), (size, 1, 1)) for size in sizes))
+        for self.latent in shapes:
+            with contextlib.suppress(*FOREIGN):
+                self._seen(2, weight, condition)
+                shape = self.latent if len(self.latent) > 1 else self.latent[0]
+                hint = f". Write adapt.NoiseFromLatent(G, {shape})"
+                break
+        return InputError(
+            f"NoiseFromLatent: {kind} does not take latents of shape {asked}: {error}{hint}"
+        )
 
     def _seen(self, rows: int, weight: Tensor, condition: Tensor | None) -> dict[str, float]:
         seen: dict[str, float] = {}

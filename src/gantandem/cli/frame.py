@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from gantandem.cli.words import as_command
 from gantandem.display.text import visible
 from gantandem.errors import ConfigError, GANtandemError
 from gantandem.progress import be_quiet, is_quiet, terminable
@@ -111,7 +111,7 @@ class Group(TyperGroup):
                 return super().invoke(ctx)
         except GANtandemError as error:
             err.print("error:", style="bold red", end=" ")
-            err.print(as_command(str(error)), markup=False)
+            err.print(as_command(str(error), imports="import" in _typed), markup=False)
             raise typer.Exit(INPUT_ERROR) from None
         except (OSError, MemoryError, RuntimeError) as error:
             told = _of_the_machine(error)
@@ -134,42 +134,6 @@ def _of_the_machine(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
         return "out of memory: take fewer samples (-n), smaller images, or a machine that has more"
     return None
-
-
-COMMANDS = {"fit_ratio": "fit-ratio", "calibrate": "calibrate", "diagnose": "diagnose"}
-"""Functions that messages of the library name, and the command that does the same for a run."""
-_SHAPE = r"\(([\d, ]+)\)"
-WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
-    r"pass trust=True \(in a command: --trust\)": "say --trust",
-    r", or give the networks yourself: GAN\.load\([^)]*\)": "",
-    r"\b(?:say )?(overwrite|trust|resume)=True(?: \(--\1\))?": r"say --\1",
-    r"\bresume and overwrite\b": "--resume and --overwrite",
-    rf"pass latent={_SHAPE}, or Uniform\({_SHAPE}\)": lambda m: f"say --latent normal:{_by(m[1])}",
-    r"\bweights_([gd])\b": r"--weights-\1",
-    r"\badapt_([gd])\b": r"--adapt-\1",
-    r"\boutput='(\w+)'": r"--output \1",
-    r"^(latent|condition|key|output): (got|it cannot|'labels')": r"--\1: \2",
-    r"\bgive data\b$": "say --data",
-}
-"""What messages say in Python's words, as a pattern, and what to type instead."""
-
-
-def _by(shape: str) -> str:
-    return "x".join(shape.replace(" ", "").strip(",").split(","))
-
-
-def as_command(text: str) -> str:
-    """A message of the library in the words of the command line.
-
-    To one that names a function the command is added that a user of runs would type.
-    """
-    for pattern, words in WORDS.items():
-        text = re.sub(pattern, words, text)
-    named = [name for name in COMMANDS if re.search(rf"(?<![\w:]){name}\(", text)]
-    if not named:
-        return text
-    commands = " or ".join(f"gantandem {COMMANDS[name]} RUN" for name in named)
-    return f"{text} (for a run folder: {commands})"
 
 
 class LogHandler(logging.Handler):

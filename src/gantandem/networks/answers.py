@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gantandem.adapt import AgainstBatch, FixedNoise, NoiseFromLatent, With
-from gantandem.networks.advice import arguments, letter_of, works
+from gantandem.errors import InputError
+from gantandem.networks.advice import letter_of
+from gantandem.networks.lines import arguments, works
+
+Path = tuple[int | str, ...]
+DEPTH = 3
+"""So deep nested outputs are looked into."""
 
 
 def for_rows(network: nn.Module, role: str, inputs: tuple[Tensor, ...], *, noise: bool) -> str:
@@ -29,19 +35,26 @@ def for_rows(network: nn.Module, role: str, inputs: tuple[Tensor, ...], *, noise
     if noise:
         names = [p.name for one in arguments(network) for p in one]
         for name, value in (("noise_mode", "const"), ("randomize_noise", False)):
-            fixed = With(network, {name: value})
-            if name in names and _steady(fixed, inputs):
-                lines.append(f"adapt.With({letter}, {fixed.arguments})")
-        if letter == "G" and works(lambda: NoiseFromLatent(network, x.shape[1:], None, *cond)):
+            if name in names and _steady(With(network, {name: value}), inputs):
+                lines.append(f"adapt.With({letter}, { ({name: value}) })")
+        if letter == "G" and (columns := _columns(network, x, cond)):
             given = ", condition=labels" if cond else ""
             size = x.shape[1] if x.dim() == 2 else tuple(x.shape[1:])
-            line = f"G = adapt.NoiseFromLatent(G, {size}{given}) with latent=G.columns"
+            line = f"adapt.NoiseFromLatent(G, {size}{given}) with latent={columns}"
             lines.append(f"{line} (the noise becomes a part of the latent)")
         if _steady(FixedNoise(network), inputs):
             lines.append(f"adapt.FixedNoise({letter})")
     elif letter == "D" and works(lambda: AgainstBatch(network, x[:3])(*inputs)):
         lines.append("adapt.AgainstBatch(D, samples), a few samples that are kept")
     return f" Or leave it as it is and write {', or '.join(lines)}." if lines else ""
+
+
+def _columns(network: nn.Module, x: Tensor, cond: Sequence[Tensor]) -> int:
+    """How wide the latents are whose further columns are the noise; 0 where that fails."""
+    try:
+        return NoiseFromLatent(network, x.shape[1:], None, *cond).columns
+    except InputError:
+        return 0
 
 
 def _steady(network: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
@@ -53,13 +66,16 @@ def _steady(network: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
         return False
 
 
-def for_output(value: Any, rows: int, *, scores: bool) -> str:
+def for_output(
+    value: Any, rows: int, *, scores: bool, accepts: Callable[[Tensor], Any] | None = None
+) -> str:
     """Say what to write where a network does not return one tensor of rows, or of scores.
 
     Args:
         value: What it returned.
         rows: Of its input.
         scores: Whether scores are wanted, or samples.
+        accepts: Of samples: raises for those that the discriminator does not take.
 
     Returns:
         A sentence to end a message with, or nothing.
@@ -73,10 +89,16 @@ def for_output(value: Any, rows: int, *, scores: bool) -> str:
         if len(items) > 1 and all(_fits(one, rows) for _, one in items):
             return ". Write adapt.Mean(D) if all are scores, adapt.Item(D, 0) if one is"
     fits = _fits if scores else _has_rows
-    good = {name: one[0].numel() for name, one in items if fits(one, rows)}
-    if good:  # of scores the smallest, of samples the largest
-        chosen = (min if scores else max)(good, key=lambda name: good[name])
-        return f". Write adapt.Item({letter}, {chosen!r})"
+    good = [(path, one) for path, one in _leaves(value) if path and fits(one, rows)]
+    # Of scores the smallest, of samples the largest: but first those that D takes.
+    good.sort(key=lambda leaf: leaf[1][0].numel() * (1 if scores else -1))
+    if accepts is not None:
+        good.sort(key=lambda leaf: not works(lambda: accepts(leaf[1])))
+    shallow = any(len(path) == 1 for path, _ in good)
+    if scores and not shallow and (maps := _maps(value, rows)) is not None:
+        return f". Write adapt.Mean({_taken('D', maps)})"
+    if good:
+        return f". Write {_taken(letter, good[0][0])}"
     if items and scores:
         return f". Write adapt.Item(D, {items[0][0]!r}) for the one that is the score"
     if scores and isinstance(value, Tensor) and value.dim():
@@ -88,6 +110,31 @@ def for_output(value: Any, rows: int, *, scores: bool) -> str:
                 "classes, adapt.ByLabel(D) if there is one for each label"
             )
     return ""
+
+
+def _taken(line: str, path: Path) -> str:
+    """The line that takes one thing out of what a network returns."""
+    for name in path:
+        line = f"adapt.Item({line}, {name!r})"
+    return line
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What lies in nested tuples, dicts and fields, each with the names on the way."""
+    items = _items(value) if len(path) < DEPTH else []
+    if not items:
+        yield path, value
+    for name, one in items:
+        yield from _leaves(one, (*path, name))
+
+
+def _maps(value: Any, rows: int) -> Path | None:
+    """The way to the first part that holds scores alone, of unlike sizes."""
+    for name, one in _items(value):
+        leaves = [leaf for _, leaf in _leaves(one)]
+        if len(leaves) > 1 and all(_fits(leaf, rows) for leaf in leaves):
+            return (name,)
+    return None
 
 
 def _items(value: Any) -> list[tuple[int | str, Any]]:

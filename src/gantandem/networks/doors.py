@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +15,7 @@ from gantandem.adapt.sigmoid import warn_probabilities
 from gantandem.condition import is_labels
 from gantandem.errors import InputError
 from gantandem.latent import check_latent
-from gantandem.networks.advice import for_call, said, shape_hint
+from gantandem.networks.advice import for_call, said, shape_hint, tried
 from gantandem.networks.answers import for_output
 from gantandem.networks.held import held
 from gantandem.networks.probe import check_rows
@@ -79,7 +79,7 @@ def check_networks(
         z, cond = networks.examples()
         try:
             x = (
-                check_generator(networks.generator, z, cond)
+                check_generator(networks.generator, z, cond, own)
                 if generator
                 else networks.decode(z, cond)
             )
@@ -144,13 +144,16 @@ def try_labels(
     networks.tried = networks.tried.union(labels.tolist())
 
 
-def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Tensor:
+def check_generator(
+    generator: nn.Module, z: Tensor, cond: Tensor | None, scores: Sequence[Score] = ()
+) -> Tensor:
     """Refuse a generator that does not fit its latent, or whose rows depend on each other.
 
     Args:
         generator: Called as ``generator(z)`` or ``generator(z, cond)``; in eval mode.
         z: (N, d) latents, N >= 4.
         cond: (N, ...) conditions, or None.
+        scores: What will score its samples: of several outputs the one that they take is named.
 
     Returns:
         (N, *x_shape) samples.
@@ -164,16 +167,17 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
             x = generator(z, *beside)
         except _REFUSALS as error:
             hint = shape_hint(generator, z, beside)
-            run = _call(z, beside)
-            advice = "" if hint else for_call(generator, "generator", run, z, cond)
+            advice = "" if hint else for_call(generator, "generator", z, cond)
             raise InputError(
                 f"generator {kind} does not take latents of shape {tuple(z.shape)}{hint}: "
                 f"{said(error)}{advice}"
             ) from error
     if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
+        accepts = (lambda made: scores[0](made, cond)) if scores else None
+        advice = for_output(x, len(z), scores=False, accepts=accepts)
         raise InputError(
             f"generator {kind}: got {shown(x)} for {len(z)} latents; it must return one tensor "
-            f"with a row for each latent{for_output(x, len(z), scores=False)}"
+            f"with a row for each latent{advice or tried(generator, 'generator', z, cond)}"
         )
     check_rows(generator, generator, (z, *beside), "generator")
     one = generator(z[:1], *(c[:1] for c in beside))
@@ -183,10 +187,6 @@ def check_generator(generator: nn.Module, z: Tensor, cond: Tensor | None) -> Ten
             f"{len(z)}; the first axis must stay, so use squeeze(1) or flatten(1), not squeeze()"
         )
     return x
-
-
-def _call(x: Tensor, beside: tuple[Tensor, ...]) -> Callable[[nn.Module], Any]:
-    return lambda network: network(x, *beside)
 
 
 def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discriminator") -> None:
@@ -208,12 +208,11 @@ def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discr
         except InputError:
             raise
         except _REFUSALS as error:
-            given = tuple(typed(score.network, x[rows], None if cond is None else cond[rows]))
-            run = _call(given[0], given[1:])
+            given = typed(score.network, x[rows], None if cond is None else cond[rows])
             raise InputError(
                 f"{role} {type(score.network).__name__} does not take the generator's output "
                 f"of shape {tuple(x[rows].shape)}: {said(error)}"
-                f"{for_call(score.network, role, run, given[0], cond)}"
+                f"{for_call(score.network, role, *given)}"
             ) from error
 
     with _unwritten(score.network, role):

@@ -82,15 +82,6 @@ def import_run(
     content, origins = apply_overrides(content, overrides)
     recipe = parse(content, "import", origins)
     given = _conditions(condition, recipe.data)
-    gan = generating(
-        recipe.generator,
-        weights["generator"],
-        files.get("latent"),
-        given,
-        adapt=files.get("adapt_g") or (),
-        **options,
-    )
-    task = task_of(recipe).of_run(gan, recipe.data)
     judge = network_of(
         "discriminator",
         recipe.discriminator,
@@ -98,6 +89,16 @@ def import_run(
         adapt=files.get("adapt_d") or (),
         **options,
     )
+    gan = generating(
+        recipe.generator,
+        weights["generator"],
+        files.get("latent"),
+        given,
+        adapt=files.get("adapt_g") or (),
+        judge=judge,
+        **options,
+    )
+    task = task_of(recipe).of_run(gan, recipe.data)
     real = None if recipe.data is None else task.real(seed, recipe.data)
     if judge is not None:
         gan = judged(gan, judge, recipe.output, real)

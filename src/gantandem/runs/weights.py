@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch import distributions as dist
+from torch.utils._pytree import tree_leaves
 
 from gantandem.adapt import wrapped
 from gantandem.condition import Condition, as_condition, rows_for
@@ -80,8 +81,10 @@ def from_files(
         WeightsError: If a file cannot be read or does not fit; the message says what would.
         InputError: If the networks do not fit each other, the latent or the condition.
     """
-    gan = generating(generator, weights_g, latent, condition, key, strip_prefix, adapt_g)
     judge = network_of("discriminator", discriminator, weights_d, key, strip_prefix, adapt_d)
+    gan = generating(
+        generator, weights_g, latent, condition, key, strip_prefix, adapt_g, judge=judge
+    )
     return gan if judge is None else judged(gan, judge, output, real)
 
 
@@ -146,8 +149,10 @@ def generating(
     key: str | None,
     strip_prefix: str | None,
     adapt: Sequence[str],
+    *,
+    judge: nn.Module | None,
 ) -> GAN:
-    """The GAN of a generator alone, its statistics filled."""
+    """The GAN of a generator alone, its statistics filled; ``judge`` tells which output it is."""
     network = network_of("generator", generator, weights, key, strip_prefix, adapt)
     assert network is not None  # a generator is asked for
     prior = read_latent(latent) if latent is not None else _find_latent(network, condition)
@@ -157,7 +162,12 @@ def generating(
         inputs = [z] if cond is None else [z, rows_for(cond, ids)]
         parts = [column.split(BATCH) for column in inputs]
         network = _refreshed("generator", network, list(zip(*parts, strict=True)))
-    return GAN(network, None, prior, condition=condition)
+    try:
+        return GAN(network, None, prior, condition=condition)
+    except InputError:
+        if judge is not None:  # of several outputs the one that it takes is named
+            GAN(network, judge, prior, condition=condition)
+        raise
 
 
 def judged(gan: GAN, judge: nn.Module, output: Output, real: RealData | None) -> GAN:
@@ -243,12 +253,20 @@ def _find_latent(network: nn.Module, condition: Condition | None) -> Latent:
         with contextlib.suppress(Exception), torch.no_grad():
             found = Normal(shape[0] if len(shape) == 1 else shape)
             z = found.draw(Key(0).fold("size"), ids)
-            made, turned = network(z, *beside), network(z.flip(0), *(one.flip(0) for one in beside))
+            made = _rows(network(z, *beside), len(z))
+            turned = _rows(network(z.flip(0), *(one.flip(0) for one in beside)), len(z))
             # What only broadcasts gives rows of one another.
-            if len(made) == len(z) and torch.allclose(made.flip(0), turned, atol=1e-4):
+            same = (torch.allclose(a.flip(0), b, atol=1e-4) for a, b in zip(made, turned))  # noqa: B905
+            if made and all(same):
                 logger.info("latent: a standard normal of shape %s", shape)
                 return found
     raise InputError(
         "latent: it cannot be read off the generator; give it, for example normal:128 or "
         "normal:100x1x1"
     )
+
+
+def _rows(value: Any, count: int) -> list[Tensor]:
+    """What has a row for each latent in what a generator returns."""
+    leaves = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in leaves if leaf.shape[:1] == (count,)]
