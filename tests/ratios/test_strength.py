@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 from dataclasses import replace
@@ -67,7 +68,7 @@ def test_less_than_the_whole_ratio_is_used_and_said(caplog):
     ratio = gan.ratio(gt.Direct())
     assert ratio.strength in STRENGTHS and ratio.strength < 1
     (said,) = [m for m in caplog.messages if "farther from held-out real data" in m]
-    assert f"r^{ratio.strength:g}" in said and "strength=1 uses all of r" in said
+    assert f"r^{ratio.strength:g} of network" in said and "strength=1 uses all of r" in said
     found = gt.diagnose(gan, data(4000, 3))
     assert found.strength == ratio.strength
     assert any(f"acceptance uses r^{ratio.strength:g}" in one for one in found.warnings)
@@ -87,6 +88,31 @@ def test_the_user_says_the_strength(strength, tmp_path, caplog):
     assert gan.ratio(gt.Direct()).strength == strength
     out = gt.sample(gan, gt.OBRS(expected=8), 64, width=64, progress=False)
     assert (out.attempts == 1).all() == (strength == 0)
+
+
+def test_a_strength_of_ones_own_takes_the_lowest_loss(monkeypatch, caplog):
+    """Whatever the distance: the candidate that the distance chooses tells real data worse."""
+    losses = {"near": 0.6, "clear": 0.4}
+    ratio = Ratio(Score(Exact()), origin="fitted")
+    made = [
+        judged(name, loss, {1.0: 1.0 if name == "near" else 3.0, 0.5: 3.0, 0.0: 2.0}, 0.0)
+        for name, loss in losses.items()
+    ]
+    made = [one._replace(ratio=ratio) for one in made]
+    offered = [one.candidate for one in made]
+    module = importlib.import_module("gantandem.discriminator.ratio")
+    monkeypatch.setattr(module, "candidates", lambda *_: iter(offered))
+    monkeypatch.setattr(module, "judge", lambda one, *_: made[offered.index(one)])
+    for strength, wanted in {None: "near", 1.0: "clear", 0.5: "clear"}.items():
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            gan = gt.fit_ratio(
+                gt.GAN(Shifted(), None, 1), data(6000), strength=strength, n=400, progress=False
+            )
+        ratio = gan.ratio(gt.Direct())
+        assert (ratio.chosen["name"], ratio.strength) == (wanted, strength or 1.0)
+        told = [m for m in caplog.messages if "best (clear, loss 0.400)" in m]
+        assert len(told) == (strength is None)
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, math.nan, "half", True])

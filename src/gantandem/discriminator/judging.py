@@ -169,8 +169,15 @@ def best(judged: Sequence[Judged], noise: float = 0.0) -> Judged:
     return min((one for one in alike if one.gain >= most / 2), key=lambda one: one.loss)
 
 
-def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
-    """Say what was chosen, and warn where the ratio should be used with less trust, or not."""
+def say(chosen: Judged, others: Sequence[Judged], strength: float, given: bool = False) -> None:
+    """Say what was chosen, and warn where the ratio should be used with less trust, or not.
+
+    Args:
+        chosen: The candidate.
+        others: All of them.
+        strength: At which it is used.
+        given: Whether the user said the strength.
+    """
     names = ", ".join(f"{one.candidate.name} {one.loss:.4f}" for one in others)
     logger.info(
         "fit_ratio: %s (held-out loss: %s; r = 1 has .6931); strength %g",
@@ -178,6 +185,7 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
         names,
         strength,
     )
+    clear = min(others, key=lambda one: one.loss)
     if not chosen.tells:
         logger.warning(
             "fit_ratio: nothing tells held-out real from generated samples (loss %.4f +- %.4f, "
@@ -186,17 +194,22 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float) -> None:
             chosen.loss,
             chosen.error,
         )
-    elif strength < 1:
+        return
+    if given or clear.distances[1.0] <= chosen.distances[strength]:
+        return
+    if strength < 1 or clear.loss < chosen.loss - 2 * (clear.error + chosen.error):
         logger.warning(
-            "fit_ratio: samples accepted by the ratio r are farther from held-out real data than "
-            "samples accepted by r^%g (distance %.3g against %.3g; without acceptance %.3g), so "
-            "acceptance uses r^%g. The generator may miss some of the data. strength=1 uses all of "
-            "r: each sample is likelier, and the whole is farther from the data by that distance",
-            strength,
-            chosen.distances[1.0],
+            "fit_ratio: samples accepted by the ratio r that tells real from generated samples "
+            "best (%s, loss %.3f) are farther from held-out real data than samples accepted by "
+            "%s (distance %.3g against %.3g; without acceptance %.3g), so acceptance uses the "
+            "latter. The generator may miss some of the data. strength=1 uses all of r: each "
+            "sample is likelier, and the whole is farther from the data by that distance",
+            clear.candidate.name,
+            clear.loss,
+            f"r^{strength:g} of {chosen.candidate.name}",
+            clear.distances[1.0],
             chosen.distances[strength],
             chosen.distances[0.0],
-            strength,
         )
 
 

@@ -118,7 +118,8 @@ def fit_ratio(
         batch: Real, and as many generated, samples of an update: 1,000, and likewise; no
             more than there are real ones (128 at least).
         weight_decay: Of AdamW.
-        strength: t, from 0 to 1; None chooses it on held-out samples.
+        strength: t, from 0 to 1, of the candidate with the lowest loss, whatever the distance;
+            None chooses both on held-out samples. 1 is the acceptance of the papers.
         distance: From (N, *x_shape) accepted and real samples to a number, by which candidates
             and strengths are chosen; sliced Wasserstein-1 unless given.
         as_guide: Also follow the fitted network's gradient (of trees that of the network that
@@ -198,10 +199,12 @@ def fit_ratio(
             "fit_ratio: no candidate gives finite scores on held-out samples. Check the scale of "
             "the data, and the weights of the discriminator"
         )
-    # A difference of two distances, each of which is off by chance.
-    chosen = best(judged, 2 * noise)
-    used = strength if strength is not None else chosen.strength if chosen.tells else 0.0
-    say(chosen, judged, used)
+    if strength is None:  # a difference of two distances, each of which is off by chance
+        chosen = best(judged, 2 * noise)
+        used = chosen.strength if chosen.tells else 0.0
+    else:  # r itself is asked for
+        chosen, used = min(judged, key=lambda one: one.loss), strength
+    say(chosen, judged, used, strength is not None)
     rows = {"name": chosen.candidate.name, "candidates": [one.row() for one in judged]}
     rows["sizes"] = sizes
     words = {"proposal": sampler_label(mover), "chosen": rows}
