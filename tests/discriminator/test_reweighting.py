@@ -377,7 +377,7 @@ def test_a_reweighting_file_of_other_origin_is_refused(tmp_path):
     save_run(described(), tmp_path)
     earlier(tmp_path)  # which finds files by the names of their roles
     save_weights(nn.Linear(2, 1), tmp_path / "reweighting.safetensors")
-    with pytest.raises(ConfigError, match="not a file written by save_run"):
+    with pytest.raises(ConfigError, match="reweighting.safetensors: damaged"):
         load_run(tmp_path)
 
 

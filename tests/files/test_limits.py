@@ -186,7 +186,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 def test_json_that_nests_too_deep_is_damaged(tmp_path):
     (tmp_path / "000000000000.json").write_text(DEEP)
-    assert "000000000000.json: damaged manifest" in verify_folder(tmp_path).faults[0]
+    assert "000000000000.json: damaged" in verify_folder(tmp_path).faults[0]
     (tmp_path / "metrics.json").write_text(f'{{"schema": 1, "samplers": {DEEP}}}')
     with pytest.raises(DataError, match="damaged"):
         read_evidence(tmp_path)

@@ -298,5 +298,5 @@ def test_ratio_files_of_others(folder):
 
     path = min((earlier(folder) / "ratios").glob("*.safetensors"))
     save_weights(build(DISCRIMINATOR), path, {"gantandem": json.dumps({"spec": DISCRIMINATOR})})
-    with pytest.raises(ConfigError, match="not a ratio file"):
+    with pytest.raises(ConfigError, match="damaged: origin: Field required"):
         load_run(folder)

@@ -162,9 +162,35 @@ def test_a_repair_that_gives_another_file_replaces_nothing(work, tmp_path):
     note.write_text(json.dumps({**content, "seed": 1, "files": {"000000000000.npz": "0" * 64}}))
     with pytest.raises(OutputError):
         repair_folder(tmp_path, work)
-    note.write_text(json.dumps({**content, "sampler": {"name": "os:system"}, "files": {"a": "0"}}))
+    note.write_text(
+        json.dumps({**content, "sampler": {"name": "os:system"}, "files": {"a": "0" * 64}})
+    )
     with pytest.raises(InputError, match="os:system"):
         repair_folder(tmp_path, work)
+    note.write_text(json.dumps({"first": 0, "count": 50, "files": {"a": "0" * 64}}))
+    with pytest.raises(InputError, match="with which format, sampler, seed, width its samples"):
+        repair_folder(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("first", -1, "first: Input should be greater"),
+        ("count", True, "count: Input should be a valid integer"),
+        ("files", {"../../mine": "0" * 64}, "files.../../mine"),
+        ("files", {"..": "0" * 64}, "files"),
+        ("files", {".lock": "0" * 64}, "files"),
+        ("files", {"a.npz": "0"}, "files.a.npz: String should match"),
+        ("versions", 3, "versions: Input should be a valid dictionary"),
+        ("seed", "1", "seed: Input should be a valid integer"),
+    ],
+)
+def test_a_manifest_with_a_wrong_value_is_told_and_counts_for_nothing(tmp_path, key, value, told):
+    content = {"first": 0, "count": 1, "files": {}, "seed": 0, "versions": {}}
+    (tmp_path / "000000000000.json").write_text(json.dumps({**content, key: value}))
+    shards, (fault,) = read_shards(tmp_path)
+    assert not shards
+    assert fault.startswith("000000000000.json: damaged: ") and told in fault
 
 
 @pytest.mark.parametrize("full_from", [6, 7], ids=["file", "manifest"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantandem.errors import ConfigError, DataError, NonFiniteError
+from gantandem.errors import ConfigError, DataError, NonFiniteError, WeightsError
 from gantandem.nets.weights import read_tensors, write_tensors
 from gantandem.tasks import MixtureTask, get_task
 from gantandem.training.gan import CHECKPOINT, TrainConfig, TrainInfo, TrainState, train_gan
@@ -183,6 +183,32 @@ def test_every_real_sample_is_seen_once_in_an_epoch(monkeypatch: pytest.MonkeyPa
     assert torch.equal(first.sort().values, data[:, 0])
     assert torch.equal(second.sort().values, data[:, 0])
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("rng.noise", torch.zeros(3), "its random numbers"),
+        ("rng.torch", None, "its random numbers"),
+        ("optimiser.generator.0.exp_avg", torch.zeros(3), "of another shape 0.exp_avg"),
+        ("optimiser.generator.0.step", None, "missing 0.step"),
+        ("optimiser.generator.99.step", torch.zeros(()), "unexpected 99.step"),
+        ("optimiser.discriminator.x", torch.zeros(()), "unexpected x"),
+        ("iteration", "1e3", "its iteration is '1e3'"),
+        ("iteration", None, "its iteration is ''"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, name, value, told) -> None:
+    run(task(), folder=tmp_path)
+    tensors, metadata = read_tensors(tmp_path / CHECKPOINT)
+    part: dict[str, Any] = metadata if name == "iteration" else tensors
+    if value is None:
+        del part[name]
+    else:
+        part[name] = value
+    write_tensors(tmp_path / CHECKPOINT, tensors, metadata)
+    with pytest.raises(WeightsError, match=f"damaged.*{told}"):
+        run(task(), folder=tmp_path)
 
 
 def test_a_diverged_run_stops_before_it_overwrites_the_last_checkpoint(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gantandem.data.real import RealData
 from gantandem.discriminator.calibration import score_law
 from gantandem.discriminator.verdict import tell
 from gantandem.errors import ConfigError
+from gantandem.files import first_fault
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.ratios.doubts import doubts
@@ -110,9 +111,7 @@ class Diagnosis:
         try:
             return TypeAdapter(cls).validate_python(own)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"diagnosis {place}: {first['msg']}") from None
+            raise ConfigError(f"diagnosis {first_fault(error)}") from None
 
 
 def diagnose_probs(prob: np.ndarray, label: np.ndarray, bins: int = BINS) -> Diagnosis:

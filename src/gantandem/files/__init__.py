@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from gantandem.errors import OutputError
+from gantandem.errors import DataError, GANtandemError, OutputError
 
 PREFIX, SUFFIX = ".gantandem-", ".part"
 """Of files that are being written; their names are else at random."""
@@ -120,6 +121,37 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def check_content(
+    content: Any,
+    model: TypeAdapter[Any],
+    where: object,
+    again: str,
+    kind: type[GANtandemError] = DataError,
+) -> None:
+    """Check what a file holds by the model of its kind.
+
+    Args:
+        content: Plain values.
+        model: What they must be.
+        where: The file, for the message.
+        again: What to do about it, for the message.
+        kind: What is raised.
+
+    Raises:
+        DataError: With the first that is of another kind; or the error of that kind.
+    """
+    try:
+        model.validate_python(content, strict=True)
+    except ValidationError as error:
+        raise kind(f"{where}: damaged: {first_fault(error)}; {again}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first that pydantic found, and where."""
+    first = error.errors(include_url=False)[0]
+    return ": ".join([*[".".join(map(str, first["loc"]))][: len(first["loc"])], first["msg"]])
 
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)

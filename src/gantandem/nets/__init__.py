@@ -92,7 +92,8 @@ def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
     try:
         network = make(**arguments)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise ConfigError(f"network {name!r} does not take {arguments!r}: {error}") from error
+        reason = str(error).partition("\n")[0]  # torch adds where in its own code it was
+        raise ConfigError(f"network {name!r} does not take {arguments!r}: {reason}") from error
     if not isinstance(network, nn.Module):  # a class may make what it likes
         raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
     vars(network)[BUILT_FROM] = dict(spec)

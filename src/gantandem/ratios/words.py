@@ -42,8 +42,8 @@ def _network(network: nn.Module) -> str:
 
 def _ratio(ratio: Ratio) -> str:
     words = [ratio.origin]
-    if ratio.chosen:
-        words[0] += f" ({ratio.chosen['name']})"
+    if name := ratio.chosen.get("name"):
+        words[0] += f" ({name})"
     if ratio.calibrator is not None and ratio.origin == "shipped":
         words.append("calibrated")
     if ratio.strength != 1:

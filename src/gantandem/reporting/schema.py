@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json
 from typing_extensions import TypeAliasType, TypedDict
 
 from gantandem.errors import DataError
+from gantandem.files import check_content
 
 _OPEN = ConfigDict(extra="allow")
 
@@ -155,12 +156,9 @@ def read_json(path: Path, model: TypeAdapter[Any], schema: int | None = None) ->
             raise DataError(
                 f"{path}: schema is {content.get('schema')!r}; this version reads {schema}; {again}"
             )
-        model.validate_python(content, strict=True)
+        check_content(content, model, path, again)
         return content  # and not what was validated, where counts are 0.0
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        where = f"{path}: {place}" if place else str(path)
-        raise DataError(f"{where}: damaged: {first['msg']}; {again}") from None
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error}); {again}") from None

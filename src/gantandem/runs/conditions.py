@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def read_condition(text: str, where: str = "condition") -> Tensor:
     """
     path = Path(text)
     if path.suffix.lower() in (".csv", ".txt", ".npy"):
-        if not path.is_file():
+        if not os.path.isfile(path):  # False of a name that is too long, too
             raise InputError(f"{where}: {text}: no such file")
         rows = _numpy(path) if path.suffix.lower() == ".npy" else _text(path)
         return as_condition(rows, f"{where} {text}")
@@ -67,7 +68,7 @@ def label_rows(data: Opened, where: str) -> Tensor:
 def _numpy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
         raise InputError(f"condition: {path} is no readable .npy file ({error})") from error
 
 

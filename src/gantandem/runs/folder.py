@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gantandem.discriminator.latent_weights import ReweightedLatent
 from gantandem.errors import ConfigError, InputError
+from gantandem.files import check_content
 from gantandem.gan import GAN
 from gantandem.latent import Latent, as_latent, make_latent
 from gantandem.nets.hashing import hashed_once
@@ -38,7 +39,7 @@ from gantandem.runs.parts import (
 )
 from gantandem.runs.reading import read_yaml
 from gantandem.runs.recipe import RUN_FILE
-from gantandem.runs.run_file import check_run_file
+from gantandem.runs.run_file import AGAIN, RUN
 from gantandem.runs.specs import check_texts, find_specs, rebuilt
 from gantandem.samplers import from_config
 from gantandem.settings import check, to_config
@@ -249,7 +250,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
             f"{path}: missing {', '.join(missing)}; allowed keys are described in "
             "docs/design.md under RUN"
         )
-    check_run_file(meta, path)
+    check_content(meta, RUN, path, AGAIN, ConfigError)
     return meta
 
 

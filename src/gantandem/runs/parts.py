@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter
 from torch import Tensor, nn
+from typing_extensions import NotRequired, TypedDict
 
 from gantandem.discriminator.diagnostics import Diagnosis
 from gantandem.discriminator.latent_weights import ReweightedLatent
-from gantandem.errors import ConfigError, WeightsError
-from gantandem.files import parse_json
+from gantandem.errors import ConfigError
+from gantandem.files import check_content, parse_json
 from gantandem.gan import GAN
 from gantandem.nets import Given
 from gantandem.nets.weights import assign, pack, read_tensors
-from gantandem.networks.score import Score
+from gantandem.networks.score import Output, Score
 from gantandem.ratios.calibrators import make_calibrator
 from gantandem.ratios.law import Law
 from gantandem.ratios.ratio import Ratio
@@ -24,6 +27,63 @@ from gantandem.runs.specs import rebuilt
 
 SEEN = "gantandem.seen."
 REWEIGHTING = "reweighting.safetensors"
+
+
+class LawNotes(TypedDict):
+    """What a law was made of."""
+
+    exact: str
+    traces: list[list[float]]
+
+
+class Chosen(TypedDict, total=False):
+    """Which candidate became the ratio."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore
+    name: str
+
+
+class Notes(TypedDict):
+    """What is noted of a ratio; earlier versions noted less."""
+
+    spec: dict[str, Any]
+    origin: Literal["shipped", "fitted"]
+    output: Output
+    correction: Annotated[float, Field(allow_inf_nan=False)]
+    calibrator: dict[str, Any] | None
+    diagnosis: dict[str, Any] | None
+    strength: NotRequired[Annotated[float, Field(ge=0, le=1)]]
+    chosen: NotRequired[Chosen]
+    proposal: NotRequired[str]
+    stale: NotRequired[bool]
+    law: NotRequired[LawNotes]
+
+
+class Weighing(TypedDict):
+    """What is noted of w(z)."""
+
+    spec: dict[str, Any]
+    budget: Annotated[int, Field(gt=0)]
+    acceptance: Annotated[float, Field(gt=0, le=1)]
+
+
+_NOTES: TypeAdapter[Any] = TypeAdapter(Notes)
+_WEIGHING: TypeAdapter[Any] = TypeAdapter(Weighing)
+
+
+def _checked(text: str, model: TypeAdapter[Any], path: Path) -> Any:
+    """The notes in a text.
+
+    Raises:
+        ConfigError: If they are not what was written.
+    """
+    again = "copy the RUN again from where it came, or repeat the step that made it"
+    try:
+        notes = parse_json(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: damaged: {error}; {again}") from None
+    check_content(notes, model, path, again, ConfigError)
+    return notes
 
 
 def with_memory(network: nn.Module, fitted: Score | Ratio) -> bytes:
@@ -71,32 +131,28 @@ def read_ratio(
     tensors, metadata = read_tensors(path)
     contents.check(role)
     seen = memory(tensors)
-    try:
-        if noted in contents.roles:
-            contents.check(noted)
-            notes = parse_json(contents.path(noted).read_text(encoding="utf-8"))
-        else:
-            notes = parse_json(metadata["gantandem"])
-        network = rebuilt(notes["spec"], given=given, trust=trust).to(device)
-        assign(network, tensors, str(path))
-        diagnosis = notes["diagnosis"]
-        ratio = Ratio(
-            Score(network, notes["output"]),
-            correction=notes["correction"],
-            strength=notes.get("strength", 1.0),
-            chosen=notes.get("chosen", {}),
-            proposal=notes.get("proposal", ""),
-            calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
-            origin=notes["origin"],
-            spec=notes["spec"],
-            diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
-            seen=seen,
-        )
-        known = Law(law, **notes.get("law", {}))
-    except (WeightsError, ConfigError):
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a ratio file written by save_run ({error})") from None
+    if noted in contents.roles:
+        contents.check(noted)
+        path = contents.path(noted)
+        notes = _checked(path.read_text(encoding="utf-8"), _NOTES, path)
+    else:
+        notes = _checked(metadata.get("gantandem", ""), _NOTES, path)
+    network = rebuilt(notes["spec"], given=given, trust=trust).to(device)
+    assign(network, tensors, str(contents.path(role)))
+    diagnosis = notes["diagnosis"]
+    ratio = Ratio(
+        Score(network, notes["output"]),
+        correction=notes["correction"],
+        strength=notes.get("strength", 1.0),
+        chosen=notes.get("chosen", {}),
+        proposal=notes.get("proposal", ""),
+        calibrator=make_calibrator(notes["calibrator"]) if notes["calibrator"] else None,
+        origin=notes["origin"],
+        spec=notes["spec"],
+        diagnosis=Diagnosis.from_dict(diagnosis) if diagnosis else None,
+        seen=seen,
+    )
+    known = Law(law, **notes.get("law", {}))
     if notes.get("stale"):
         object.__setattr__(ratio, "weights", "of another network")
     return known, ratio
@@ -118,14 +174,9 @@ def read_reweighting(contents: Contents, gan: GAN, trust: bool) -> GAN:
     path = contents.path(REWEIGHTING)
     tensors, metadata = read_tensors(path)
     contents.check(REWEIGHTING)
-    try:
-        notes = parse_json(metadata["gantandem"])
-        network = rebuilt(notes["spec"], trust=trust)
-        options = {k: notes[k] for k in ("budget", "acceptance")}
-    except ConfigError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: not a file written by save_run ({error})") from None
+    notes = _checked(metadata.get("gantandem", ""), _WEIGHING, path)
+    network = rebuilt(notes["spec"], trust=trust)
+    options = {k: notes[k] for k in ("budget", "acceptance")}
     assign(network.to(gan.device), tensors, str(path))
     latent = ReweightedLatent(base=gan.latent, network=network, **options)
     return gan.replace(reweighted=latent, specs={**gan.specs, "reweighted": notes["spec"]})

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
-
-from gantandem.errors import ConfigError
 
 _OPEN = ConfigDict(extra="allow")
 
@@ -56,21 +53,5 @@ class RunFile(TypedDict, total=False):
     record: Record | None
 
 
-_MODEL: TypeAdapter[Any] = TypeAdapter(RunFile)
-
-
-def check_run_file(content: dict[str, Any], path: Path) -> None:
-    """Check the kinds of what a run file holds.
-
-    Raises:
-        ConfigError: With the first that is of another kind.
-    """
-    try:
-        _MODEL.validate_python(content, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"{path}: {place}: {first['msg']}. Copy the RUN again from where it came, or put this "
-            "right by hand"
-        ) from None
+RUN: TypeAdapter[Any] = TypeAdapter(RunFile)
+AGAIN = "copy the RUN again from where it came, or put this right by hand"

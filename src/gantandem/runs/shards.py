@@ -7,15 +7,19 @@ not count: ``--resume`` draws it again.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from gantandem.errors import InputError, WeightsError
-from gantandem.files import parse_json
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import Required, TypedDict
+
+from gantandem.errors import DataError, InputError, WeightsError
 from gantandem.reporting.keep import write_json
+from gantandem.reporting.schema import read_json
 from gantandem.runs.contents import digest_of
 from gantandem.settings import Count, NotNegativeInt, check
 
@@ -23,6 +27,25 @@ SETTINGS = ("seed", "width", "rng_version", "versions", "device", "sampler", "la
 """What makes a sample the one it is, of the manifest of a call."""
 OWN = re.compile(r"(samples-)?\d{12}\.(npz|png|tar|parquet|json)|samples\.parquet")
 """Names of files of samples, and of their manifests."""
+Name = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*$")]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Manifest(TypedDict, total=False):
+    """A manifest; what else it holds is told of the samples."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore
+    first: Required[Annotated[int, Field(ge=0)]]
+    count: Required[Annotated[int, Field(gt=0)]]
+    files: Required[dict[Name, Digest]]
+    seed: int
+    width: int
+    sampler: dict[str, Any]
+    versions: dict[str, str]
+    format: str
+
+
+MANIFEST_OF_SHARD: TypeAdapter[Any] = TypeAdapter(Manifest)
 Stretch = tuple[int, int]
 """First id, and how many."""
 
@@ -85,19 +108,16 @@ def read_shards(folder: Path) -> tuple[list[Shard], list[str]]:
     for path in sorted(folder.glob("[0-9]" * 12 + ".json")):
         try:
             shards.append(_read(path))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            faults.append(f"{path.name}: damaged manifest ({type(error).__name__}: {error})")
+        except DataError as error:
+            faults.append(str(error).removeprefix(f"{folder}{os.sep}"))
     return shards, faults
 
 
 def _read(path: Path) -> Shard:
-    content = parse_json(path.read_text(encoding="utf-8"))
+    content = read_json(path, MANIFEST_OF_SHARD)
     first, count, files = (content.pop(key) for key in ("first", "count", "files"))
-    names_safe = all(isinstance(n, str) and Path(n).name == n for n in files)
-    if not (type(first) is type(count) is int and first >= 0 and count > 0 and names_safe):
-        raise ValueError("ids and names of files are not as they were written")
     content.pop("schema", None)
-    return Shard(path, first, count, {n: str(digest) for n, digest in files.items()}, content)
+    return Shard(path, first, count, files, content)
 
 
 def read_ids(ids: str | Sequence[int] | None, n: int, start: int) -> list[Stretch]:

@@ -106,7 +106,12 @@ def repair_folder(folder: str | Path, work: Workspace, *, trust: bool = False) -
 
 def _repair(folder: Path, shard: Shard, work: Workspace, trust: bool) -> None:
     settings: dict[str, Any] = dict(shard.settings)
-    kind, sampler = str(settings.get("format")), settings["sampler"]
+    if lacks := {"format", "sampler", "seed", "width"} - settings.keys():
+        raise InputError(
+            f"{shard.path}: does not say with which {', '.join(sorted(lacks))} its samples were "
+            "drawn, so that they cannot be drawn again"
+        )
+    kind, sampler = settings["format"], settings["sampler"]
     trusted("format", kind, trust)
     check_texts(sampler, trust, "sampler")
     call = {"seed": settings["seed"], "width": settings["width"], "start": shard.first}

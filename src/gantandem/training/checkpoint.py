@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gantandem.errors import ConfigError
-from gantandem.nets.weights import assign, read_tensors, write_tensors
+from gantandem.errors import ConfigError, WeightsError
+from gantandem.nets.weights import assign, differences, read_tensors, tell, write_tensors
 from gantandem.training.config import Trainable, TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,7 @@ def restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
 
     Raises:
         ConfigError: If it is of another run.
+        WeightsError: If it is damaged.
     """
     tensors, metadata = read_tensors(path)
     other = difference(metadata, identity)
@@ -99,17 +102,39 @@ def restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
             f"{path} is of another run: {other}. Use another folder, or overwrite=True "
             "(--overwrite) to train anew in this one"
         )
+    damaged = f"{path} is damaged, and --overwrite (overwrite=True) trains anew"
+    iteration = metadata.get("iteration", "")
+    if not re.fullmatch(r"\d{1,12}", iteration, re.ASCII):
+        raise WeightsError(f"{damaged}: its iteration is {iteration!r}")
     for role, network, optimiser in _roles(state):
         assign(network, _under(tensors, f"{role}."), str(path))
+        found = _under(tensors, f"optimiser.{role}.")
+        wanted = _moments(optimiser, {name.partition(".")[0] for name in found})
+        if problems := differences(wanted, found):
+            raise WeightsError(f"{damaged}: moments {tell(problems)}")
         moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(tensors, f"optimiser.{role}.").items():
-            index, _, name = key.partition(".")
-            moments.setdefault(int(index), {})[name] = value
+        for name, value in found.items():
+            index, _, which = name.partition(".")
+            moments.setdefault(int(index), {})[which] = value
         groups = optimiser.state_dict()["param_groups"]
         optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    state.noise.set_state(tensors["rng.noise"])
-    torch.set_rng_state(tensors["rng.torch"])
-    state.iteration = int(metadata["iteration"])
+    try:
+        state.noise.set_state(tensors["rng.noise"])
+        torch.set_rng_state(tensors["rng.torch"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise WeightsError(f"{damaged}: its random numbers ({error})") from error
+    state.iteration = int(iteration)
+
+
+def _moments(optimiser: torch.optim.Optimizer, of: Collection[str]) -> dict[str, Tensor]:
+    """What an optimiser keeps of those of its parameters, by name."""
+    if not isinstance(optimiser, torch.optim.Adam):
+        return {}
+    weights = [one for group in optimiser.param_groups for one in group["params"]]
+    known = {str(i): one for i, one in enumerate(weights) if str(i) in of}
+    steps = {f"{i}.step": torch.zeros(()) for i in known}
+    parts = ("exp_avg", "exp_avg_sq")
+    return steps | {f"{i}.{part}": one for i, one in known.items() for part in parts}
 
 
 def _roles(state: TrainState) -> list[tuple[str, nn.Module, torch.optim.Optimizer]]:
