@@ -111,7 +111,7 @@ def check_same_generator(seed: str, ours: Mapping[str, Any], published: Mapping[
         here, there = (rows["direct"]["metrics"][key] for rows in (ours, published))
         if here != there:
             raise ConfigError(
-                f"seed {seed}: the rows of the published methods are of another generator than "
+                f"seed {seed}: the rows beside them are of another generator than "
                 f"the default rows ({key} {there:g}, {here:g}): the number of threads or the build "
                 "of torch differs. Run all of it anew with another --out"
             )

@@ -27,13 +27,14 @@ def test_a_resumed_figure_4_has_the_rows_of_one_made_in_one_go(tmp_path):
     FIG4.result(tmp_path / "a", stages=[20], **settings)
     text = (tmp_path / "a/fig4.json").read_text()
     kept = json.loads(text)
-    kept["seeds"]["3"]["20"]["samplers"]["direct"]["metrics"]["good"] = 0.125  # not run again
+    kept["seeds"]["3"]["20"]["samplers"]["refine"]["metrics"]["good"] = 0.125  # not run again
     (tmp_path / "a/fig4.json").write_text(json.dumps(kept))
     resumed = FIG4.result(tmp_path / "a", stages=[20, 40], **settings)
-    assert resumed["seeds"]["3"]["20"]["samplers"]["direct"]["metrics"]["good"] == 0.125
+    assert resumed["seeds"]["3"]["20"]["samplers"]["refine"]["metrics"]["good"] == 0.125
     assert resumed["command"] == "python -m experiments fig4 --seeds 3 --stages 20,40 --n 64"
     alone = FIG4.result(tmp_path / "b", stages=[40], **settings)
-    assert rows_of(resumed["seeds"]["3"]["40"]) == rows_of(alone["seeds"]["3"]["40"])
+    for kind in ("seeds", "whole"):
+        assert rows_of(resumed[kind]["3"]["40"]) == rows_of(alone[kind]["3"]["40"])
     assert rows_of(json.loads(text)["seeds"]["3"]["20"]) != rows_of(alone["seeds"]["3"]["40"])
 
 
@@ -81,6 +82,7 @@ def stages():
     return {
         **result,
         "median": {s: values for s in ("1000", "2500", "9000")},
+        "whole_median": {s: result["whole_median"][s] for s in ("1000", "9000")},
         "as_published": {"0": {"1000": again}},
         "as_published_median": {s: values for s in ("1000", "3000")},
     }
@@ -97,7 +99,10 @@ def test_figure_4_shows_the_published_values_where_they_are_known(stages):
     assert rows["1,000"][2].endswith(" (0.2)") and rows["1,000"][6].endswith(" (0.96)")
     assert rows["9,000"][4].endswith(" (0.97)")
     assert not any("(" in cell for cell in rows["2,500"])
+    whole, again = again[:-2], again[-2:]
     assert [row[0] for row in again] == ["1,000", "3,000"] and again[1][5].endswith(" (0.96)")
+    kinds = stages["median"]["1000"]["drs"], stages["whole_median"]["1000"]["drs"]
+    assert whole[0][2:4] == [f"{one['good']:.4f}" for one in kinds] and whole[0][6] == "0.86"
 
 
 def test_the_picture_of_figure_4_marks_the_published_values(stages):
@@ -118,9 +123,10 @@ def test_the_committed_medians_are_those_of_the_seeds():
     result = committed("fig3")
     assert result["median"] == tables.median(result["seeds"].values())
     result = committed("fig4")
-    for stage, values in result["median"].items():
-        of_stage = [found[stage] for found in result["seeds"].values() if stage in found]
-        assert values == tables.median(of_stage)
+    for kind, medians in {"seeds": "median", "whole": "whole_median"}.items():
+        for stage, values in result[medians].items():
+            of_stage = [found[stage] for found in result[kind].values() if stage in found]
+            assert values == tables.median(of_stage)
 
 
 def test_both_committed_figures_have_the_same_rows_where_they_meet():
