@@ -23,12 +23,17 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## the main job on the built-in 2D task; writes runs/demo/report.html
 	@$(VENV)/bin/gantandem demo
 
-# Two workers with one thread each: torch's own threads would fight over the same cores.
+# Two workers with one thread each: torch's own threads would fight over the same cores. A file's
+# tests stay together, so that what they share is made once; compiled tests are kept, whatever the
+# environment says, since half of pytest's start is compiling them.
+WORKERS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+TWO := -n 2 --dist loadfile
+
 test: $(STAMP) ## run the tests but the slow ones
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m 'not slow'
+	@$(WORKERS) $(VENV)/bin/python -m pytest -q $(TWO) -m 'not slow'
 
 test-slow: $(STAMP) ## run the tests that take more than a second each
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n 2 -m slow
+	@$(WORKERS) $(VENV)/bin/python -m pytest -q $(TWO) -m slow
 
 test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json
 	@$(VENV)/bin/python -m pytest -q -m accelerator tests/accelerator
@@ -38,7 +43,7 @@ test-lowest: ## run the tests with the lowest versions that are allowed, in .ven
 	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
 	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints-lowest.txt -e '.[images,chains,tables]' hypothesis pytest pytest-xdist
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -q -n 2 -m 'not slow'
+	@$(WORKERS) .venv-lowest/bin/python -m pytest -q $(TWO) -m 'not slow'
 
 fuzz: $(STAMP) ## 100,000 broken and odd inputs; only our own errors may come out
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m experiments fuzz --json runs/fuzz.json

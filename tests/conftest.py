@@ -37,3 +37,11 @@ def few_real_data():
         plane = replace(tasks.TASKS["imbalanced-8"], sizes=(20_000, 2_000, 2_000, 2_000))
         patch.setitem(tasks.TASKS, "imbalanced-8", plane)
         yield
+
+
+@pytest.fixture
+def no_pixels(monkeypatch):
+    """Pages whose figures are made and not rendered, for tests that read the words of a page."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", lambda figure, target, **options: None)

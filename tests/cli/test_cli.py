@@ -114,6 +114,7 @@ def test_training_again_does_nothing_goes_on_or_asks(trained, ready, tmp_path):
     assert one(folder, "generator").read_bytes() == after
 
 
+@pytest.mark.slow
 def test_what_would_be_lost_is_listed_and_goes_last(ready, tmp_path):
     folder = Path(shutil.copytree(ready, tmp_path / "run"))
     (folder / "mine.txt").write_text("kept")
@@ -189,6 +190,7 @@ def test_measuring_writes_no_weights(work):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pixels")
 def test_what_an_older_guide_made_is_marked_in_the_report(work):
     run("compare", work, "--samplers", "direct,drs,refine,collaborative", "-n", 60)
     run("compare", work, "--sweep", "refine.steps=1", "-n", 20)
@@ -351,6 +353,7 @@ def test_samples_are_replaced_only_when_asked(work, tmp_path):
     assert len(Samples.load(tmp_path / "000000000000.npz")) == 5
 
 
+@pytest.mark.slow
 def test_calibrate_and_diagnose_report_before_and_after(work):
     result = run("calibrate", work, "--sampler", "direct", "--method", "platt")
     assert "direct, platt" in result.stdout
@@ -587,6 +590,7 @@ def test_a_warning_is_shown_once(capsys):
     assert shown.count("twice") == 1 and "another" in shown
 
 
+@pytest.mark.slow
 def test_fitting_says_which_candidate_was_kept(work):
     shown = run("fit-ratio", work, "--samplers", "direct", "fit_ratio.strength=0.5").stderr
     assert "the ratio is '" in shown and "held-out losses" in shown

@@ -109,6 +109,7 @@ def test_laws_without_a_ratio_are_skipped_or_fitted_and_kept(work):
     assert [row["fitted"] for row in rows] == [False, False]
 
 
+@pytest.mark.slow
 def test_other_weights_make_a_sweep_obsolete(work):
     command("compare", work, "--sweep", "refine.steps=1", "-n", 20)
     changes = [change for change in TINY if "iterations" not in change]

@@ -261,6 +261,7 @@ def test_points_have_no_range(tmp_path):
     assert "range" not in sample_run(work, "direct", 3, tmp_path / "s", kind="webdataset")
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_the_report_shows_images_in_the_range_of_their_run(tmp_path):
     from gantandem.reporting.evidence import read_evidence
     from synthetic_run import image_run

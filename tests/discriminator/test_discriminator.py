@@ -175,6 +175,7 @@ def kept_distance(shaped: GAN, real: Real) -> float:
 
 
 @pytest.mark.parametrize("tie", [0, 0.25])
+@pytest.mark.slow
 def test_the_guide_kept_is_the_nearest_of_the_history(tie):
     """Or a later one that is at most ``tie`` farther, and no farther than the start."""
     real = cloud()
@@ -200,6 +201,7 @@ def test_the_guide_kept_is_the_nearest_of_the_history(tie):
     ],
     ids=["threshold", "reference"],
 )
+@pytest.mark.slow
 def test_what_refinement_reads_off_scores_of_real_data_is_that_of_the_shaped_guide(
     setting, name, statistic
 ):
@@ -225,6 +227,7 @@ def test_shaping_never_returns_a_guide_that_measured_worse(caplog):
     assert "no guide brought refined samples nearer" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_published_recipe():
     """Fresh batches, SGD, and the last guide, whatever it measured."""
     real = cloud()

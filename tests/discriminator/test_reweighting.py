@@ -311,6 +311,7 @@ def test_as_the_latent_of_the_gan_every_law_changes():
     assert torch.equal(ours.x, sample(held, LatentReweight(), 64, width=64).x)
 
 
+@pytest.mark.slow
 def test_it_corrects_what_the_cap_left(fitted):
     """A selector with the exact ratio of the reweighted law, r / w, is exact again."""
     latent, target = fitted.reweighted, skewed()

@@ -24,6 +24,7 @@ def normal(n: int, *shape: int, seed: int) -> torch.Tensor:
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_real_points_cannot_be_told_from_real_points() -> None:
     x, y = (imbalanced_8().draw(4_000, torch.Generator().manual_seed(s)) for s in (1, 2))
     assert c2st(x, y) == pytest.approx(0.5, abs=3 * math.sqrt(2 / 4_000 / 12))

@@ -23,6 +23,7 @@ def test_only_our_own_errors_come_out(home, name):
     assert not faults
 
 
+@pytest.mark.slow
 def test_a_fault_is_found_and_counted(home, monkeypatch):
     def stumble(value, folder):
         raise KeyError(value)

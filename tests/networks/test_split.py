@@ -164,6 +164,7 @@ def test_forwards_are_restored_when_the_generator_fails():
 
 
 @pytest.mark.parametrize(("make", "layer"), [(Wrapped, "main.2.0"), (StyleLike, "mix")])
+@pytest.mark.slow
 def test_tail_compiles_whole(make, layer):
     generator = built(make)
     s = split(generator, layer, latents())

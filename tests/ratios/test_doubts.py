@@ -110,6 +110,7 @@ def test_calibrated_probabilities_raise_no_doubt_by_chance(n, spread):
     assert raised <= 1
 
 
+@pytest.mark.slow
 def test_the_noise_of_the_calibration_error_is_that_of_calibrated_samples():
     rng = np.random.default_rng(1)
     found = []

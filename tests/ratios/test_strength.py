@@ -83,6 +83,7 @@ def test_less_than_the_whole_ratio_is_used_and_said(caplog):
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5, 0.0])
+@pytest.mark.slow
 def test_the_user_says_the_strength(strength, tmp_path, caplog):
     gan = fitted(strength=strength)
     assert gan.ratio(gt.Direct()).strength == strength

@@ -66,6 +66,7 @@ def test_a_message_in_the_terminal():
     assert printed("a\n" + " ".join(NAMES)) == "a\n" + " ".join(SHOWN) + "\n"
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_a_report(hostile, tmp_path):
     text = write_report(shutil.copytree(hostile[0], tmp_path / "run")).read_text()
     assert "&lt;b&gt;" in text and "<td><b>" not in text and "[red]x[/red]" in text

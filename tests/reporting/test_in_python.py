@@ -61,6 +61,7 @@ def test_a_folder_without_a_comparison(tmp_path):
         gt.cautions(tmp_path)
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_a_report_is_written_and_read_again(tmp_path):
     gan, folder = toy_gan(), tmp_path / "page"
     samplers = {"direct": "direct", "mine/obrs": gt.OBRS(expected=2, pilot=100)}

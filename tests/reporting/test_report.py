@@ -86,6 +86,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(kind, request):
     assert not re.search(r"https?://|@import|url\(|<script", text)
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_the_table_has_the_floor_and_marks_the_best_of_each_column(planar):
     rows = {row[0][0]: row[1:] for row in Page(write_report(planar).read_text()).rows if row}
     labels = [cell[0] for cell in rows[""]]
@@ -97,6 +98,7 @@ def test_the_table_has_the_floor_and_marks_the_best_of_each_column(planar):
     assert rows["collaborative"][labels.index("passes")] == ("79", False)
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_names_from_files_are_escaped(planar, tmp_path):
     def rename(metrics):
         metrics["task"] = "<script>alert(1)</script>"
@@ -243,6 +245,7 @@ def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_whether_a_ratio_can_be_trusted_is_answered_with_every_reason(planar, tmp_path):
     laws = {
         "good": diagnosis(0.1, law="a", warnings=[], mean_ratio=1.01, effective_share=0.31),
@@ -380,6 +383,7 @@ def test_the_markdown_table_has_the_floor_and_the_best_in_bold(planar):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pixels")
 def test_the_page_tells_when_and_by_what_it_was_made(tmp_path):
     run = planar_run(tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text())
@@ -395,6 +399,7 @@ def test_the_page_tells_when_and_by_what_it_was_made(tmp_path):
     assert made.count("train x") == 1  # of the same command the last time counts
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_on_a_phone_every_number_has_its_heading_beside_it(tmp_path):
     page = write_report(planar_run(tmp_path / "run")).read_text()
     rows = page.partition('<table class="rows">')[2].partition("</table>")[0]
@@ -403,6 +408,7 @@ def test_on_a_phone_every_number_has_its_heading_beside_it(tmp_path):
     assert 'data-of="sliced W1"' in rows and "attr(data-of)" in page
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_of_pictures_that_no_network_looked_at_the_page_says_so(tmp_path):
     run = image_run(tmp_path / "run")
     assert "between pixels" not in write_report(run).read_text()

@@ -61,6 +61,7 @@ def test_pairs_are_of_one_sampler_which_is_named(work):
     assert str(later["sampler"]) == "refine"
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_the_page_names_the_sampler_of_the_pairs(tmp_path):
     run = image_run(tmp_path / "run")
     assert "with refinement" in write_report(run).read_text()
@@ -69,6 +70,7 @@ def test_the_page_names_the_sampler_of_the_pairs(tmp_path):
     assert "with <b>a&lt;b</b>" in write_report(run).read_text()
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_a_floor_of_fewer_images_says_so_and_counts_are_all_there(tmp_path):
     run = image_run(tmp_path / "run")
     path = run / "metrics.json"
@@ -82,6 +84,7 @@ def test_a_floor_of_fewer_images_says_so_and_counts_are_all_there(tmp_path):
     assert "<dt>refine</dt><dd>moves 12,800, moves_accepted 9,000</dd>" in text
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_the_headline_gives_the_floor_for_what_it_is(tmp_path):
     text = write_report(planar_run(tmp_path / "run")).read_text()
     assert "Real data score 0.0001" in text and "Two sets" not in text
@@ -92,6 +95,7 @@ def test_a_point_that_is_not_finite_is_outside_every_window():
     assert plane.View(0.0, 0.0, 10.0).outside(points) == 0.5
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_a_diagnosis_made_again_is_the_newest(tmp_path, monkeypatch):
     work = pretrained_run(load_recipe("imbalanced-8"), tmp_path / "run")
     prob, label = np.tile([0.9, 0.1], 500), np.tile([0, 1], 500)  # the wrong way round

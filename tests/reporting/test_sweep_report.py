@@ -88,6 +88,7 @@ def test_undefined_numbers_and_other_directions_are_drawn_without_complaint():
     assert len(pareto_figure(sweep).axes) == 4
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_the_section_lists_the_front_and_what_was_left_out():
     sweep = made_up(CROWD[:8], skipped=[{"label": "b <x>=2", "reason": "no ratio & none fitted"}])
     text = pareto_section(sweep)

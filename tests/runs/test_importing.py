@@ -189,6 +189,7 @@ def test_statistics_that_were_never_filled(own, tmp_path, caplog):
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+@pytest.mark.slow
 def test_in_python_under_ten_lines_to_a_report(own, tmp_path):
     data = own.pop("data")
     gan = gt.GAN.from_files(**own)

@@ -57,6 +57,7 @@ def test_other_samplers_are_added_and_none_is_drawn_again(run, drawn):
     assert len(drawn) == 3 and list(rows(run)) == ["ula", "refine", "direct"]
 
 
+@pytest.mark.slow
 def test_again_measures_anew(run, drawn):
     compare_run(Workspace(run), ("direct", "refine"), N)
     compare_run(Workspace(run), ("direct",), N, again=True)
@@ -65,6 +66,7 @@ def test_again_measures_anew(run, drawn):
 
 
 @pytest.mark.parametrize("asked", [{"n": N + 1}, {"seed": 7}])
+@pytest.mark.slow
 def test_a_row_of_another_n_or_seed_is_measured_anew_and_others_go(run, drawn, asked, caplog):
     caplog.set_level("INFO", "gantandem.runs")
     compare_run(Workspace(run), ("direct", "refine"), N)
@@ -91,6 +93,7 @@ def test_a_row_of_other_settings_data_or_samples_is_measured_anew(run, drawn):
     assert len(drawn) == 5 and (run / "samples" / "direct.npz").is_file()
 
 
+@pytest.mark.slow
 def test_a_row_of_another_guide_is_measured_anew(run, drawn):
     compare_run(Workspace(run), ("direct", "refine"), N)
     work = Workspace(run)

@@ -74,6 +74,7 @@ def pngs(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
 
 
+@pytest.mark.slow
 def test_files_bear_the_names_of_the_inputs(work, tmp_path):
     ran = CliRunner().invoke(app, ["sample", str(work.run), "--format", "png", "steps=2"])
     assert ran.exit_code == 0, ran.output
@@ -93,6 +94,7 @@ def test_files_bear_the_names_of_the_inputs(work, tmp_path):
     assert ran.exit_code == 0 and pngs(drawn) == {**whole, "mine.png": b""}
 
 
+@pytest.mark.slow
 def test_some_inputs_have_the_bits_of_all(work, tmp_path):
     every = sample_run(work, "refine", None, tmp_path / "all", kind="png", overrides=["steps=2"])
     assert every["returned"] == 6
@@ -102,6 +104,7 @@ def test_some_inputs_have_the_bits_of_all(work, tmp_path):
     assert some.items() <= pngs(tmp_path / "all").items()
 
 
+@pytest.mark.slow
 def test_a_run_translates_another_folder(work, tmp_path):
     others = pictures(tmp_path / "ponies", 3, 16)
     (others / "dark" / "0000.png").rename(others / "Zoë.png")
@@ -129,6 +132,7 @@ def test_inputs_are_never_written_over(work, tmp_path):
         sample_run(work, "direct", None, tmp_path / "mine", kind="png")
 
 
+@pytest.mark.slow
 def test_unpaired_targets_shape_a_translator(work):
     before = work.gan.guide.network.state_dict()
     before = {name: value.clone() for name, value in before.items()}

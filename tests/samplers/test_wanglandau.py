@@ -49,6 +49,7 @@ OFTEN = ("gaussian", "discrete")
 @pytest.mark.parametrize(
     "name", [n if n in OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in TARGETS]
 )
+@pytest.mark.slow
 def test_reweighted_chains_follow_the_data(name):
     target = TARGETS[name]()
     out = sample(target.gan, SMALL, N, width=1024)
@@ -136,6 +137,7 @@ def test_the_range_covers_where_chains_settle_and_where_they_start():
 
 
 @pytest.mark.parametrize("wanted", [0.3, pytest.param(0.6, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_step_size_reaches_its_target_on_the_tilted_chain(wanted):
     mover = replace(SMALL, warm_up=300, steps=60, target_acceptance=wanted)
     events = sample(gaussian().gan, mover, 256, width=256).manifest["events"]

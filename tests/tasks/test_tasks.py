@@ -124,6 +124,7 @@ class TestDigits:
         assert 0 < floor["frechet_distance"] < 2
         assert sum(floor["class_shares"]) == pytest.approx(1)
 
+    @pytest.mark.slow
     def test_distance_grows_with_noise_and_sees_a_missing_class(self, test_images: Tensor) -> None:
         task = get_task("mnist")
         noise = torch.Generator().manual_seed(0)
