@@ -33,7 +33,7 @@ test: $(STAMP) ## run the tests but the slow ones
 	@$(WORKERS) $(VENV)/bin/python -m pytest -q $(TWO) -m 'not slow'
 
 test-slow: $(STAMP) ## run the tests that take more than a second each
-	@$(WORKERS) $(VENV)/bin/python -m pytest -q $(TWO) -m slow
+	@$(WORKERS) $(VENV)/bin/python -m pytest -q -n 2 -m slow
 
 test-gpu: $(STAMP) ## run the tests that need an accelerator; writes runs/accelerator.json
 	@$(VENV)/bin/python -m pytest -q -m accelerator tests/accelerator

@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import TINY, fails, run
 
 import gantandem as gt
+from commands import TINY, fails, run
 from gantandem.runs import Workspace
 
 pytestmark = pytest.mark.usefixtures("few_real_data")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from test_cli import fails, run
 
+from commands import fails, run
 from gantandem.progress import be_quiet
 from local_data import data_folder
 from own_gans import (

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
-from test_cli import TINY, fails, run
 from test_contract import toy_reweighted
 from torch import distributions as dist
 from torch import nn
 
+from commands import TINY, fails, run
 from gantandem import (
     GAN,
     OBRS,
