@@ -7,23 +7,19 @@ would take hours, all of them shrink together; a budget of time does the same by
 
 from __future__ import annotations
 
-import functools
 import logging
 import re
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from gantandem.engine.piloting import passes_of
 from gantandem.errors import InputError
-from gantandem.networks.counting import Operations
+from gantandem.networks.costs import Cost, measure
 from gantandem.networks.networks import Networks
-from gantandem.networks.score import call
 from gantandem.progress import in_words
-from gantandem.rng import Key
 from gantandem.samplers.base import Mover
 from gantandem.settings import show
 
@@ -33,16 +29,12 @@ ALLOWED, ELSEWHERE = 4e13, 4e15
 """Operations of a step at its default sizes, on a CPU (minutes on two cores) and elsewhere."""
 WORTH_SAYING = 2e12
 """Before a step of more operations, how long it will take is measured and said."""
-TIMED, LANES = 1e9, (64, 2048)
-"""The speed is measured on samples of about so many operations; the fewest and the most of them."""
 GRADIENT = 3
 """Passes that a pass with its gradient counts for."""
 CHECK_EVERY, FEW_LOOKS, STEP_LOOKS = 500, 3, 5
 """Updates between two comparisons; the fewest comparisons after the first; those of step sizes."""
 MOST_BESIDE = 20
 """Proposals of a fit for each real sample, at most; though 5,000 in any case."""
-UNKNOWN = 100
-"""Steps of a mover whose lanes end when the data decide."""
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 Budget = float | str
@@ -58,48 +50,6 @@ class Size(NamedTuple):
     def at(self, share: float) -> int:
         """The size that belongs to a share of the whole work, to which two sizes contribute."""
         return max(self.least, round(self.most * share**0.5))
-
-
-class Cost(NamedTuple):
-    """What one sample costs: generator and score, the score alone; and operations a second."""
-
-    whole: float
-    score: float
-    speed: Callable[[], float]
-
-
-def measure(networks: Networks, network: nn.Module | None) -> Cost:
-    """Count the operations of the networks for one sample.
-
-    Args:
-        networks: The generator, with its latents and conditions.
-        network: What is followed or trained, in eval mode; None counts the generator alone.
-    """
-
-    def run(count: int) -> tuple[int, int]:
-        ids = torch.arange(count, device=networks.device)
-        z, cond = networks.latent.draw(Key(0).fold("cost"), ids), networks.conditions(ids)
-        making, scoring = Operations(), Operations()
-        with torch.no_grad():
-            with making:
-                x = networks.decode(z, cond)
-            with scoring:
-                _ = None if network is None else call(network, x, cond)
-        return making.total, scoring.total
-
-    @functools.cache
-    def speed() -> float:
-        taken, lanes = [], int(min(max(TIMED / max(made + scored, 1), LANES[0]), LANES[1]))
-        with networks.frozen():
-            for _ in range(3):
-                begin = time.perf_counter()
-                run(lanes)
-                taken.append(time.perf_counter() - begin)
-        return (made + scored) * lanes / statistics.median(taken)
-
-    with networks.frozen():
-        made, scored = (value / 2 for value in run(2))
-    return Cost(made + scored, scored, speed)
 
 
 def shaping_sizes(
@@ -156,11 +106,7 @@ def fitting_sizes(
     Raises:
         InputError: If the least sizes take longer than the budget, or that is no time.
     """
-    cost, own = mover.cost(), measure(networks, trained)
-    ids = torch.arange(LANES[0])
-    lives = mover.lifetime(Key(0), ids, torch.zeros_like(ids))
-    steps = UNKNOWN if lives is None else float(lives.double().mean())
-    passes = cost.start + steps * cost.step
+    own, passes = measure(networks, trained), passes_of(mover)
 
     def drawing(n: int) -> float:
         return n * passes * own.whole

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from gantandem.engine.account import one_for_all
 from gantandem.engine.kept import keep
+from gantandem.engine.piloting import pilot_size, say_pilot
 from gantandem.engine.pool import width_for
 from gantandem.engine.run import Run
 from gantandem.errors import BudgetError
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
 from gantandem.networks.saturated import warn_above_one
+from gantandem.progress import track
 from gantandem.ratios.lookup import networks_for
 from gantandem.rng import Key
 from gantandem.samplers.base import Accepts, Mover, Proposal, Selector
@@ -59,8 +61,8 @@ class Ready(NamedTuple):
     Args:
         sampler: Every constant fixed.
         passes: What that took.
-        expected: What a sample will cost by the pilot: ``proposals_per_sample`` and
-            ``passes_per_sample``; None where no pilot told.
+        expected: What a sample will cost by the pilot: ``proposals_per_sample`` with its
+            ``standard_error``, and ``passes_per_sample``; None where no pilot told.
         cached: The passes were spent before.
     """
 
@@ -99,7 +101,12 @@ def prepare(
 
 @hashed_once()
 def make_ready(
-    gan: GAN, sampler: SamplerLike, *, width: int | None = None, strict: bool = True
+    gan: GAN,
+    sampler: SamplerLike,
+    *,
+    width: int | None = None,
+    strict: bool = True,
+    progress: bool | None = None,
 ) -> Ready:
     """As :func:`prepare`, with what a sample is expected to cost.
 
@@ -112,7 +119,7 @@ def make_ready(
     fresh: list[Ready] = []
 
     def make() -> Ready:
-        fresh.append(_make(gan, sampler, wide, strict))
+        fresh.append(_make(gan, sampler, wide, strict, progress))
         return fresh[0]
 
     ready = keep(gan, sampler, (wide, strict), make)
@@ -125,7 +132,9 @@ def make_ready(
     return ready
 
 
-def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Ready:
+def _make(
+    gan: GAN, sampler: Mover | Selector, width: int, strict: bool, progress: bool | None
+) -> Ready:
     mover = sampler.proposal if isinstance(sampler, Selector) else sampler
     spent = mover.pilot_passes
     networks = networks_for(gan, mover)
@@ -138,18 +147,24 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
         return Ready(mover, spent)
     pilots: list[tuple[Proposal, Run]] = []
 
+    if isinstance(sampler, Accepts) and sampler.pilot is None:
+        size = pilot_size(networks, mover, gan.ratio(mover, strict=strict))
+        sampler = dataclasses.replace(sampler, pilot=size)  # type: ignore
+
     def pilot(n: int) -> Proposal:
         ratio = gan.ratio(mover, strict=strict)
         asked, count = _spread(gan, n)
+        say_pilot(sampler.name, networks, mover, ratio, count)
         run = Run(
             networks_for(asked, mover), mover, count, Key(0).fold("pilot"), width=width, ratio=ratio
         )
-        blocks = list(run.blocks())
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        with track(count, f"{sampler.name}: pilot", progress) as update:
+            for block in run.blocks():
+                found.append((block.ids, block.attempts, block.log_ratio))
+                update(len(block))
         run.conclude(count)
-        ids, attempts, log_ratio = (
-            torch.cat([getattr(block, name) for block in blocks])
-            for name in ("ids", "attempts", "log_ratio")
-        )
+        ids, attempts, log_ratio = (torch.cat(column) for column in zip(*found, strict=True))
         if strict:  # else it may be another law's
             warn_above_one(networks, ratio, log_ratio)
         pilots.append((Proposal(ids, attempts - 1, log_ratio, asked.conditions(ids)), run))
@@ -158,7 +173,7 @@ def _make(gan: GAN, sampler: Mover | Selector, width: int, strict: bool) -> Read
     frozen: Any = dataclasses.replace(sampler, proposal=mover).prepare(pilot)  # type: ignore
     given = not pilots
     if given and isinstance(frozen, Accepts):
-        pilot(min(sampler.pilot, LOOKED_AT_GIVEN))  # type: ignore[attr-defined]
+        pilot(min(frozen.pilot, LOOKED_AT_GIVEN))
     spent += sum(run.passes for _, run in pilots)
     if not isinstance(frozen, Accepts):
         return Ready(frozen, spent)
@@ -186,6 +201,8 @@ def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[s
     missed = (budget * torch.log1p(-rate.clamp(max=1 - 1e-15))).exp()
     name, share = selector.name, float(missed.mean())
     proposals = float((-log_rate).exp().mean())
+    widths = torch.stack([v.exp().var(correction=0) / len(v) for v in found.values()])
+    error = float((widths / rate.clamp(min=1e-50) ** 4).sum().sqrt()) / len(found)
     passes = proposals * run.passes / run.account.proposals
     lowest, where = worst(dict(zip(found, rate.clamp(min=1e-300).tolist(), strict=True)))
     if share > REFUSED_SHARE:
@@ -202,9 +219,11 @@ def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[s
         )
     say = logger.warning if proposals > COSTLY else logger.info
     say(
-        "%s: by the pilot a sample takes %.3g proposals, or %.3g passes (most%s: %.3g proposals)",
+        "%s: by the pilot a sample takes %.3g proposals (standard error %.1g), or %.3g passes "
+        "(most%s: %.3g proposals)",
         name,
         proposals,
+        error,
         passes,
         where,
         1 / lowest,
@@ -212,6 +231,7 @@ def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[s
     return {
         "proposals_per_sample": float(f"{proposals:.4g}"),
         "passes_per_sample": float(f"{passes:.4g}"),
+        "standard_error": float(f"{error:.2g}"),
     }
 
 

@@ -35,7 +35,14 @@ MANY = 1 << 20
 
 
 def start_run(
-    gan: GAN, sampler: Any, n: int, seed: int, width: int | None, start: int, strict: bool
+    gan: GAN,
+    sampler: Any,
+    n: int,
+    seed: int,
+    width: int | None,
+    start: int,
+    strict: bool,
+    progress: bool | None = None,
 ) -> tuple[Run, dict[str, Any]]:
     """Check and prepare everything: a run that has drawn nothing yet, and its manifest."""
     n, start = check("n", Count, n), check("start", NotNegativeInt, start)
@@ -44,7 +51,7 @@ def start_run(
     key = Key(seed)
     sampler = as_sampler(gan, sampler)
     width = width_for(gan.networks, sampler, width)
-    ready = make_ready(gan, sampler, width=width, strict=strict)
+    ready = make_ready(gan, sampler, width=width, strict=strict, progress=progress)
     frozen = ready.sampler
     mover = frozen.proposal if isinstance(frozen, Selector) else frozen
     if mover is frozen and mover.alone:
@@ -98,7 +105,7 @@ def sample_iter(
     """
     check("gan", GAN, gan)
     with gan.networks.frozen():  # their weights are hashed once
-        run, manifest = start_run(gan, sampler, n, seed, width, start, strict)
+        run, manifest = start_run(gan, sampler, n, seed, width, start, strict, progress)
     begin, count = time.perf_counter(), 0
     with track(n, run.name.lower(), progress) as update:
         try:

@@ -204,6 +204,8 @@ class Mover(Settings, ABC):
         """
 
 
+PILOTS = 10_000
+"""Pilot proposals where they cost little."""
 Proposing = Annotated[Mover, Rule("a mover such as Direct() or Refine()", lambda mover: True)]
 """The mover of a selector; selectors do not nest."""
 
@@ -248,6 +250,9 @@ class Accepts(Selector, ABC):
 
     What a sample will cost is then known from the pilot alone. Define ``log_accept``.
     """
+
+    pilot: Any = None
+    """A setting: pilot proposals; None for 10,000, or for fewer where they cost much."""
 
     @abstractmethod
     def log_accept(self, new: Proposal) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantandem.samplers.base import Accepts, Chain, Proposal, Proposing
+from gantandem.samplers.base import PILOTS, Accepts, Chain, Proposal, Proposing
 from gantandem.samplers.constants import Constant, at, by_condition, look_up, pack
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count, Positive, Rule
@@ -38,7 +38,7 @@ class DRS(Accepts):
         log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
             then it is pairs of a condition and its log M, and so is gamma.
         gamma: None takes it from the pilot.
-        pilot: Pilot proposals.
+        pilot: Pilot proposals; None for 10,000, or fewer (2,000 at least) of costly networks.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
 
     The paper writes D~ for log r and D~*_M for log M.
@@ -54,14 +54,14 @@ class DRS(Accepts):
     eps: Positive = 1e-6
     log_max: Constant | None = None
     gamma: Constant | None = None
-    pilot: Count = 10_000
+    pilot: Count | None = None
     budget: Count = 10_000
 
     def prepare(self, pilot: Callable[[int], Proposal]) -> DRS:
         """Fix M and gamma on the pilot."""
         if self.log_max is not None and self.gamma is not None:
             return self
-        groups = by_condition(self.name, pilot(self.pilot))
+        groups = by_condition(self.name, pilot(self.pilot or PILOTS))
         log_max, gamma = self.log_max, self.gamma
         if log_max is None:
             log_max = pack({key: float(values.max()) for key, values in groups.items()})

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
 
-from gantandem.samplers.base import Accepts, Proposal, Proposing
+from gantandem.samplers.base import PILOTS, Accepts, Proposal, Proposing
 from gantandem.samplers.constants import Constant, by_condition, look_up, pack, worst
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count, Rule
@@ -37,7 +37,7 @@ class OBRS(Accepts):
         expected: K, the most expected proposals a sample (2 to 10 in the paper).
         log_scale: log c; None solves for it on the pilot, for each condition by itself: then it is
             pairs of a condition and its log c.
-        pilot: Pilot proposals.
+        pilot: Pilot proposals; None for 10,000, or fewer (2,000 at least) of costly networks.
         max_attempts: Most attempts of an id, None for 32 K; then its last proposal is returned as
             not accepted.
 
@@ -51,14 +51,14 @@ class OBRS(Accepts):
     proposal: Proposing = Direct()
     expected: Annotated[float, Rule("a number of 1 or more", lambda k: k >= 1)] = 8.0
     log_scale: Constant | None = None
-    pilot: Count = 10_000
+    pilot: Count | None = None
     max_attempts: Count | None = None
 
     def prepare(self, pilot: Callable[[int], Proposal]) -> OBRS:
         """Find log c on the pilot, and warn when the tail of its ratios is heavy."""
         if self.log_scale is not None:
             return self
-        groups = by_condition(self.name, pilot(self.pilot))
+        groups = by_condition(self.name, pilot(self.pilot or PILOTS))
         warn_heavy(self.name, groups)
         found = {key: _budgeted_scale(values, self.expected) for key, values in groups.items()}
         return replace(self, log_scale=pack(found))

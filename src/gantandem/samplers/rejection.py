@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gantandem.samplers.base import Accepts, Chain, Proposal, Proposing
+from gantandem.samplers.base import PILOTS, Accepts, Chain, Proposal, Proposing
 from gantandem.samplers.constants import Constant, by_condition, look_up, pack, worst
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count
@@ -30,7 +30,7 @@ class Rejection(Accepts):
         proposal: The mover that makes the proposals.
         log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
             then it is pairs of a condition and its log M.
-        pilot: Pilot proposals.
+        pilot: Pilot proposals; None for 10,000, or fewer (2,000 at least) of costly networks.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
 
     Raises:
@@ -41,14 +41,14 @@ class Rejection(Accepts):
 
     proposal: Proposing = Direct()
     log_max: Constant | None = None
-    pilot: Count = 10_000
+    pilot: Count | None = None
     budget: Count = 10_000
 
     def prepare(self, pilot: Callable[[int], Proposal]) -> Rejection:
         """Fix M on the pilot; warn when the ratio looks unbounded."""
         if self.log_max is not None:
             return self
-        groups = by_condition(self.name, pilot(self.pilot))
+        groups = by_condition(self.name, pilot(self.pilot or PILOTS))
         step, where = worst({key: -_last_step(values) for key, values in groups.items()})
         if -step > math.log(10):
             logger.warning(
