@@ -139,7 +139,10 @@ class GAN(Filed):
         return self.networks.conditions(ids)
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples."""
+        """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples.
+
+        Samples are float32, or float64 where the generator returns that.
+        """
         return self.networks.decode(z, cond)
 
     def split(self, layer: str) -> Split:

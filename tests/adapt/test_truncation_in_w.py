@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from foreign_models import Mapped, seeded
+from foreign_models import Mapped, Noisy, seeded
 from gantandem import GAN, Direct, adapt, prepare
 from gantandem.errors import InputError
 
@@ -47,3 +48,47 @@ def test_each_psi_is_a_law_of_its_own():
 def test_psi_is_from_0_to_1(psi):
     with pytest.raises(InputError, match="allowed is a number from 0 to 1"):
         adapt.TruncatedW(seeded(Mapped, average=True), psi)
+
+
+class Renamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.style, self.synthesis = nn.Linear(4, 4), nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize(("network", "said"), [
+    (lambda: adapt.Item(Mapped(True), 0), "write adapt.Item(adapt.TruncatedW(G, 0.7), ...)"),
+    (lambda: adapt.Keyword(Labelled(), "y"), "write adapt.Keyword(adapt.TruncatedW(G, 0.7), ...)"),
+    (Renamed, "no module 'mapping'; it needs one that maps z to w and one that makes samples"),
+    (Renamed, "adapt.TruncatedW(G, 0.7, mapping=NAME): allowed: style, synthesis"),
+    (lambda: nn.Linear(4, 2), "no module 'mapping' and 'synthesis'"),
+])  # fmt: skip
+def test_where_it_does_not_fit_it_is_said_how(network, said):
+    with pytest.raises(InputError) as caught:
+        adapt.TruncatedW(network(), 0.7)
+    assert said in str(caught.value)
+
+
+def test_no_module_to_measure_the_mean_of():
+    with pytest.raises(InputError, match="average_w: Renamed has no module 'mapping'"):
+        adapt.average_w(Renamed(), 4)
+
+
+class Labelled(nn.Module):
+    def forward(self, z, y):
+        return z
+
+
+class Modes(Mapped):
+    def __init__(self):
+        super().__init__(average=True)
+        self.synthesis = Noisy()
+
+
+def test_other_adapters_go_around_it_and_fix_what_the_synthesis_takes():
+    g = adapt.TruncatedW(seeded(Modes), 0.7)
+    with pytest.raises(InputError, match=r"write adapt.With\(G, {'noise_mode': 'const'}\)"):
+        GAN(g, None, 4)
+    gan = GAN(adapt.With(g, {"noise_mode": "const"}), None, 4)
+    assert gan.split("synthesis.middle").layer == "synthesis.middle"
+    assert torch.equal(gan.decode(Z), gan.decode(Z))

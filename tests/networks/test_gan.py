@@ -337,3 +337,26 @@ def test_what_is_kept_for_a_gan_goes_with_it():
     del gan
     gc.collect()
     assert generator() is None
+
+
+class Cast(nn.Module):
+    """Its last layers compute in half precision, whatever its weights are."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, z):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.last(self.first(z).tanh())
+
+
+@pytest.mark.parametrize("mover", [
+    Direct(), Refine(layer="data", steps=2, step_size=0.1), Refine(layer="last", steps=2),
+    Refine(layer="latent", steps=2),
+])  # fmt: skip
+def test_samples_of_half_precision_become_single(mover):
+    gan = GAN(Cast(), nn.Linear(2, 1), 4)
+    assert gan.decode(torch.zeros(3, 4)).dtype == torch.float32
+    assert gan.generator(torch.zeros(3, 4)).dtype == torch.bfloat16
+    assert sample(gan, mover, 16, width=16).x.dtype == torch.float32

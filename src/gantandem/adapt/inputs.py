@@ -168,7 +168,7 @@ class OwnType(Adapter):
 
     def forward(self, *inputs: Any) -> Any:
         """Convert floating inputs, call, and give at least float32 back."""
-        return _full(self.network(*(_typed(value, self._type) for value in inputs)))
+        return full(self.network(*(_typed(value, self._type) for value in inputs)))
 
 
 def _typed(value: Any, dtype: torch.dtype) -> Any:
@@ -176,9 +176,10 @@ def _typed(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if floating else value
 
 
-def _full(value: Any) -> Any:
+def full(value: Any) -> Any:
+    """A tensor of half precision as float32; anything else as it is."""
     return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
 
 
 fx.wrap("_typed")  # what looks at values is one step of a traced generator
-fx.wrap("_full")
+fx.wrap("full")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,17 +10,20 @@ from torch import Tensor, nn
 
 from gantandem.adapt.base import Adapter
 from gantandem.adapt.inputs import as_shape
-from gantandem.errors import InputError
+from gantandem.errors import InputError, near
 from gantandem.rng import Key
 
 
 class TruncatedW(Adapter):
     """G(psi) = synthesis(mean + psi (mapping(z) - mean)): truncation in W (Karras et al. 2019).
 
-    The law is that of another generator: ratios of the whole one do not judge its samples.
+    The law is that of another generator: ratios of the whole one do not judge its samples. It is
+    the innermost adapter: the others go around it, ``Item(TruncatedW(G, 0.7), 0)``. Arguments
+    that they fix, ``With(TruncatedW(G, 0.7), {"noise_mode": "const"})``, reach the synthesis.
 
     Args:
-        network: With two modules that follow each other, ``mapping`` and ``synthesis``.
+        network: With two modules that follow each other, ``mapping`` and ``synthesis``; it is no
+            adapter itself.
         psi: 1 changes nothing, 0 gives the mean alone. Allowed from 0 to 1.
         mean: (d,) the mean of w, such as :func:`average_w` measures, or the size of one that will
             be loaded. None, the default, takes ``mapping.w_avg``, which published StyleGANs keep.
@@ -46,11 +49,10 @@ class TruncatedW(Adapter):
         self.psi, self.mapping, self.synthesis = psi, mapping, synthesis
         if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= 1:
             raise InputError(f"TruncatedW psi: got {psi!r}, allowed is a number from 0 to 1")
-        for name in (mapping, synthesis):
-            if not isinstance(getattr(self.network, name, None), nn.Module):
-                raise InputError(
-                    f"TruncatedW: {type(self.network).__name__} has no module {name!r}"
-                )
+        parts = {"mapping": mapping, "synthesis": synthesis}
+        missing = [role for role, name in parts.items() if not _has(self.network, name)]
+        if missing:
+            raise InputError(self._misfit({role: parts[role] for role in missing}))
         if mean is None:
             mean = getattr(getattr(self.network, mapping), "w_avg", None)
             if not isinstance(mean, Tensor):
@@ -67,11 +69,32 @@ class TruncatedW(Adapter):
         # Part of what names the law, as weights are.
         self.register_buffer("factor", torch.tensor(float(psi)), persistent=False)
 
-    def forward(self, z: Tensor, *cond: Any) -> Any:
+    def _misfit(self, missing: Mapping[str, str]) -> str:
+        """What to write where the network has no modules of these names."""
+        kind = type(self.network).__name__
+        if isinstance(self.network, Adapter):
+            return (
+                f"TruncatedW: it is the innermost adapter, and is put around {kind}: write "
+                f"adapt.{kind}(adapt.TruncatedW(G, {self.psi}), ...)"
+            )
+        names = [name for name, _ in self.network.named_children()]
+        words = " and ".join(map(repr, missing.values()))
+        given = ", ".join(f"{role}=NAME" for role in missing)
+        return (
+            f"TruncatedW: {kind} has no module {words}; it needs one that maps z to w and one that "
+            f"makes samples of w. Name them, adapt.TruncatedW(G, {self.psi}, {given}): "
+            f"{near(next(iter(missing.values())), names)}"
+        )
+
+    def forward(self, z: Tensor, *cond: Any, **fixed: Any) -> Any:
         """Map, truncate, synthesise."""
         w = getattr(self.network, self.mapping)(z, *cond)
         w = self.mean + self.psi * (w - self.mean)
-        return getattr(self.network, self.synthesis)(w)
+        return getattr(self.network, self.synthesis)(w, **fixed)
+
+
+def _has(network: nn.Module, name: str) -> bool:
+    return isinstance(getattr(network, name, None), nn.Module)
 
 
 def average_w(
@@ -87,7 +110,14 @@ def average_w(
 
     Returns:
         The mean, of the shape of one w.
+
+    Raises:
+        InputError: If there is no such module, or it does not take such latents.
     """
+    if not _has(network, mapping):
+        names = [name for name, _ in network.named_children()]
+        kind = type(network).__name__
+        raise InputError(f"average_w: {kind} has no module {mapping!r}; {near(mapping, names)}")
     part = getattr(network, mapping)
     weight = next(part.parameters(), torch.empty(0))
     key, shape = Key(0).fold("average w"), as_shape(latent, "average_w")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from gantandem.adapt import AgainstBatch, FixedNoise, NoiseFromLatent, With
 from gantandem.errors import InputError
 from gantandem.networks.advice import letter_of
-from gantandem.networks.lines import arguments, works
+from gantandem.networks.lines import works
 
 Path = tuple[int | str, ...]
 DEPTH = 3
@@ -33,10 +34,11 @@ def for_rows(network: nn.Module, role: str, inputs: tuple[Tensor, ...], *, noise
     letter, (x, *cond) = letter_of(role), inputs
     lines: list[str] = []
     if noise:
-        names = [p.name for one in arguments(network) for p in one]
         for name, value in (("noise_mode", "const"), ("randomize_noise", False)):
-            if name in names and _steady(With(network, {name: value}), inputs):
-                lines.append(f"adapt.With({letter}, { ({name: value}) })")
+            with contextlib.suppress(InputError):  # it has no such argument
+                fixed = With(network, {name: value})
+                if _steady(fixed, inputs):
+                    lines.append(f"adapt.With({letter}, {fixed.arguments})")
         if letter == "G" and (columns := _columns(network, x, cond)):
             given = ", condition=labels" if cond else ""
             size = x.shape[1] if x.dim() == 2 else tuple(x.shape[1:])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.adapt.base import unwrapped
+from gantandem.adapt.inputs import full
 from gantandem.adapt.outputs import shown
 from gantandem.adapt.sigmoid import warn_probabilities
 from gantandem.condition import is_labels
@@ -186,7 +187,7 @@ def check_generator(
             f"generator {kind}: got {tuple(one.shape)} for one latent and {tuple(x.shape)} for "
             f"{len(z)}; the first axis must stay, so use squeeze(1) or flatten(1), not squeeze()"
         )
-    return x
+    return full(x)
 
 
 def check_score(score: Score, x: Tensor, cond: Tensor | None, role: str = "discriminator") -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gantandem.adapt.inputs import full
 from gantandem.condition import Condition, rows_for
 from gantandem.errors import InputError
 from gantandem.latent import Latent
@@ -160,9 +161,9 @@ class Networks:
         return None if self.condition is None else rows_for(self.condition, ids)
 
     def decode(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
-        """Run the generator, in eval mode: (N, d) latents to (N, *x_shape) samples."""
+        """Run the generator: (N, d) latents to (N, *x_shape) samples, in float32 at least."""
         if self._still:
-            return self.generator(z) if cond is None else self.generator(z, cond)
+            return full(self.generator(z) if cond is None else self.generator(z, cond))
         gradients = torch.is_grad_enabled()
         with self.frozen(), torch.set_grad_enabled(gradients):
             return self.decode(z, cond)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantandem.adapt.base import bare, unwrapped
+from gantandem.adapt.inputs import full
 from gantandem.errors import SplitError, near
 from gantandem.networks.devices import deterministic
 from gantandem.networks.held import held, untouched
@@ -212,6 +213,7 @@ def _verified(cut: Split, generator: nn.Module, examples: list[Example], *, reac
                 f"it returns {given}. Wrap it in a module that returns the samples alone."
             )
         rtol = torch.finfo(x.dtype).eps ** 0.5 if x.is_floating_point() else 0.0
+        x, again = full(x), full(again)
         if not close(again, x, rtol):
             raise SplitError(
                 "the generator gives two outputs for one latent in eval mode: it draws noise of "

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from gantandem.adapt.inputs import full
+
 Carry = tuple[Tensor, ...]
 Example = tuple[Tensor, Tensor | None]
 Path = tuple[Any, ...]
@@ -62,7 +64,7 @@ class Split:
             cond: The same rows of the conditions given to `head`.
 
         Returns:
-            Samples (M, *x_shape).
+            Samples (M, *x_shape), of half precision as float32.
         """
         if self._overwritten:
             activation, *rest = [
@@ -70,7 +72,7 @@ class Split:
                 for i, t in enumerate((activation, *carry))
             ]
             carry = tuple(rest)
-        return self._tail(activation, carry, cond)
+        return full(self._tail(activation, carry, cond))
 
     def _observe(self, z: Tensor, cond: Tensor | None) -> None:
         """Run both halves on spare tensors, noting which of them must be copied from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gantandem.adapt.inputs import full
 from gantandem.networks.split.base import Carry, Split
 
 
@@ -35,7 +36,7 @@ class DataSplit(Split):
         self._generator = generator
 
     def _head(self, z: Tensor, cond: Tensor | None) -> tuple[Tensor, Carry]:
-        return (self._generator(z) if cond is None else self._generator(z, cond)), ()
+        return full(self._generator(z) if cond is None else self._generator(z, cond)), ()
 
     def _tail(self, activation: Tensor, carry: Carry, cond: Tensor | None) -> Tensor:
         return activation
