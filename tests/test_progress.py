@@ -16,8 +16,24 @@ def test_lines_come_soon_and_then_more_rarely(monkeypatch, caplog):
             clock[0] += 1
             update(1)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[0] == "digging: 2 of 1000, about 17 minutes left" and len(lines) <= 10
+    assert lines[0] == "digging: 4 of 1000, about 17 minutes left" and len(lines) <= 10
     assert lines[-1].endswith("left") and "1000 of" not in lines[-1]
+
+
+def test_a_slow_first_part_does_not_tell_of_the_others(monkeypatch, caplog):
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    caplog.set_level(logging.INFO, "gantandem.progress")
+    with progress.track(101, "digging", None) as update:
+        for seconds in (10, 1, 1, 1, 1):
+            clock[0] += seconds
+            update(1)
+    assert [r.getMessage() for r in caplog.records] == ["digging: 4 of 101, about 2 minutes left"]
+    caplog.clear()
+    with progress.track(3, "digging", None) as update:  # of few parts the first must do
+        clock[0] += 60
+        update(1)
+    assert [r.getMessage() for r in caplog.records] == ["digging: 1 of 3, about 2 minutes left"]
 
 
 def test_work_that_is_done_at_once_says_nothing(caplog):

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = 2.0
 RARELY = 300.0
 """Seconds between two lines of a log, at most; the first ones come sooner."""
+FEW_PARTS, LONG = 4, 30.0
+"""How long work takes is told of so many parts, or after so many seconds."""
 _quiet = False
 
 
@@ -90,21 +92,30 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
 
 
 class _Lines:
-    """Logs how much of the work is done, ever more rarely."""
+    """Logs how much of the work is done, ever more rarely.
+
+    The first part takes longer than the others, so that what is left is told of some.
+    """
 
     def __init__(self, total: int, label: str) -> None:
         self._total, self._label, self._done = total, label, 0
         self._begin = time.monotonic()
         self._due = self._begin + PATIENCE
+        self._calls, self._warm = 0, (self._begin, 0)
 
     def __call__(self, amount: int) -> None:
-        self._done += amount
+        self._done, self._calls = self._done + amount, self._calls + 1
         now = time.monotonic()
+        spent = now - self._begin
+        if self._calls == 1:
+            self._warm = (now, self._done)
         if now < self._due or not 0 < self._done < self._total:
             return
-        spent = now - self._begin
+        if self._calls < FEW_PARTS and spent < LONG:
+            return
+        since, before = self._warm if self._calls >= FEW_PARTS else (self._begin, 0)
         self._due = now + min(RARELY, max(10.0, spent))
-        left = in_words(spent * (self._total - self._done) / self._done)
+        left = in_words((now - since) * (self._total - self._done) / (self._done - before))
         logger.info("%s: %d of %d, about %s left", self._label, self._done, self._total, left)
 
 

@@ -26,6 +26,17 @@ def body(last: int = 1) -> list[nn.Module]:
     return layers
 
 
+class Then(nn.Module):
+    """Probabilities by a function."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.main, self.function = nn.Sequential(*body()), function
+
+    def forward(self, x):
+        return self.function(self.main(x))
+
+
 class Nested(nn.Module):
     """As PyTorch's DCGAN example: a ``main`` that ends in a sigmoid, and views of it."""
 
@@ -325,3 +336,17 @@ def test_scores_that_are_no_floating_point_numbers_are_refused(output, dtype):
     network = Functional(lambda h: (h > 0).to(dtype))
     with pytest.raises(InputError, match=f"scores of {dtype}"):
         gt.GAN(nn.Identity(), network, 2, output=output)
+
+
+@pytest.mark.parametrize("network", [
+    nn.Sequential(*body(), nn.Sigmoid()), Nested(), Then(lambda x: torch.sigmoid(x)),
+])  # fmt: skip
+def test_called_directly_in_train_mode_nothing_is_clipped(network):
+    before = BeforeSigmoid(network)
+    assert before.training
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    logit = before(x)
+    assert float(logit.detach().abs().max()) > 20
+    assert torch.equal(logit, BeforeSigmoid(network.eval())(x))
+    logit.sum().backward()
+    assert all(bool((p.grad != 0).any()) for p in network.parameters() if p.dim() > 1)

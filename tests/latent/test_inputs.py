@@ -73,6 +73,33 @@ def test_a_folder_is_read_as_it_is_drawn_and_keeps_its_names(tmp_path):
         Inputs(tmp_path / "c")
 
 
+def test_images_that_are_not_alike_are_named(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for name, shape in {"a": (4, 4, 3), "b": (4, 4, 3), "c": (4, 6, 3), "d": (4, 4)}.items():
+        image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    latent = Inputs(tmp_path)
+    latent.draw(Key(0), torch.arange(2))
+    size = (
+        rf"c.png is an image of shape \(3, 4, 6\), and the first one, a.png.*images:4x4:{tmp_path}"
+    )
+    with pytest.raises(DataError, match=size):
+        latent.draw(Key(0), torch.tensor([2]))
+    with pytest.raises(DataError, match=r"d.png is an image of shape \(1, 4, 4\).*as many colours"):
+        latent.draw(Key(0), torch.tensor([3]))
+    assert Inputs(tmp_path, size=(4, 4)).draw(Key(0), torch.arange(3)).shape == (3, 3, 4, 4)
+
+
+def test_rows_that_come_again_are_told(caplog):
+    def drawn(count, order="each", start=0):
+        caplog.clear()
+        gan = GAN(seeded(TakesImages), None, Inputs(ROWS, order))
+        sample(gan, Direct(), count, width=16, start=start)
+        return caplog.text
+
+    assert "latent: there are 5 inputs" in drawn(6) and "ids from 5 on" in drawn(1, start=5)
+    assert not drawn(5) and not drawn(6, "random")
+
+
 def test_a_translator_is_refined_image_by_image():
     gan = GAN(seeded(TakesImages), seeded(Discriminator), Inputs(ROWS))
     plain = sample(gan, Direct(), 5, width=16)

@@ -248,7 +248,7 @@ def test_what_is_missing_is_named_with_its_command(monkeypatch):
 def test_what_is_no_backbone_is_one_message():
     gan, real = picture_gan(), pictures(400, 1)
     cases = {
-        "does not take images of shape": Three(),
+        r"does not take images of shape \(.*\) \(its first layer takes": Three(),
         "tells no num_features|gives tuple": Tuple(),
         "backbone 'efficientnet': did you mean": "efficientnet",
     }
@@ -264,3 +264,31 @@ def test_what_is_no_backbone_is_one_message():
 class Tuple(nn.Module):
     def forward(self, x):
         return x.mean((2, 3)), x
+
+
+class Rows(nn.Module):
+    num_features = 5
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(7, 5)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def test_what_a_backbone_takes_and_what_the_data_are():
+    points = gt.testing.toy_gan()
+    real = torch.randn(400, 2)
+    said = r"'mnist-backbone' looks at images \(C, H, W\), and the data are points of shape \(2,\)"
+    with pytest.raises(InputError, match=said):
+        gt.fit_ratio(points, real, backbone="mnist-backbone", **QUICK)
+    said = (
+        r"Rows does not take points of shape \(2,\) \(its first layer takes rows of 7\).*no images"
+    )
+    with pytest.raises(InputError, match=said):
+        gt.fit_ratio(points, real, backbone=Rows(), **QUICK)
+    gan, real = picture_gan(), pictures(400, 1)
+    said = r"'mnist-backbone' does not take images of shape .*takes images of 1 channels"
+    with pytest.raises(InputError, match=said):
+        gt.fit_ratio(gan, real, backbone="mnist-backbone", **QUICK)

@@ -7,7 +7,7 @@ import torch
 
 import gantandem as gt
 from gantandem.discriminator.held_out import rows_hash
-from gantandem.errors import DataError
+from gantandem.errors import DataError, InputError
 from gantandem.scoring import recorded
 from judged import plain
 
@@ -66,3 +66,24 @@ def test_what_cannot_be_scored_is_one_message():
         gt.score_samples((plain(100), torch.zeros(100).long()), plain(100))
     with pytest.raises(DataError, match="1 distinct"):
         gt.score_samples(torch.zeros(100, 2), plain(100))
+
+
+def test_a_misspelt_argument_is_that_of_score_samples():
+    said = "score_samples: there is no argument 'fold'; did you mean 'folds'"
+    with pytest.raises(InputError, match=said):
+        gt.score_samples(plain(150), plain(150, 1), fold=2)
+
+
+def test_a_budget_is_that_of_all_fits(monkeypatch):
+    given = []
+
+    def look(gan, *args, budget, **options):
+        given.append(budget)
+        raise InputError("enough")
+
+    monkeypatch.setattr(recorded, "fit_ratio", look)
+    with pytest.raises(InputError, match="enough"):
+        gt.score_samples(plain(150), plain(150, 1), folds=4, budget="2m")
+    assert given == [30.0]
+    with pytest.raises(InputError, match="score_samples budget: got 'soon'"):
+        gt.score_samples(plain(150), plain(150, 1), budget="soon")

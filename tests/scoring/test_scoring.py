@@ -132,3 +132,9 @@ def test_pictures_become_the_range_of_the_generator(tmp_path):
         gt.score(gan, tmp_path)
     with pytest.raises(DataError, match=r"resize: torch\.nn"):
         gt.score(gan, tmp_path / "z.png")
+
+
+@pytest.mark.parametrize("call", [gt.score, gt.select])
+def test_of_no_samples_at_all(call):
+    with pytest.raises(DataError, match="score: got no samples; at least 1 sample is needed$"):
+        call(gt.testing.toy_gan(), torch.zeros(0, 2))

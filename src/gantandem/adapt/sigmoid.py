@@ -30,7 +30,7 @@ class BeforeSigmoid(nn.Module):
 
     Where a sigmoid is the last thing it does, the logit is what goes into it: an ``nn.Sigmoid``
     is left out of a view of the network, and a function is overheard. Where something else makes
-    the probabilities, they are clipped to within one float epsilon of 0 and 1.
+    the probabilities, they are clipped to within one float epsilon of 0 and 1; in train mode too.
 
     Args:
         network: Called as ``network(x)`` or ``network(x, condition)``; never changed.
@@ -74,11 +74,13 @@ class BeforeSigmoid(nn.Module):
         if self._name is not None:
             view = self._view[0] if compiling else without(self.network, self._name)
             return view(*inputs)
-        if self._overheard and not compiling:
+        if compiling or (self._looked and not self._overheard):
+            prob = self.network(*inputs)
+        else:  # in train mode it is not looked, but listened each time
             prob, heard = _overhear(self.network, inputs)
-            if heard.before is not None and heard.before.numel() == prob.numel():
+            known = self._overheard and heard.before is not None
+            if heard.last_act(prob) or (known and heard.before.numel() == prob.numel()):
                 return heard.before.reshape(prob.shape)
-        prob = self.network(*inputs)
         if not isinstance(prob, Tensor) or not prob.is_floating_point():
             return prob  # refused by the score
         if not compiling and bool(((prob < 0) | (prob > 1)).any()):

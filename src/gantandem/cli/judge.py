@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gantandem.cli.frame import Device, Seed, Trust, err, out
+from gantandem.cli.frame import Budget, Device, Seed, Trust, err, out
 from gantandem.errors import InputError
 
 Words = Annotated[
@@ -68,6 +68,7 @@ def score(
     ] = "direct",
     real: Real = None,
     backbone: Backbone = None,
+    budget: Budget = None,
     condition: Condition = None,
     bounds: Bounds = None,
     file: Annotated[
@@ -84,8 +85,9 @@ def score(
 ) -> None:
     """Score samples that exist already by the fitted ratio, ranked: files, arrays, folders."""
     if real is not None:
-        found, _ = _recorded(words, real, backbone, bounds, device, 0)
+        found, _ = _recorded(words, real, backbone, bounds, device, 0, budget)
     else:
+        _need_real(backbone, budget)
         run, files, settings = _parted(words)
         options = _options(condition, bounds, strict)
         found = _runs().score_run(_open(run, device, trust), files, sampler, settings, **options)
@@ -117,6 +119,7 @@ def select(
     seed: Seed = 0,
     real: Real = None,
     backbone: Backbone = None,
+    budget: Budget = None,
     condition: Condition = None,
     bounds: Bounds = None,
     folder: Annotated[
@@ -140,9 +143,10 @@ def select(
 
         _, settings = _files_of(words)
         chosen = selector_of(sampler, settings)  # before anything is fitted
-        scores, x = _recorded(words, real, backbone, bounds, device, seed)
+        scores, x = _recorded(words, real, backbone, bounds, device, seed, budget)
         found = choose(scores, x, chosen, seed=seed)
     else:
+        _need_real(backbone, budget)
         run, files, settings = _parted(words)
         options = {"seed": seed, **_options(condition, bounds, strict)}
         found = _runs().select_run(_open(run, device, trust), files, sampler, settings, **options)
@@ -187,6 +191,14 @@ def _parted(words: Sequence[str]) -> tuple[Path, list[str], list[str]]:
     return Path(run), files, settings
 
 
+def _need_real(backbone: str | None, budget: str | None) -> None:
+    for name, given in (("backbone", backbone), ("budget", budget)):
+        if given is not None:
+            raise InputError(
+                f"--{name} belongs to --real: a run has its ratio already (gantandem fit-ratio)"
+            )
+
+
 def _recorded(
     words: Sequence[str],
     real: Path,
@@ -194,6 +206,7 @@ def _recorded(
     bounds: str | None,
     device: str | None,
     seed: int,
+    budget: str | None,
 ) -> tuple[Any, Any]:
     """Scores by ratios that are fitted beside real samples, and the samples."""
     from gantandem.data.ranges import check_range
@@ -205,6 +218,8 @@ def _recorded(
         options["range"] = check_range(bounds, "--range")
     if backbone is not None:
         options["backbone"] = backbone
+    if budget is not None:
+        options["budget"] = budget
     return score_recorded(files, real, **options)
 
 

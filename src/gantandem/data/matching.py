@@ -77,9 +77,10 @@ def take_in(
     x, cond, meant = read(data, where, shape)
     check_shape(tuple(x.shape[1:]), shape, where)
     if len(x) < least:
+        parts = "s are needed to fit, select, calibrate and test on separate parts"
         raise DataError(
-            f"{where}: got {len(x)} samples; at least {least} are needed to fit, select, calibrate "
-            "and test on separate parts"
+            f"{where}: got {len(x) or 'no'} samples; at least {least} sample"
+            f"{parts if least > 1 else ' is needed'}"
         )
     few = min(len(x), LOOKED_AT, max(64, AT_ONCE // max(1, math.prod(shape))))
     note = check_range(x[torch.linspace(0, len(x) - 1, few).long()], made, where)

@@ -24,7 +24,7 @@ from gantandem.nets.backbones import named
 from gantandem.nets.copying import copy_network
 from gantandem.nets.features import DEFAULT, FeatureRatio, feature_count
 from gantandem.nets.foreign import load_foreign
-from gantandem.progress import track
+from gantandem.progress import FEW_PARTS, LONG, track
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +65,17 @@ class _Clock:
 
     def __init__(self, total: int) -> None:
         self.total, self.seen, self.begin = total, 0, time.perf_counter()
-        self.said = False
+        self.parts, self.said = 0, False
 
     def done(self, count: int) -> None:
+        self.parts += 1
+        if self.parts == 1:  # which takes longer than the others
+            self.begin = time.perf_counter()
+            return
         self.seen += count
         needed = (time.perf_counter() - self.begin) / self.seen * self.total
+        if self.parts < FEW_PARTS and needed / self.total * self.seen < LONG:
+            return
         if not self.said and needed > SLOW:
             logger.warning(
                 "fit_ratio: %d images go through the backbone once, which takes about %.0f "
@@ -174,8 +180,8 @@ def backbone_ratio(
         raise InputError(f"fit_ratio backbone_weights: {backbone!r} brings weights of its own")
     if x.dim() != 4:
         raise InputError(
-            f"fit_ratio backbone: {backbone!r} looks at images (C, H, W), and the generator makes "
-            f"samples of shape {tuple(x.shape[1:])}"
+            f"fit_ratio backbone: {backbone!r} looks at images (C, H, W), and the data are points "
+            f"of shape {tuple(x.shape[1:])}: leave backbone out, or give a network that takes them"
         )
     name, _, side = str(own).partition("@")
     if side and not (side.isdigit() and int(side) >= 16):
@@ -187,6 +193,7 @@ def backbone_ratio(
         given |= dict(zip(("low", "high"), bounds, strict=True))
     try:
         network = FeatureRatio(name, **given)
+        feature_count(network.body, x[:2], repr(name))
     except ValueError as error:
         raise ConfigError(f"fit_ratio {error}") from error
     spec = {"net": "feature-ratio", "backbone": name, **given, "pretrained": False}

@@ -19,6 +19,7 @@ from gantandem.engine.run import Run
 from gantandem.errors import InputError, StoppedError
 from gantandem.files.limits import memory
 from gantandem.gan import GAN
+from gantandem.latent.inputs import Inputs
 from gantandem.networks.devices import device_name
 from gantandem.progress import Interrupted, track
 from gantandem.ratios.lookup import networks_for
@@ -57,6 +58,13 @@ def start_run(
     if mover is frozen and mover.alone:
         gan.networks.say("alone", mover.alone)
     ratio = gan.ratio(mover, strict=strict) if isinstance(frozen, Selector) else None
+    rows = gan.latent
+    if isinstance(rows, Inputs) and rows.order == "each" and start + n > len(rows):
+        gan.networks.say(
+            f"again {len(rows)}",
+            f"latent: there are {len(rows):,} inputs; ids from {len(rows)} on are given them again "
+            f"(id i has row i mod {len(rows)}), so that samplers that draw nothing repeat samples",
+        )
     run = Run(networks_for(gan, mover), frozen, n, key, start=start, width=width, ratio=ratio)
     manifest = {
         "n": n,

@@ -39,13 +39,32 @@ class ImageFiles:
         self.names = tuple(path.relative_to(self.folder).as_posix() for path in self.paths)
         if not self.paths:
             raise DataError(f"latent: {folder} holds no images ({', '.join(SUFFIXES)})")
+        self._first: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self.paths)
 
     def __getitem__(self, place: int) -> Tensor:
-        """One image, (3 or 1, H, W) in [-1, 1]."""
+        """One image, (3 or 1, H, W) in [-1, 1]; DataError if it is not like the first one."""
+        x = self._read(place)
+        if self._first is None:
+            self._first = tuple(x.shape if place == 0 else self._read(0).shape)
+        if tuple(x.shape) != self._first:
+            height, width = self._first[1:]
+            scale = (
+                f"Scale them: Inputs({str(self.folder)!r}, size=({height}, {width})), in a command "
+                f"--latent images:{height}x{width}:{self.folder}"
+            )
+            colours = "Save it with as many colours (grey is one channel)"
+            raise DataError(
+                f"latent: {self.paths[place]} is an image of shape {tuple(x.shape)}, and the first "
+                f"one, {self.names[0]}, of {self._first}: all must be alike. "
+                f"{colours if len(x) != self._first[0] else scale}"
+            )
+        return x
+
+    def _read(self, place: int) -> Tensor:
         path = self.paths[place]
         try:
             raw, shape = decode(path.read_bytes())
@@ -68,6 +87,7 @@ class Inputs(Latent):
             (M, *shape), a ``Dataset`` or a list of rows. Of pairs and dicts the sample counts, as
             for ``real=``. Bytes are taken for pixels and mapped to [-1, 1].
         order: ``"each"`` gives id i row i mod M, in every attempt: to translate each image once.
+            Who asks for more than M samples is told that rows come again.
             ``"random"`` draws a row for each attempt, so that acceptance chooses among them.
         size: Height and width to which images of a folder are scaled; None leaves them.
 

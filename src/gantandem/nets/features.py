@@ -125,19 +125,40 @@ def _freeze(body: nn.Module) -> nn.Module:
     return body.eval()
 
 
-def feature_count(body: nn.Module, x: Tensor) -> int:
-    """How many features a backbone gives of images (N, C, H, W).
+def feature_count(body: nn.Module, x: Tensor, name: str | None = None) -> int:
+    """How many features a backbone gives of samples (N, *x_shape).
+
+    Args:
+        body: The backbone.
+        x: Samples of the generator.
+        name: What messages call it; None for its class.
 
     Raises:
-        ValueError: If it gives none, or does not take the images.
+        ValueError: If it gives none, or does not take the samples.
     """
     network = copy_network(body).eval().to(x.device)
     try:
         with torch.no_grad():
             return pooled(network(x)).shape[1]
     except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+        points, own = x.dim() < 4, name or type(body).__name__
+        data = f"{'points' if points else 'images'} of shape {tuple(x.shape[1:])}"
+        wrap = (
+            "These are no images: leave backbone out, or give a network that takes such points"
+            if points
+            else "Its input is its own affair: wrap it, gantandem.nets.backbones.Seen(network, "
+            "num_features, size=224) resizes and normalises"
+        )
         raise ValueError(
-            f"backbone {type(body).__name__} does not take images of shape {tuple(x.shape[1:])}: "
-            f"{error}. Its input is its own affair: wrap it, gantandem.nets.backbones.Seen("
-            "network, num_features, size=224) resizes and normalises"
+            f"backbone {own} does not take {data}{_taken(body)}: {error}. {wrap}"
         ) from error
+
+
+def _taken(body: nn.Module) -> str:
+    """What the first layer of a network takes, in words; or nothing."""
+    for layer in body.modules():
+        if isinstance(layer, nn.Conv2d):
+            return f" (its first layer takes images of {layer.in_channels} channels)"
+        if isinstance(layer, nn.Linear):
+            return f" (its first layer takes rows of {layer.in_features})"
+    return ""

@@ -160,11 +160,9 @@ def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> 
         gan.guide.need_ratio(f"accepting samples of {kind}")
     known = ", ".join(named(*pair) for pair in gan.ratios.items()) or "none"
     message = (
-        f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}). "
-        "A ratio holds for one generator, one prior and one mover with all its settings: a change "
-        "of any of them, gan.replace(generator=...) too, asks for a new one, or acceptance would "
-        "be wrong. Fit one: gan = fit_ratio(gan, real, proposal="
-        f"{kind}(...)), or pass strict=False to judge by another law's."
+        f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}); a ratio "
+        f"holds for one law alone. Fit one: gan = fit_ratio(gan, real, proposal={kind}(...)); "
+        "strict=False judges by another law's"
     )
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
     if strict or fallback is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,8 @@ from gantandem.discriminator.diagnostics import diagnose_log_ratios
 from gantandem.discriminator.held_out import rows_hash
 from gantandem.discriminator.parts import MIN_REAL, split_real
 from gantandem.discriminator.ratio import fit_ratio
-from gantandem.errors import DataError
+from gantandem.discriminator.sizes import seconds
+from gantandem.errors import DataError, InputError, near
 from gantandem.gan import GAN
 from gantandem.latent import Latent
 from gantandem.rng import Key
@@ -32,6 +34,9 @@ from gantandem.settings import at_least, check
 logger = logging.getLogger(__name__)
 
 FOLDS = 3
+MADE = ("gan", "real", "proposal", "n")
+"""Arguments of ``fit_ratio`` that are none of the user's here."""
+FITTING = [name for name in inspect.signature(fit_ratio).parameters if name not in MADE]
 _MIX = -4942790177534073029  # odd: another order than that of the split of real data
 
 
@@ -101,14 +106,15 @@ def score_samples(
         device: Where networks are fitted; None leaves the samples where they are.
         seed: Of the fits.
         progress: Show progress bars.
-        fit: Settings of ``fit_ratio``: ``network``, ``backbone``, ``schedule``, ``batch``, ...
+        fit: Settings of ``fit_ratio``: ``network``, ``backbone``, ``schedule``, ``batch``, ...;
+            a ``budget`` is that of all fits together.
 
     Returns:
         Log ratios, probabilities and ranks, in the order of the samples, with a diagnosis.
 
     Raises:
         DataError: If there are too few of either, or they differ in shape.
-        InputError: As ``fit_ratio``.
+        InputError: As ``fit_ratio``, or if it has no such argument.
     """
     return score_recorded(
         x, real, folds=folds, range=range, device=device, seed=seed, progress=progress, **fit
@@ -128,6 +134,11 @@ def score_recorded(
 ) -> tuple[Scores, Tensor]:
     """As :func:`score_samples`, with the samples as they were read."""
     folds = check("score_samples folds", Annotated[int, at_least(2)], folds)
+    allowed = ["folds", "range", "device", "seed", "progress", *FITTING]
+    if wrong := next((name for name in fit if name not in allowed), None):
+        raise InputError(f"score_samples: there is no argument {wrong!r}; {near(wrong, allowed)}")
+    if "budget" in fit:  # which is that of all fits
+        fit["budget"] = seconds(fit["budget"], "score_samples") / folds
     given, named = _read(x, "samples", range, None)
     parts = _real(real, range, tuple(given.shape[1:]))
     held = given[:].to(device or given.device, torch.float32)
