@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,10 +25,9 @@ from gantandem import (
     sample,
     sample_iter,
 )
-from gantandem.engine.account import Account
 from gantandem.engine.run import Run
 from gantandem.engine.window import LOOK_AHEAD
-from gantandem.errors import BudgetError, DataError
+from gantandem.errors import BudgetError
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.rng import Key
@@ -41,6 +37,8 @@ from memory import live_bytes, new_only
 from targets import Formula
 
 REFINE = Refine(steps=4, defensive=0.5)
+
+
 SAMPLERS = {
     "direct": Direct(),
     "refine": REFINE,
@@ -238,133 +236,7 @@ def test_short_runs_are_not_favoured():
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
-# -- Ctrl-C -------------------------------------------------------------------------------------
-
-
-class Calls:
-    """How many are left; no value of the module, which would be put back after a run."""
-
-    left = 10**9
-
-
-class Interrupts(nn.Module):
-    """Presses Ctrl-C at one of its calls while armed."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner, self.calls = inner, Calls()
-
-    def forward(self, x):
-        self.calls.left -= 1
-        if self.calls.left == 0:
-            signal.raise_signal(signal.SIGINT)
-        return self.inner(x)
-
-
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
-def test_ctrl_c_inside_a_network_keeps_the_prefix(share, caplog):
-    gan, sampler = toy_gan(), Metropolis(proposal=Refine(steps=4, step_size=0.1), proposals=3)
-    score = Interrupts(gan.guide.network).train()
-    gan = gan.with_guide(score)
-    whole = draw(sampler, 1000, gan)
-    score.calls.left = int(share * (10**9 - score.calls.left))
-    with caplog.at_level(logging.WARNING):
-        with pytest.raises(KeyboardInterrupt, match=r"of 1,000 samples were finished") as stop:
-            draw(sampler, 1000, gan)
-    out = stop.value.samples
-    assert 0 < len(out) < 1000
-    same(out, head(whole, len(out)))
-    assert out.manifest["interrupted"] and out.manifest["returned"] == len(out)
-    assert f"interrupted: the first {len(out)} of 1000 samples are kept" in caplog.text
-    assert score.training and all(p.requires_grad for p in score.parameters())
-    score.calls.left = 10**9
-    rest = draw(sampler, 1000 - len(out), gan, start=len(out))
-    same(Samples.join([out, rest], {}), whole)
-    assert not rest.manifest["interrupted"]
-
-
-@pytest.mark.parametrize("method", ["_judge", "add", "_emit"])
-def test_ctrl_c_inside_the_engine_emits_nothing_unfinished(method, monkeypatch):
-    gan, sampler = toy_gan(), OBRS(expected=3, log_scale=-1.0)
-    whole = draw(sampler, 400, gan)  # which also prepares the sampler
-    kind = Account if method == "add" else Run
-    whole_method = getattr(kind, method)
-    calls = 0
-
-    def interrupted(self, *args, **options):
-        nonlocal calls
-        calls += 1
-        if calls == 11:
-            signal.raise_signal(signal.SIGINT)
-        return whole_method(self, *args, **options)
-
-    monkeypatch.setattr(kind, method, interrupted)
-    with pytest.raises(KeyboardInterrupt) as stop:
-        draw(sampler, 400, gan)
-    out = stop.value.samples
-    assert out.manifest["interrupted"] and 0 < len(out) < 400
-    same(out, head(whole, len(out)))
-
-
-def test_ctrl_c_before_anything_is_finished():
-    gan = toy_gan()
-    score = Interrupts(gan.guide.network)
-    gan = gan.with_guide(score)
-    score.calls.left = 2
-    with pytest.raises(KeyboardInterrupt, match="0 of 100") as stop:
-        draw(Refine(steps=50, stop="last", step_size=0.1), 100, gan)
-    assert stop.value.samples is None
-
-
 # -- files, broken lanes, budgets ---------------------------------------------------------------
-
-
-def test_save_and_load(tmp_path):
-    out = draw(SAMPLERS["obrs"], 50)
-    back = Samples.load(out.save(tmp_path / "deep" / "samples.npz"))
-    same(back, out)
-    assert all(getattr(back, f).dtype == getattr(out, f).dtype for f in FIELDS)
-    assert back.manifest == json.loads(json.dumps(out.manifest))
-    assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "samples.npz"]
-
-
-def test_the_manifest_makes_the_samples_again():
-    from gantandem import from_config
-
-    out = draw(SAMPLERS["obrs"], 40, seed=9, start=7)
-    m = out.manifest
-    again = draw(
-        from_config(m["sampler"]), m["n"], seed=m["seed"], start=m["start"], width=m["width"]
-    )
-    same(again, out)
-    assert 0 < again.manifest["setup_passes"] <= 1_024 and not again.manifest["setup_cached"]
-
-
-@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "other"])
-def test_files_that_are_no_samples(tmp_path, damage):
-    path = draw(Direct(), 10).save(tmp_path / "samples.npz")
-    match damage:
-        case "missing":
-            path.unlink()
-        case "truncated":
-            path.write_bytes(path.read_bytes()[:-200])
-        case "text":
-            path.write_text("not samples")
-        case "other":
-            np.savez(path, x=np.zeros(3))
-    with pytest.raises(DataError, match="samples.npz"):
-        Samples.load(path)
-
-
-def test_pickled_files_are_never_unpickled(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "sprung",))
-
-    np.savez(tmp_path / "trap.npz", x=np.array([Trap()], dtype=object))
-    with pytest.raises(DataError):
-        Samples.load(tmp_path / "trap.npz")
-    assert not (tmp_path / "sprung").exists()
 
 
 def cliff() -> GAN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,5 +130,14 @@ def image_run(folder: Path, n: int = 128) -> Path:
             "refine": row(n, frechet_distance=197.2, classifier_score=6.1, class_shares=shares),
         },
     }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def changed(run: Path, folder: Path, change) -> Path:
+    """A copy of a run whose metrics were changed."""
+    shutil.copytree(run, folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    change(metrics)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder

@@ -111,7 +111,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "attempts are judged as they finish": Mutation(
         edit(Window, "due", "live & (rows.attempt == self.judged[slot])", "live"),
-        "test_reference",
+        "test_acceptance",
         "test_rejection",
     ),
     "a refilled lane keeps the condition it had": Mutation(
@@ -139,7 +139,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a ratio is never stale": Mutation(
         put(Ratio, "stale_with", lambda self, weights: False),
-        "test_law_names",
+        "test_stale",
         "test_a_fitted_ratio_changed_in_place_is_refused",
     ),
     "calibration forgets the two counts": Mutation(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from test_reference import GAN_, SEED, WIDTH, N, networks
 
 from gantandem import GAN, Direct, Key, LatentOpt, Normal, Refine, Uniform, prepare, sample
 from gantandem import DGFlow as Flow
 from gantandem.errors import InputError
 from gantandem.latent import Distribution
 from gantandem.testing import toy_gan
+from reference_networks import GAN_, SEED, WIDTH, N, networks
 from targets import Formula
 
 DIVERGENCES = ["kl", "js", "logd"]

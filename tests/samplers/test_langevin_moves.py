@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from scipy import stats
-from test_reference import Cast
 from torch import nn
 
 from gantandem import GAN, MALA, OBRS, ULA, Direct, Ex2MCMC, Key, Normal, Uniform, prepare, sample
@@ -17,6 +16,7 @@ from gantandem.ratios.calibrators import Platt
 from gantandem.ratios.lookup import networks_for
 from langevin_reference import SlowChain, box_log_prior, normal_log_prior
 from langevin_toys import RARE, N, accepted_share, narrow
+from reference_networks import Cast
 from targets import TARGETS, Formula, skewed
 
 # -- against the formulas -----------------------------------------------------------------------

@@ -10,13 +10,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from test_acceptance import check_selector, proposal, uniform
 from test_exact import RARE, check_exact, held, transition
-from test_reference import GAN_, SEED, N, check_selector, proposal, uniform
 
 from gantandem import ISIR, SIR, Direct, Key, Metropolis, Refine, from_config, sample
 from gantandem.errors import InputError, NonFiniteError
 from gantandem.samplers import Chain, Proposal
 from gantandem.testing import toy_gan
+from reference_networks import GAN_, SEED, N
 from targets import DATA, PROPOSAL, TARGETS, chi_square, discrete
 
 R = DATA / PROPOSAL

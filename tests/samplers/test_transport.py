@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from test_reference import GAN_, SEED, WIDTH, N, networks
 from torch import nn
 
 from gantandem import DOT, GAN, Key, Normal, Uniform, prepare, sample
 from gantandem.errors import InputError
 from gantandem.testing import toy_gan
+from reference_networks import GAN_, SEED, WIDTH, N, networks
 from targets import Formula
 
 PAIRS = Key(0).fold("prepare").fold("pairs")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from test_reference import GAN_
 
 from gantandem import GAN, MALA, Key, Normal, WangLandau, from_config, prepare, sample, to_config
 from gantandem.errors import InputError
 from gantandem.ratios.lookup import networks_for
 from gantandem.samplers import latent_chain
 from langevin_reference import SlowChain, normal_log_prior
+from reference_networks import GAN_
 from targets import DATA, PROPOSAL, TARGETS, Formula, discrete, gaussian
 
 N, RARE = 1_000, 1e-4
