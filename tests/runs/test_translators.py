@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
@@ -11,6 +13,7 @@ from gantandem import GAN, Direct, Inputs, Key, Refine, adapt, sample, shape
 from gantandem.cli import app
 from gantandem.errors import ConfigError, DataError, InputError
 from gantandem.nets import build
+from gantandem.networks import layers
 from gantandem.runs import Workspace, repair_folder, sample_run, shape_run, verify_folder
 from gantandem.runs.importing import import_run
 from gantandem.runs.naming import Names
@@ -118,6 +121,35 @@ def test_a_run_translates_another_folder(work, tmp_path):
     ran = CliRunner().invoke(app, [*ask, "--overwrite"])
     assert ran.exit_code == 0 and len(pngs(out)) == 6
     assert not [name for name in pngs(out) if "Zo" in name]
+
+
+@pytest.mark.slow
+def test_a_folder_of_64_by_64_goes_in_and_out_one_image_at_a_time(tmp_path, monkeypatch):
+    """As images of 256 x 256 do: of those, 64 at once do not fit, and the pool has one lane."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        paths = {name: weights(tmp_path, build(spec), f"latest_net_{name}.pth") for name, spec in
+                 (("G", G), ("D", D))}  # fmt: skip
+    run, out = str(tmp_path / "run"), tmp_path / "out"
+    given = ["--weights-g", paths["G"], "--weights-d", paths["D"], "--output", "critic"]
+    horses, zebras = pictures(tmp_path / "horses", 8, 64), pictures(tmp_path / "zebras", 40, 64)
+    given += ["--latent", f"images:{horses}", "--data", zebras]
+    ran = CliRunner().invoke(app, ["import", run, *map(str, given)])
+    assert ran.exit_code == 0, ran.output
+    ask = ["sample", run, "--format", "png", "steps=3"]
+    for place, held in (("wide", layers.HELD), ("narrow", 1)):
+        monkeypatch.setattr(layers, "HELD", held)
+        ran = CliRunner().invoke(app, [*ask, "--out", str(out / place)])
+        assert ran.exit_code == 0, ran.output
+    wide, narrow = (read_pngs(out / place) for place in ("wide", "narrow"))
+    assert list(narrow) == [f"{kind}-{i:04}" for kind in ("dark", "light") for i in
+                            range(kind == "light", 8, 2)]  # fmt: skip
+    assert all(np.abs(narrow[name] - wide[name]).max() <= 1 for name in wide)
+
+
+def read_pngs(folder):
+    found = sorted(folder.glob("*.png"))
+    return {path.stem: np.asarray(Image.open(path)).astype(int) for path in found}
 
 
 def test_inputs_are_never_written_over(work, tmp_path):

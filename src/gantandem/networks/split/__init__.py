@@ -20,6 +20,8 @@ from gantandem.networks.split.replay import ReplaySplit
 
 __all__ = ["Carry", "Split", "split"]
 
+LARGE = 2**16
+"""Of latents of more values, as images that are translated, half as many are tried."""
 TRIED = 12
 """At most so many layers are tried around one at which a generator cannot be split."""
 
@@ -67,7 +69,8 @@ def split(
         )
     generator = unwrapped(generator)
     with held([generator], z.device), deterministic():
-        examples = [_rows(z, cond, 4), _rows(z, cond, 8)]
+        few = 4 if z[0].numel() <= LARGE else 2
+        examples = [_rows(z, cond, few), _rows(z, cond, 2 * few)]
         if layer == "latent":
             return _verified(LatentSplit(generator), generator, examples, reach=False)
         if layer == "data":
@@ -186,13 +189,13 @@ def _check_target(
                 )
     finally:
         handle.remove()
-    small, large = seen
+    (small, large), sizes = seen, [len(z) for z, _ in examples]
     if not (
-        has_rows(small, large, 4, 8) and isinstance(small, Tensor) and small.is_floating_point()
+        has_rows(small, large, *sizes) and isinstance(small, Tensor) and small.is_floating_point()
     ):
         given = f"{type(small).__name__}"
         if isinstance(small, Tensor):
-            given = f"{small.dtype} of shape {tuple(small.shape)} for 4 rows"
+            given = f"{small.dtype} of shape {tuple(small.shape)} for {sizes[0]} rows"
         raise SplitError(
             f"layer {layer!r} must return one float tensor whose first axis is the batch; it "
             f"returns {given}. Choose a layer inside or after it."
