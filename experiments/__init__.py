@@ -12,6 +12,7 @@ from experiments.budget import BUDGET
 from experiments.fig3 import FIG3
 from experiments.fig4 import FIG4
 from experiments.mnist import MNIST
+from experiments.recommend import RECOMMEND
 from experiments.small import SMALL
 from experiments.study import Study
 from experiments.table1 import TABLE1
@@ -20,5 +21,6 @@ from experiments.wlgan import WLGAN
 __all__ = ["STUDIES", "Study"]
 
 STUDIES = {
-    study.name: study for study in (FIG3, FIG4, TABLE1, AGREEMENT, BUDGET, WLGAN, SMALL, MNIST)
+    study.name: study
+    for study in (FIG3, FIG4, TABLE1, AGREEMENT, BUDGET, WLGAN, SMALL, RECOMMEND, MNIST)
 }

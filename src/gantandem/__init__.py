@@ -15,7 +15,8 @@ Improve:  shape (or shape_discriminator), fit_ratio, calibrate, fit_latent_rewei
 Sample:   sample, sample_iter, prepare; SAMPLERS by name, and as classes (OBRS, Refine, MALA, ...);
           collaborative(gan) is refinement with acceptance; from_config and to_config for JSON
 Judge:    score and select, for samples that exist already; score_samples if there is nothing else
-Measure:  compare, sweep, chain_report, pareto_front, cautions, report
+Measure:  recommend (which sampler to use); compare, sweep, chain_report, pareto_front, cautions,
+          report
 Keep:     GAN.save and GAN.load; save_run and load_run for a RUN folder of the command line;
           deterministic() for the same bits on an accelerator
 
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from gantandem.evaluate.comparison import Compared, Comparison
     from gantandem.evaluate.knobs import Sweep
     from gantandem.evaluate.metrics.pareto import pareto_front
+    from gantandem.evaluate.recommendation import Recommendation
+    from gantandem.evaluate.recommending import recommend
     from gantandem.evaluate.sweeping import sweep
     from gantandem.gan import GAN
     from gantandem.latent import Inputs, Latent, Normal, Uniform
@@ -94,6 +97,8 @@ if TYPE_CHECKING:
 _WHERE = {
     "evaluate.chains": ("ChainReport", "chain_report"),
     "evaluate.comparing": ("compare",),
+    "evaluate.recommendation": ("Recommendation",),
+    "evaluate.recommending": ("recommend",),
     "evaluate.comparison": ("Compared", "Comparison"),
     "data.real": ("Real",),
     "discriminator": (
@@ -178,6 +183,7 @@ __all__ = [
     "Mover",
     "Normal",
     "Real",
+    "Recommendation",
     "Refine",
     "Rejection",
     "ReweightedLatent",
@@ -205,6 +211,7 @@ __all__ = [
     "open_data",
     "pareto_front",
     "prepare",
+    "recommend",
     "refresh_statistics",
     "report",
     "sample",

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("fit-ratio")(fit_ratio)
     app.command()(calibrate)
     app.command()(diagnose)
+    app.command()(recommend)
 
 
 def shape(
@@ -92,6 +93,51 @@ def calibrate(
     with noting(run):
         found = runs.calibrate_run(work, sampler, method.value)
     out.print(diagnosis_text(found), markup=False)
+
+
+def recommend(
+    run: Run,
+    overrides: Overrides = None,
+    samplers: Annotated[
+        str | None,
+        typer.Option(
+            "--samplers",
+            help="Candidates, by names separated by commas, on the run as it is.",
+            show_default="OBRS, refinement at three layers, collaborative",
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--n", help="Samples of each candidate.")] = 8000,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="The metric that ranks.", show_default="c2st, frechet_distance or sliced_w1"
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to refine, separated by commas.", show_default="latent, the middle, data"
+        ),
+    ] = None,
+    budget: Budget = None,
+    device: Device = None,
+    trust: Trust = False,
+) -> None:
+    """Try samplers, and say which one to use; the run keeps it as `recommended`."""
+    from gantandem import runs
+
+    work = runs.Workspace(run, overrides or (), device, "recommend", trust=trust)
+    with noting(run):
+        found = runs.recommend_run(
+            work,
+            None if samplers is None else split_names(samplers),
+            n,
+            by=by,
+            layers=None if layers is None else split_names(layers),
+            budget=budget,
+        )
+    out.print(str(found), markup=False, soft_wrap=True)
+    hint(f"next: gantandem sample {run}")
 
 
 def diagnose(

@@ -54,6 +54,8 @@ def demo(
     except IncompleteError as error:  # told after the rows that there are
         metrics, incomplete = error.metrics, error
     out.print(comparison_table(metrics))
+    if (verdict := runs.verdict_of(folder)) is not None:
+        out.print(verdict, markup=False, soft_wrap=True)
     _say_report(folder / "report.html", show)
     if incomplete is not None:
         raise incomplete

@@ -16,7 +16,15 @@ from gantandem.data.ranges import Range, check_range, shown_range
 from gantandem.errors import DataError
 from gantandem.files import Loader, file_name
 from gantandem.files.limits import read_npz
-from gantandem.reporting.schema import DIAGNOSES, HISTORY, METRICS, SWEEP, TYPED, read_json
+from gantandem.reporting.schema import (
+    DIAGNOSES,
+    HISTORY,
+    METRICS,
+    RECOMMENDED,
+    SWEEP,
+    TYPED,
+    read_json,
+)
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"
@@ -26,6 +34,7 @@ PAIRS_FILE = "evidence/pairs.npz"
 LANDSCAPE_FILE = "evidence/landscape.npz"
 SHAPING_FILE = "evidence/shaping.json"
 DIAGNOSIS_FILE = "evidence/diagnosis.json"
+RECOMMENDATION_FILE = "evidence/recommendation.json"
 COMMANDS = "evidence/commands.json"
 """No result of a step, so that nothing is lost with it."""
 
@@ -49,6 +58,7 @@ class Evidence:
         diagnosis: By name of the law: what ``diagnose`` found.
         sweep: The content of ``sweep.json``, schema 1; empty if there is none.
         weights: Hashes of the networks that the run holds now; empty if they are not known.
+        recommendation: What was recommended, and what else was tried; empty if nothing was.
         commands: What was typed to make the run: ``command`` and ``date`` of each.
     """
 
@@ -62,6 +72,7 @@ class Evidence:
     diagnosis: dict[str, dict[str, Any]] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
+    recommendation: dict[str, Any] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -118,6 +129,7 @@ def read_evidence(run: str | Path) -> Evidence:
         diagnosis=read_json(run / DIAGNOSIS_FILE, DIAGNOSES) or {},
         sweep=read_sweep(run / SWEEP_FILE) or {},
         weights=_weights(run / "run.yaml"),
+        recommendation=read_json(run / RECOMMENDATION_FILE, RECOMMENDED) or {},
         commands=read_json(run / COMMANDS, TYPED) or [],
     )
 

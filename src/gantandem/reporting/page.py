@@ -23,6 +23,7 @@ from gantandem.files.locking import locked
 from gantandem.reporting.caution import cautions
 from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.pareto import pareto_section
+from gantandem.reporting.recommended import recommended_section
 from gantandem.reporting.sections import pictorial_section, planar_section, trust_section
 from gantandem.reporting.stale import stale_rows
 
@@ -78,6 +79,7 @@ def _sections(evidence: Evidence) -> Iterator[str]:
     if warnings:
         items = "".join(f"<li>{escape(text)}</li>" for text in warnings)
         yield f'<section class="cautions"><h2>Read with care</h2><ul>{items}</ul></section>'
+    yield recommended_section(evidence)
     if evidence.planar:
         yield planar_section(evidence)
     elif evidence.pictorial:

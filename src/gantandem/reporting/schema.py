@@ -73,6 +73,24 @@ class Diagnosed(TypedDict, total=False):
     standard_errors: dict[str, Number] | None
 
 
+class Candidate(TypedDict):
+    """One of ``evidence/recommendation.json``."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    passes_per_sample: float
+    metrics: dict[str, Number]
+    half_interval: dict[str, Number]
+
+
+class Recommended(TypedDict):
+    """``evidence/recommendation.json``."""
+
+    __pydantic_config__ = _OPEN  # pyright: ignore
+    recommended: str
+    verdict: str
+    candidates: Annotated[dict[str, Candidate], Field(min_length=1)]
+
+
 class Skipped(TypedDict):
     """A setting that a sweep could not draw, and why."""
 
@@ -132,6 +150,7 @@ class Typed(TypedDict):
 METRICS: TypeAdapter[Any] = TypeAdapter(Metrics)
 DIAGNOSES: TypeAdapter[Any] = TypeAdapter(dict[str, Diagnosed])
 HISTORY: TypeAdapter[Any] = TypeAdapter(list[dict[str, Any]])
+RECOMMENDED: TypeAdapter[Any] = TypeAdapter(Recommended)
 SWEEP: TypeAdapter[Any] = TypeAdapter(Sweep)
 TYPED: TypeAdapter[Any] = TypeAdapter(list[Typed])
 

@@ -14,6 +14,7 @@ from gantandem.runs.measuring import (
     default_sampler,
     default_samplers,
 )
+from gantandem.runs.recommending import recommend_run, verdict_of
 from gantandem.runs.steps import (
     calibrate_run,
     diagnose_run,
@@ -40,6 +41,7 @@ __all__ = [
     "fit_settings",
     "open_judge",
     "pretrained_run",
+    "recommend_run",
     "repair_folder",
     "sample_run",
     "score_run",
@@ -48,6 +50,7 @@ __all__ = [
     "sweep_run",
     "task_of",
     "train_run",
+    "verdict_of",
     "verify_folder",
     "write_json",
 ]

@@ -16,7 +16,7 @@ from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, now, write_json, write_real
 from gantandem.runs.naming import translates
 from gantandem.runs.rows import data_hash, drawn_with, rows_to_keep
-from gantandem.runs.workspace import Workspace, writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace, writes
 from gantandem.samplers import Direct
 from gantandem.settings import Count, check
 from gantandem.tasks import OwnTask
@@ -36,6 +36,8 @@ def default_samplers(work: Workspace) -> tuple[str, ...]:
 
 def default_sampler(work: Workspace) -> str:
     """What draws where nothing else is asked for; a translator's images are refined."""
+    if RECOMMENDED in work.recipe.samplers:
+        return RECOMMENDED
     if translates(work.gan.latent):
         return "direct" if work.gan.guide is None else "refine"
     return "collaborative" if "collaborative" in default_samplers(work) else "drs"

@@ -65,11 +65,16 @@ def shape_run(work: Workspace, budget: Budget | None = None) -> GAN:
         specs={**work.gan.specs, **shaped.specs},
     )
     passes = {k: v for k, v in work.passes.items() if k.removeprefix("ratio ") in (*kept, "w(z)")}
+    keep_shaped(work, before, shaped)
+    work.save(shaped, {"shape": shaped.setup_passes, **passes})
+    return work.gan
+
+
+def keep_shaped(work: Workspace, before: GAN, shaped: GAN) -> None:
+    """Keep how shaping went, for the report."""
     write_json(work.run / files.SHAPING_FILE, list(shaped.history))
     if work.task.x_shape == (2,):
         write_landscape(work.run, work.real.test, before, shaped)
-    work.save(shaped, {"shape": shaped.setup_passes, **passes})
-    return work.gan
 
 
 def _follows_none(law: str) -> bool:

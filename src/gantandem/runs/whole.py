@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantandem.errors import ConfigError, IncompleteError, WeightsError
+from gantandem.evaluate.recommending import BLOCKS, LEAST
 from gantandem.files.locking import locked
 from gantandem.nets import build, load_weights
 from gantandem.reporting import write_report
@@ -22,6 +23,7 @@ from gantandem.runs.making import as_gan, begin, losses, new_origin, train_run
 from gantandem.runs.measuring import DEFAULT_SAMPLERS, compare_run
 from gantandem.runs.reading import load_recipe
 from gantandem.runs.recipe import Recipe
+from gantandem.runs.recommending import recommend_run
 from gantandem.runs.steps import diagnose_run, fit_run, shape_run
 from gantandem.runs.workspace import Workspace, task_of
 from gantandem.training.gan import Pair
@@ -101,6 +103,9 @@ def _rest(
             metrics = compare_run(work, samplers, n, setup=setup)
         except IncompleteError as error:
             metrics, incomplete = error.metrics, error
+    if n >= BLOCKS * LEAST:
+        with _step("recommend", {}):
+            recommend_run(work, samplers, n)
     with _step("report", {}):
         write_report(work.run)
     if incomplete is not None:

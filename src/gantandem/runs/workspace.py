@@ -38,9 +38,13 @@ TAKES = {
     "calibrate": ("samplers", "seed", "data"),
     "diagnose": ("samplers", "seed", "data"),
     "compare": ("samplers", "range", "seed", "data"),
+    "recommend": ("shape", "fit_ratio", "samplers", "seed", "data"),
     "compare --sweep --fit": ("samplers", "range", "fit_ratio", "seed", "data"),
 }
 """The settings that the steps use, of those that a recipe has."""
+
+RECOMMENDED = "recommended"
+"""The name under which a run keeps the sampler that was recommended."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,0 +1,297 @@
+"""A recipe that chooses: candidates on a small budget, measured on held-out data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from gantandem.data.real import Real, RealData
+from gantandem.discriminator import fit_ratio, shape_discriminator
+from gantandem.discriminator.parts import parts_for
+from gantandem.discriminator.sizes import Budget, seconds
+from gantandem.engine.sampling import prepare, sample
+from gantandem.errors import DataError, GANtandemError, InputError, near
+from gantandem.evaluate.against import Against
+from gantandem.evaluate.comparing import Metrics
+from gantandem.evaluate.metrics.finite import need_finite
+from gantandem.evaluate.recommendation import (
+    DIRECTED,
+    PLAIN,
+    RANKED,
+    Recommendation,
+    Tried,
+    badness,
+)
+from gantandem.gan import GAN
+from gantandem.nets.hashing import hashed_once
+from gantandem.networks.layers import middle
+from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.collaborative import collaborative
+from gantandem.samplers.direct import Direct
+from gantandem.samplers.named import SamplersLike, as_samplers
+from gantandem.samplers.obrs import OBRS
+from gantandem.samplers.refine import Refine
+from gantandem.settings import Count, check
+
+logger = logging.getLogger(__name__)
+
+BLOCKS, FEWEST = 8, 3
+"""Samples and real data are compared in so many blocks, or fewer where data are few, ..."""
+LEAST = 100
+"""... each of so many at least."""
+EXPECTED = (2.0, 4.0, 8.0)
+SHARES = {"fit": 0.15, "shape": 0.2}
+"""Of a budget, for each fit and each shaping; what is left draws and measures."""
+
+
+class Candidate(NamedTuple):
+    """A sampler, and the GAN that it draws from."""
+
+    name: str
+    gan: GAN
+    sampler: Mover | Selector
+
+
+@hashed_once()
+def recommend(
+    gan: GAN,
+    real: RealData,
+    samplers: SamplersLike | None = None,
+    *,
+    n: int = 8_000,
+    by: str | None = None,
+    layers: Sequence[str] | None = None,
+    budget: Budget | None = None,
+    metrics: Callable[[int], Metrics] | None = None,
+    fit_options: Mapping[str, Any] | None = None,
+    shape_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Recommendation:
+    """Try samplers on this GAN and say which one to use.
+
+    Tried are plain samples; OBRS with K = 2, 4 and 8, by the ratio that :func:`gantandem.fit_ratio`
+    chooses and, where that is not all of the best one, by all of it; refinement along the guide,
+    shaped at up to three layers (or the refinement that the GAN was shaped for); and
+    ``collaborative``: the best refinement, with acceptance. Each draws ``n`` samples, which are
+    compared with held-out real data in 8 blocks. Candidates meet the same blocks of real data, so
+    that the interval is that of a difference: 95%, by Student's t.
+
+    Recommended is the cheapest candidate, in passes a sample, that is no worse than the best one by
+    the metric that ranks; none that is worse than plain samples by any other of the distances,
+    *precision*, *density* or *coverage*, beyond chance and beyond 2%. One number does not decide.
+
+    Args:
+        gan: Networks and latent; a guide or ratios, if there are any.
+        real: (N, *x_shape) real samples in any form that ``RealData`` names. Its test part is what
+            samples are compared with.
+        samplers: Candidates of your own, on the GAN as it is, in place of all these.
+        n: Samples of each candidate.
+        by: The metric that ranks: of those that are measured, ``"c2st"`` if None, else
+            ``"frechet_distance"``, else ``"sliced_w1"``.
+        layers: Where to refine; None takes the latent, the layer in the middle of the generator's
+            cost (of images) and the data.
+        budget: How long shaping and fits may take, about: seconds, or a text such as "10m".
+        metrics: From the number of a block to a function from (n, *x_shape) samples to named
+            numbers; None measures against the test part, see
+            :class:`~gantandem.evaluate.against.Against`.
+        fit_options: Of :func:`gantandem.fit_ratio`.
+        shape_options: Of :func:`gantandem.shape_discriminator`.
+        seed: Of all.
+        progress: Show progress bars.
+
+    Returns:
+        ``print`` shows table and verdict; ``gt.sample(found.gan, found.sampler, n)`` uses it.
+
+    Raises:
+        InputError: If a setting is not allowed, or ``by`` is not measured.
+        DataError: If the real data are too few for three blocks of 100.
+
+    Example:
+        >>> from gantandem.testing import toy_gan
+        >>> real = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+        >>> recommend(toy_gan(), real, ["direct", "obrs"], n=300, progress=False)
+        Recommendation('direct' of direct, obrs)
+    """
+    check("recommend gan", GAN, gan)
+    n = check("recommend n", Count, n)
+    parts = parts_for(gan, real, "recommend real")
+    measures = _measures(parts, metrics, n)
+    options = {"seed": seed, "progress": progress}
+    tried: dict[str, Tried] = {}
+    failed: dict[str, str] = {}
+
+    def measure(offered: Iterable[Candidate]) -> list[Candidate]:
+        """Those that could be drawn."""
+        found = []
+        for one in offered:
+            measured = _try(one, measures, n, options, failed)
+            if measured is not None:
+                tried[one.name] = measured
+                found.append(one)
+        return found
+
+    if not measure([Candidate(PLAIN, gan, Direct())]):
+        raise InputError(f"recommend: plain samples cannot be measured: {failed[PLAIN]}")
+    column = DIRECTED[_ranked(by, tried[PLAIN])]
+    if samplers is not None:
+        named = as_samplers(gan, samplers).items()
+        measure(Candidate(name, gan, one) for name, one in named if name != PLAIN)
+        return Recommendation(tried, column, failed)
+    ways = _Ways(gan, parts, options, budget, fit_options or {}, shape_options or {}, failed)
+    measure(ways.accepted())
+    refined = measure(ways.refined(layers))
+    if refined:
+        level = [badness(column, tried[one.name].mean(column.key)) for one in refined]
+        measure(ways.collaborative(refined[level.index(min(level))]))
+    return Recommendation(tried, column, failed)
+
+
+class _Ways:
+    """What may be better than plain samples on a GAN: each made when it is asked for."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        parts: Real,
+        options: dict[str, Any],
+        budget: Budget | None,
+        fit: Mapping[str, Any],
+        shape: Mapping[str, Any],
+        failed: dict[str, str],
+    ) -> None:
+        time = None if budget is None else seconds(budget, "recommend")
+        each = {name: None if time is None else share * time for name, share in SHARES.items()}
+        self.gan, self.parts, self.failed = gan, parts, failed
+        self.fit = {"budget": each["fit"], **options, **fit}
+        self.shape = {"budget": each["shape"], **options, **shape}
+
+    def accepted(self) -> Iterator[Candidate]:
+        """OBRS on plain samples."""
+        fitted = self._fitted("obrs", self.gan, Direct())
+        if fitted is None:
+            return
+        self.gan = fitted
+        for expected in EXPECTED:
+            yield Candidate(f"obrs, K = {expected:g}", fitted, OBRS(expected=expected))
+        ratio = fitted.ratio(Direct())
+        rows = ratio.chosen["candidates"] if ratio.chosen else []
+        clear = min((row["log_loss"] for row in rows), default=None)
+        own = next((row["log_loss"] for row in rows if row["name"] == ratio.chosen["name"]), None)
+        if ratio.strength < 1 or clear != own:
+            whole = self._fitted("obrs, all of r", self.gan, Direct(), strength=1.0, again=True)
+            if whole is not None:
+                yield Candidate("obrs, all of r", whole, OBRS())
+
+    def refined(self, layers: Sequence[str] | None) -> Iterator[Candidate]:
+        """Refinement along the guide, shaped at each layer, or as the GAN was shaped."""
+        shaped = self.gan.proposal
+        if isinstance(shaped, Refine):
+            yield Candidate("refine", self.gan, replace(shaped, defensive=0.0))
+            return
+        guided = self.gan
+        if guided.guide is None:
+            found = self._fitted("refine", guided, Direct(), as_guide=True, again=True)
+            if found is None:
+                return
+            guided = found
+        if layers is None:
+            layers = [*filter(None, ("latent", middle(guided), "data"))]
+        for layer in layers:
+            name = f"refine at {layer}"
+            refine = Refine(layer=layer, defensive=0.5)
+            try:
+                gan = shape_discriminator(guided, self.parts, refine=refine, **self.shape)
+            except GANtandemError as error:
+                self.failed[name] = str(error)
+                continue
+            assert isinstance(gan.proposal, Refine)
+            yield Candidate(name, gan, replace(gan.proposal, defensive=0.0))
+
+    def collaborative(self, refined: Candidate) -> Iterator[Candidate]:
+        """A refinement with acceptance."""
+        assert refined.gan.proposal is not None
+        fitted = self._fitted("collaborative", refined.gan, refined.gan.proposal)
+        if fitted is not None:
+            yield Candidate("collaborative", fitted, collaborative(fitted))
+
+    def _fitted(self, name: str, gan: GAN, mover: Mover, again: bool = False, **more: Any) -> Any:
+        """The GAN with a ratio of the mover's law: that which it has, or one fitted now."""
+        ratio = gan.ratios.get(gan.law(prepare(gan, mover).sampler))
+        if ratio is not None and ratio.origin == "fitted" and not again:
+            return gan
+        try:
+            return fit_ratio(gan, self.parts, proposal=mover, **{**self.fit, **more})
+        except GANtandemError as error:
+            self.failed[name] = str(error)
+            return None
+
+
+def _measures(parts: Real, metrics: Callable[[int], Metrics] | None, n: int) -> list[Metrics]:
+    """What each block of samples is measured by."""
+    test = parts.test.cpu()
+    most = n // LEAST if metrics is not None else min(n, len(test)) // LEAST
+    count = min(BLOCKS, most)
+    if count < FEWEST:
+        raise DataError(
+            f"recommend: n = {n:,} samples and {len(test):,} held-out real ones (a part of the "
+            f"real data, see docs/data.md); wanted are {FEWEST * LEAST} of each at least, so that "
+            "chance can be told from a difference"
+        )
+    if metrics is not None:
+        return [metrics(block) for block in range(count)]
+    return [Against(part) for part in test.chunk(count)]
+
+
+def _try(
+    candidate: Candidate,
+    measures: Sequence[Metrics],
+    n: int,
+    options: Mapping[str, Any],
+    failed: dict[str, str],
+) -> Tried | None:
+    """Draw and measure a candidate; None if that failed."""
+    try:
+        out = sample(candidate.gan, candidate.sampler, n, **options)
+        x = need_finite(out.x.cpu(), f"samples of {candidate.name}")
+    except GANtandemError as error:
+        logger.warning("%s failed: %s", candidate.name, error)
+        failed[candidate.name] = str(error)
+        return None
+    found = [
+        dict(measure(part)) for measure, part in zip(measures, x.chunk(len(measures)), strict=True)
+    ]
+    keys = [key for key in found[0] if key in DIRECTED and DIRECTED[key].better]
+    keys += ["density"] if "density" in found[0] else []
+    m = out.manifest
+    tried = Tried(
+        candidate.gan,
+        candidate.sampler,
+        m["passes"] / len(out),
+        m["setup_passes"],
+        {
+            key: tuple(float(row[key]) for row in found)
+            for key in keys
+            if isinstance(found[0][key], int | float)
+        },
+    )
+    logger.info("%s: %s", candidate.name, {key: round(tried.mean(key), 4) for key in tried.blocks})
+    return tried
+
+
+def _ranked(by: str | None, plain: Tried) -> str:
+    """The metric that ranks."""
+    known = [key for key in plain.blocks if key in DIRECTED]
+    if by is not None:
+        if by not in known:
+            raise InputError(f"recommend by: got {by!r}; {near(by, known)}")
+        return by
+    for key in (*RANKED, *known):
+        if key in plain.blocks:
+            return key
+    raise InputError(
+        "recommend metrics: none of what they measure has a known direction; name one of "
+        f"{', '.join(key for key, one in DIRECTED.items() if one.better)}"
+    )
