@@ -88,7 +88,7 @@ def page(result: dict[str, Any]) -> list[str]:
         "# Does the recommendation hold?",
         "",
         f"`gt.recommend(gan, real, n={result['n']})` on GANs trained in the plain way: five kinds",
-        "of small ones, and the eight Gaussians at stages of the training. What it chose on held-out",
+        "of small ones, and the eight Gaussians at stages of training. What it chose on held-out",
         f"data is drawn anew and measured against {FRESH:,} fresh real samples: plain samples →",
         "recommended ones. The rule of the choice was made on the eight Gaussians of seed 0 at",
         "5,000 and on the moons of seed 0.",
