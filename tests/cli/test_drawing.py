@@ -152,6 +152,7 @@ def test_demo_goes_from_nothing_to_a_report(tmp_path):
     result = run("demo", "-o", tmp_path / "demo", "-n", 200, "--seed", 1, *TINY)
     assert f"report: {tmp_path / 'demo/report.html'}" in result.stdout
     page = (tmp_path / "demo/report.html").read_text()
+    assert "How this was made" in page and "gantandem demo -o" in page
     for text in ("Samples beside the data", "Discriminator landscape", "direct, as trained"):
         assert text in page
     metrics = json.loads((tmp_path / "demo/metrics.json").read_text())

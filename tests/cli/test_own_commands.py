@@ -100,6 +100,23 @@ def test_of_a_conditional_gan_some_classes(tmp_path):
     fails(*common, "--condition", "x", "--out", tmp_path / "n", wanted=["a label such as 7"])
 
 
+@pytest.mark.slow
+def test_samples_of_some_classes_are_repaired_as_they_were_asked_for(tmp_path):
+    work, out = tmp_path / "run", tmp_path / "s"
+    words = files(tmp_path, Labelled(), Judge())
+    said = run("import", work, *words, "--condition", "labels").stderr
+    assert "the layer to refine is looked for" in said
+    drawn = run("sample", work, "--trust", "--sampler", "direct", "--condition", 1, "-n", 6,
+                "--out", out).stdout  # fmt: skip
+    assert "6 samples of direct in" in drawn
+    (file,) = out.glob("*.npz")
+    file.write_bytes(b"broken")
+    repair = ("verify", out, "--repair", work, "--trust")
+    fails(*repair, wanted=[str(out)])
+    assert "6 samples are whole" in run(*repair, "--condition", 1).stdout
+    fails("verify", out, "--condition", 1, wanted=["belong to --repair RUN"])
+
+
 def test_a_label_of_a_gan_without_conditions(imported):
     words = ("sample", imported, "--trust", "--condition", 1)
     fails(*words, wanted=["has none, so none can be asked for"])

@@ -87,7 +87,19 @@ def test_a_floor_of_fewer_images_says_so_and_counts_are_all_there(tmp_path):
 @pytest.mark.usefixtures("no_pixels")
 def test_the_headline_gives_the_floor_for_what_it_is(tmp_path):
     text = write_report(planar_run(tmp_path / "run")).read_text()
-    assert "Real data score 0.0001" in text and "Two sets" not in text
+    assert "Real data score 0.0001." in text and "Two sets" not in text
+
+
+@pytest.mark.usefixtures("no_pixels")
+def test_the_headline_says_of_how_few_real_data_the_floor_is(tmp_path):
+    run = image_run(tmp_path / "run")
+    path = run / "metrics.json"
+    metrics = json.loads(path.read_text())
+    assert "which alone makes it larger" not in write_report(run).read_text()
+    metrics["floor"]["n"] = 64
+    path.write_text(json.dumps(metrics))
+    said = ", measured on 64 real data (there are no more), which alone makes it larger."
+    assert said in write_report(run).read_text()
 
 
 def test_a_point_that_is_not_finite_is_outside_every_window():

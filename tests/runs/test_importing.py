@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch import nn
 
 import gantandem as gt
@@ -16,7 +17,7 @@ from gantandem.data.images import load_images
 from gantandem.errors import ConfigError, DataError, InputError, WeightsError
 from gantandem.networks.statistics import unfilled
 from gantandem.runs import Workspace, fit_run
-from gantandem.runs.importing import import_run
+from gantandem.runs.importing import _names, import_run
 from gantandem.runs.weights import read_latent
 from local_data import data_folder
 from own_gans import QUICK, Discriminator, Generator, Judge, Labelled, pictures, settled, weights
@@ -108,8 +109,8 @@ def test_what_is_wrong_is_said_before_anything_is_written(own, tmp_path, change,
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_of_another_size(own, tmp_path):
-    own["data"] = str(pictures(tmp_path / "large", size=16))
+def test_smaller_pictures_than_the_generator_s_are_refused(own, tmp_path):
+    own["data"] = str(pictures(tmp_path / "small", size=6))
     with pytest.raises(DataError, match="resize"):
         import_run(tmp_path / "run", **own)
 
@@ -166,6 +167,48 @@ def test_of_several_outputs_the_one_that_the_discriminator_takes_is_named(own, t
     with pytest.raises(InputError, match=r"Write adapt.Item\(G, 1\)$"):
         import_run(tmp_path / "run", **own)
     import_run(tmp_path / "run", **own, adapt_g=["item=1"])
+
+
+def test_images_of_another_size_are_cut_and_scaled_which_is_said(own, tmp_path, caplog):
+    pixels = np.zeros((60, 12, 20), np.uint8)
+    pixels[:, :, 4:16] = 255  # the middle square is white
+    for i, one in enumerate(pixels):
+        one[0, 4] = i  # or they are all the same
+        path = tmp_path / "large" / f"{i:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(one).save(path)
+    own["data"] = str(tmp_path / "large")
+    work = import_run(tmp_path / "run", **own)
+    x = work.real.fit[:]
+    assert x.shape[1:] == (3, 8, 8) and float(x[:, :, 1:, 1:].min()) > 0.99
+    said = "(1, 12, 20) and the generator makes (3, 8, 8): the middle 12 x 12 of each is scaled"
+    assert said in caplog.text and caplog.text.count("the middle") == 1
+
+
+def test_who_typed_the_classes_imports_again_without_trust(own, tmp_path):
+    import_run(tmp_path / "run", **own)
+    import_run(tmp_path / "run", **own)
+    another = dict(own, weights_g=weights(tmp_path, settled(Generator(), 1), "other.pth"))
+    with pytest.raises(ConfigError, match="would be lost") as caught:
+        import_run(tmp_path / "run", **another)
+    assert "--trust" not in str(caught.value)
+    import_run(tmp_path / "run", **another, overwrite=True)
+
+
+@pytest.mark.parametrize("place", ["run.yaml", "ratios/law.json"])
+def test_other_classes_in_its_files_are_not_trusted(own, tmp_path, place):
+    import_run(tmp_path / "run", **own)
+    path = tmp_path / "run" / place
+    path.parent.mkdir(exist_ok=True)
+    if place == "run.yaml":
+        content = yaml.safe_load(path.read_text())
+        content["samplers"] = {"mine": {"name": "nowhere:Sampler"}}
+        path.write_text(yaml.safe_dump(content))
+    else:
+        path.write_text('{"spec": {"net": "nowhere:Net"}}')
+    assert _names(tmp_path / "run") - {own["generator"], own["discriminator"]}
+    with pytest.raises(ConfigError, match="--trust"):
+        import_run(tmp_path / "run", **own)
 
 
 def test_statistics_that_were_never_filled(own, tmp_path, caplog):

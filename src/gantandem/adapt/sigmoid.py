@@ -78,9 +78,10 @@ class BeforeSigmoid(nn.Module):
             prob = self.network(*inputs)
         else:  # in train mode it is not looked, but listened each time
             prob, heard = _overhear(self.network, inputs)
-            known = self._overheard and heard.before is not None
-            if heard.last_act(prob) or (known and heard.before.numel() == prob.numel()):
-                return heard.before.reshape(prob.shape)
+            before = heard.before
+            fits = self._overheard and before is not None and before.numel() == prob.numel()
+            if before is not None and (fits or heard.last_act(prob)):
+                return before.reshape(prob.shape)
         if not isinstance(prob, Tensor) or not prob.is_floating_point():
             return prob  # refused by the score
         if not compiling and bool(((prob < 0) | (prob > 1)).any()):

@@ -112,7 +112,9 @@ def sample(
     drawn, there = manifest["drawn"], manifest["returned"]
     if drawn:
         cost = f"{manifest['seconds']:.1f} s, {manifest['passes'] / drawn:,.1f} passes each"
-        out.print(f"{drawn:,} samples in {cost}: {folder}", markup=False)
+        setup = manifest.get("setup_passes") or 0
+        pilot = f" (and {setup:,} passes of a pilot)" if setup else ""
+        out.print(f"{drawn:,} samples of {sampler} in {cost}{pilot}: {folder}", markup=False)
     if drawn < there:
         out.print(f"{there:,} samples are in {folder}", markup=False)
 
@@ -123,18 +125,35 @@ def verify(
         Path | None,
         typer.Option("--repair", help="Draw damaged samples again from this run.", metavar="RUN"),
     ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            help="With --repair: what the samples were asked for, as for sample.",
+            show_default="the run's",
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(help="With --repair: the images of a translator.", show_default="the run's"),
+    ] = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
     """Check files of samples against their manifests; a line for each fault, and exit code 1."""
     from gantandem import runs
+    from gantandem.errors import ConfigError
 
     if run is None:
+        if condition is not None or inputs is not None:
+            raise ConfigError("--condition and --inputs belong to --repair RUN")
         found = runs.verify_folder(folder)
     else:
-        found = runs.repair_folder(
-            folder, runs.Workspace(run, device=device, trust=trust), trust=trust
-        )
+        work = runs.Workspace(run, device=device, trust=trust)
+        if condition is not None:
+            work.ask(condition)
+        if inputs is not None:
+            work.translate(inputs)
+        found = runs.repair_folder(folder, work, trust=trust)
     for line in found.faults:
         out.print(line, markup=False)
     out.print(f"{found.whole:,} samples are whole: {folder}", markup=False)

@@ -39,20 +39,23 @@ def demo(
     from gantandem import runs
     from gantandem.cli.show import comparison_table
     from gantandem.errors import IncompleteError
+    from gantandem.reporting import write_report
 
     incomplete = None
-    try:
-        metrics = runs.demo(
-            folder,
-            seed=seed,
-            n=n,
-            pretrained=pretrained,
-            overrides=overrides or (),
-            overwrite=overwrite,
-            device=device,
-        )
-    except IncompleteError as error:  # told after the rows that there are
-        metrics, incomplete = error.metrics, error
+    with noting(folder, first=True):
+        try:
+            metrics = runs.demo(
+                folder,
+                seed=seed,
+                n=n,
+                pretrained=pretrained,
+                overrides=overrides or (),
+                overwrite=overwrite,
+                device=device,
+            )
+        except IncompleteError as error:  # told after the rows that there are
+            metrics, incomplete = error.metrics, error
+    write_report(folder)  # with the command, which is noted of what was done
     out.print(comparison_table(metrics))
     if (verdict := runs.verdict_of(folder)) is not None:
         out.print(verdict, markup=False, soft_wrap=True)

@@ -91,8 +91,8 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         hub = HUB_NAME.fullmatch(str(source)) and folder.suffix.lower() not in FILES
         if not hub or folder.parent.is_dir():
             raise DataError(
-                f"{source}: no such folder; give a folder of images, or OWNER/NAME, which is read "
-                "from the hub: no path, no file, and no OWNER that is a folder here"
+                f"data: {source}: no such folder or file. Give a folder of images, an .npy, "
+                ".npz or .parquet file, or OWNER/NAME of the hub (no folder OWNER may be here)"
             )
         return _decode(_table_rows(str(source), split), str(source))
     files, hidden = list_files(folder)

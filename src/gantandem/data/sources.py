@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gantandem.data.images import Images, has_test, load_images
 from gantandem.data.incoming import LABELS, SAMPLES, read
+from gantandem.data.matching import pieces
 from gantandem.data.ranges import Range
 from gantandem.data.real import Stored
 from gantandem.errors import DataError, need
 from gantandem.files.limits import check_tables, read_npz
+
+logger = logging.getLogger(__name__)
 
 Source = Tensor | Stored
 CHANNELS = (1, 3, 4)
@@ -113,6 +118,43 @@ def in_range(x: Source, bounds: Range | None, where: str = "data") -> Source:
             "no usual range: say which values are black and white, for example --range=-1,1"
         )
     return Pixels(x.source if isinstance(x, Stored) else x, bounds)
+
+
+def fitted(x: Source, shape: tuple[int, ...], where: str) -> Source:
+    """Images of bytes as large as a generator's: the middle of each is cut out and scaled down.
+
+    Grey becomes RGB, and RGB grey. What is smaller than the generator's images stays as it is, and
+    so do samples that are no images of bytes.
+
+    Args:
+        x: (N, C, H, W) images, or other samples.
+        shape: ``x_shape`` of the generator.
+        where: For the warning, which tells what is done.
+    """
+    own = tuple(x.shape[1:])
+    if x.dtype != torch.uint8 or own == shape or not len(own) == len(shape) == 3:
+        return x
+    scale = min(own[1] / shape[1], own[2] / shape[2])
+    if scale < 1 or not {own[0], shape[0]} <= {1, 3}:
+        return x
+    size = [min(round(side * scale), most) for side, most in zip(shape[1:], own[1:], strict=True)]
+    top, left = ((most - side) // 2 for side, most in zip(size, own[1:], strict=True))
+    middle = slice(top, top + size[0]), slice(left, left + size[1])
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    made = []
+    for part in pieces(x):
+        part = part[(slice(None), slice(None), *middle)].float()
+        if own[0] != shape[0]:
+            part = part.expand(-1, 3, -1, -1) if own[0] == 1 else (part * weights).sum(1, True)
+        if tuple(size) != shape[1:]:
+            part = F.interpolate(part, shape[1:], mode="bilinear", antialias=True)
+        made.append(part.round().clamp(0, 255).byte())
+    logger.warning(
+        "%s: the images are of shape %s and the generator makes %s: the middle %d x %d of each is "
+        "scaled to that",
+        *(where, own, shape, *size),
+    )
+    return torch.cat(made)
 
 
 def _labels(images: Images) -> Tensor | None:

@@ -132,7 +132,7 @@ def _cut(network: nn.Module, x: Tensor, several: bool) -> Iterator[Line]:
         cuts = [cut for cut in [(n,) for n in sizes] + cuts if len(cut) == len(names)]
     for cut in sorted(cuts, key=lambda cut: sum(cut) != width):
         shapes: Any = dict(zip(names, cut, strict=True)) if names else cut
-        ways: Any = ("dict",) if names else ("arguments",) * several + ("list",)
+        ways: list[Any] = ["dict"] if names else ["arguments"] * several + ["list"]
         for how in ways:
             text = f"adapt.Parts(G, {shapes}{'' if how == 'arguments' else f', {how!r}'})"
             make = lambda shapes=shapes, how=how: Parts(network, shapes, how)  # noqa: E731

@@ -28,6 +28,7 @@ from gantandem.reporting.sections import pictorial_section, planar_section, trus
 from gantandem.reporting.stale import stale_rows
 
 REPORT_FILE = "report.html"
+ALIKE = "as many real data"
 
 
 def write_report(run: str | Path) -> Path:
@@ -107,7 +108,9 @@ def _headline(evidence: Evidence) -> str:
         if before is None or after is None:
             continue
         real = finite(floor.get(key))
-        beside = f" Real data score {show(real)}." if real is not None else ""
+        few = _of_floor(floor, rows[name].get("n"))
+        of = "" if few == ALIKE else f", measured on {few}, which alone makes it larger"
+        beside = f" Real data score {show(real)}{of}." if real is not None else ""
         return (
             f'<p class="lead">{label} to the data: <b>{show(before)}</b> for samples straight from '
             f"the generator, <b>{show(after)}</b> for <b>{escape(name)}</b>.{beside}</p>"
@@ -186,7 +189,7 @@ def _of_floor(floor: dict[str, Any], n: Any) -> str:
     """What the floor was measured of; Fréchet distances of fewer images are larger."""
     size = finite(floor.get("n"))
     if size is None or size == n:
-        return "as many real data"
+        return ALIKE
     return f"{show(size)} real data (there are no more)"
 
 

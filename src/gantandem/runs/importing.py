@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,18 +13,23 @@ from torch import Tensor
 from gantandem.data.images import HUB_NAME
 from gantandem.data.sources import open_source
 from gantandem.discriminator.parts import parts_for
-from gantandem.errors import ConfigError
+from gantandem.errors import ConfigError, imports
+from gantandem.files import parse_json
 from gantandem.files.locking import locked
 from gantandem.gan import GAN
+from gantandem.nets import TORCH
 from gantandem.nets.hashing import weights_hash
 from gantandem.nets.unwrapping import Role
 from gantandem.networks.layers import middle
 from gantandem.networks.score import Output
 from gantandem.runs.conditions import label_rows, read_condition
+from gantandem.runs.contents import present
 from gantandem.runs.making import begin
 from gantandem.runs.reading import apply_overrides, parse
 from gantandem.runs.weights import generating, judged, network_of, spec_of
 from gantandem.runs.workspace import Workspace, task_of
+
+logger = logging.getLogger(__name__)
 
 
 def import_run(
@@ -82,6 +88,7 @@ def import_run(
     content, origins = apply_overrides(content, overrides)
     recipe = parse(content, "import", origins)
     given = _conditions(condition, recipe.data)
+    logger.info("import: the networks are loaded, and checked on a few latents")
     judge = network_of(
         "discriminator",
         recipe.discriminator,
@@ -104,14 +111,41 @@ def import_run(
         gan = judged(gan, judge, recipe.output, real)
     if real is not None:
         parts_for(gan, real, f"data {recipe.data}")
+    logger.info("import: the layer to refine is looked for")
     recipe = parse(_settled(content, gan, task.range), "import", origins)
     latent = json.dumps(gan.latent.config(), sort_keys=True)
     origin = {"task": "own", "generator": weights_hash(gan.generator), "latent": latent}
     if gan.guide is not None:
         origin |= {"discriminator": weights_hash(gan.guide.network), "output": gan.guide.output}
     with locked(out, "import"):
-        how = {"overwrite": overwrite, "device": device, "trust": trust}
+        typed = {_net(network) for network in (recipe.generator, recipe.discriminator)}
+        typed |= {_net(content.get(role)) for role in roles}
+        how = {"overwrite": overwrite, "device": device, "trust": trust or _names(out) <= typed}
         return begin(recipe, out, origin, lambda: gan, **how)
+
+
+def _net(network: Any) -> str | None:
+    """The name by which a network was typed."""
+    return network.get("net") if isinstance(network, Mapping) else network
+
+
+def _names(out: Path) -> set[str | None]:
+    """The classes that the files of a run would import, wherever they stand in them."""
+
+    def found(value: Any) -> Iterator[str]:
+        if isinstance(value, Mapping | list | tuple):
+            for one in value.values() if isinstance(value, Mapping) else value:
+                yield from found(one)
+        elif imports(value) and value not in TORCH:
+            yield value
+
+    every: list[Any] = [present(out)]
+    for path in (out / "ratios").glob("*.json"):
+        try:
+            every.append(parse_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            every.append(["unreadable:Notes"])  # which nobody typed
+    return {*found(every)}
 
 
 def _settled(

@@ -87,8 +87,9 @@ def names_of(latent: Latent, folder: Path) -> Names | None:
         return None
     inputs = Path(latent.to_file()["folder"])
     if inputs in (folder.resolve(), *folder.resolve().parents):
+        place = "is" if inputs == folder.resolve() else "lies in"
         raise InputError(
-            f"{folder} is in the folder of the inputs, {inputs}, which samples must not be mixed "
-            "with: choose another --out"
+            f"{folder} {place} the folder of the translator's inputs, {inputs}: samples written "
+            "there would be read as inputs. Choose another folder (--out)"
         )
     return Names(latent.names) if translates(latent) else None

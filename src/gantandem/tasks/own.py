@@ -13,7 +13,7 @@ from torch import Tensor
 from gantandem.data.matching import WIDE, probe
 from gantandem.data.ranges import find_range
 from gantandem.data.real import Real, Stored
-from gantandem.data.sources import Opened, in_range, open_source
+from gantandem.data.sources import Opened, fitted, in_range, open_source
 from gantandem.discriminator.parts import split_real
 from gantandem.errors import ConfigError, DataError
 from gantandem.evaluate.against import Against
@@ -85,7 +85,7 @@ class OwnTask(Task):
                 "data: this run has none, and this step needs real samples: give data=FOLDER, a "
                 "hub name, or an .npy or .npz file"
             )
-        found = _opened(source)
+        found = _fitted(source, tuple(self.x_shape))
         if self.labelled and found.labels is None:
             raise DataError(
                 f"data {source}: the GAN is conditional, and the samples have no labels: labels "
@@ -148,6 +148,14 @@ OWN = OwnTask(latent={}, networks={})
 @functools.lru_cache(maxsize=1)
 def _opened(source: str) -> Opened:
     return open_source(source)
+
+
+@functools.lru_cache(maxsize=1)
+def _fitted(source: str, shape: tuple[int, ...]) -> Opened:
+    """The data, images as large as the generator's."""
+    found = _opened(source)
+    test = None if found.test is None else fitted(found.test, shape, f"data {source}, test")
+    return found._replace(x=fitted(found.x, shape, f"data {source}"), test=test)
 
 
 @functools.lru_cache(maxsize=1)
