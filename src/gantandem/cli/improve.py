@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -120,6 +121,17 @@ def recommend(
         ),
     ] = None,
     budget: Budget = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure images by this network's features: efficientnet-lite0, timm:NAME or "
+            "module:Class; not the one that guides or judges.",
+            show_default=False,
+        ),
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None, typer.Option(help="A weight file for it.", show_default=False)
+    ] = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -135,6 +147,8 @@ def recommend(
             by=by,
             layers=None if layers is None else split_names(layers),
             budget=budget,
+            backbone=backbone,
+            backbone_weights=backbone_weights,
         )
     out.print(str(found), markup=False, soft_wrap=True)
     hint(f"next: gantandem sample {run}")

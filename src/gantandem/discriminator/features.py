@@ -162,6 +162,23 @@ def backbone_ratio(
             "tensors. Pass a network of your own (network=...)"
         )
     given: dict[str, Any] = {} if cond is None else {"classes": count_classes(gan, parts)}
+    return _on_backbone(x, backbone, weights, given, "fit_ratio")
+
+
+def backbone_body(
+    gan: GAN, backbone: str | nn.Module, weights: str | Path | None, where: str
+) -> nn.Module:
+    """A frozen backbone for the images of a GAN, to measure them by: see :func:`backbone_ratio`."""
+    return _on_backbone(probe(gan.networks), backbone, weights, {}, where)[0].body
+
+
+def _on_backbone(
+    x: Tensor,
+    backbone: str | nn.Module,
+    weights: str | Path | None,
+    given: dict[str, Any],
+    where: str,
+) -> tuple[FeatureRatio, dict[str, Any]]:
     own = backbone
     if isinstance(backbone, str) and imports(backbone) and not named(backbone):
         own = look_up("backbone", backbone, {}, nn.Module)()
@@ -174,18 +191,18 @@ def backbone_ratio(
             given["features"] = feature_count(own, x[:2])
             network = FeatureRatio(own, **given)
         except ValueError as error:
-            raise InputError(f"fit_ratio {error}") from error
+            raise InputError(f"{where} {error}") from error
         return network.to(x.device), {}
     if weights is not None:
-        raise InputError(f"fit_ratio backbone_weights: {backbone!r} brings weights of its own")
+        raise InputError(f"{where} backbone_weights: {backbone!r} brings weights of its own")
     if x.dim() != 4:
         raise InputError(
-            f"fit_ratio backbone: {backbone!r} looks at images (C, H, W), and the data are points "
+            f"{where} backbone: {backbone!r} looks at images (C, H, W), and the data are points "
             f"of shape {tuple(x.shape[1:])}: leave backbone out, or give a network that takes them"
         )
     name, _, side = str(own).partition("@")
     if side and not (side.isdigit() and int(side) >= 16):
-        raise ConfigError(f"fit_ratio backbone: got {own!r}; wanted is NAME or NAME@SIZE, as @128")
+        raise ConfigError(f"{where} backbone: got {own!r}; wanted is NAME or NAME@SIZE, as @128")
     if name != DEFAULT and (side or max(x.shape[2:]) <= SMALL):
         given["size"] = int(side or SMALL_SEEN)
     bounds = find_range(x[:64].cpu().numpy())
@@ -195,6 +212,6 @@ def backbone_ratio(
         network = FeatureRatio(name, **given)
         feature_count(network.body, x[:2], repr(name))
     except ValueError as error:
-        raise ConfigError(f"fit_ratio {error}") from error
+        raise ConfigError(f"{where} {error}") from error
     spec = {"net": "feature-ratio", "backbone": name, **given, "pretrained": False}
     return network.to(x.device), spec

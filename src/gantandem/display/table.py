@@ -75,6 +75,9 @@ COLUMNS = (
     ),
     Column("mean_distance", "distance", None, "mean distance to the nearest mode", 3, brief=False),
     Column("frechet_distance", "Fréchet", "low", "Fréchet distance between classifier features", 2),
+    Column(
+        "kid", "KID", "low", "kernel distance of features: unbiased, 0 for two sets of one law", 4
+    ),
     Column("confidence", "confidence", None, "mean largest class probability", 3, brief=False),
     Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
     Column("precision", "precision", "high", "share of the samples among the real ones", 3),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantandem.data.real import Real, RealData
+from gantandem.discriminator.features import backbone_body
 from gantandem.discriminator.parts import parts_for
 from gantandem.engine.sampling import sample, start_run
 from gantandem.errors import GANtandemError, IncompleteError, InputError
 from gantandem.evaluate.against import Against
 from gantandem.evaluate.comparison import Compared, Comparison
+from gantandem.evaluate.eyes import shared_eyes
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
@@ -38,6 +41,8 @@ def compare(
     n: int = 10_000,
     *,
     metrics: Metrics | None = None,
+    backbone: str | nn.Module | None = None,
+    backbone_weights: str | Path | None = None,
     seed: int = 0,
     width: int | None = None,
     strict: bool = True,
@@ -60,6 +65,12 @@ def compare(
         n: Samples of each.
         metrics: From (n, *x_shape) samples to named numbers, for example ``task.metrics``; None
             measures against ``real`` as :class:`~gantandem.evaluate.against.Against` says.
+        backbone: Measure images by the features of this network: a module that gives features of
+            images as the generator makes them, ``"module:Class"`` of one, or the name of a shipped
+            one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ...; see
+            :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
+            looks through the same one.
+        backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
         seed: Of all.
         width: Lanes.
         strict: False turns a law mismatch into a warning.
@@ -85,7 +96,7 @@ def compare(
         ['direct', 'obrs']
     """
     check("compare gan", GAN, gan)
-    metrics, parts = measured_by(gan, real, metrics, n, "compare")
+    metrics, parts = measured_by(gan, real, metrics, n, "compare", backbone, backbone_weights)
     named = as_samplers(gan, samplers)
     failed = check_all(gan, named, n, seed, width=width, strict=strict)
     results = Comparison(gan, n=n, seed=seed)
@@ -119,25 +130,42 @@ def compare(
 
 
 def measured_by(
-    gan: GAN, real: RealData | Metrics | None, metrics: Metrics | None, n: int, where: str
+    gan: GAN,
+    real: RealData | Metrics | None,
+    metrics: Metrics | None,
+    n: int,
+    where: str,
+    backbone: str | nn.Module | None = None,
+    backbone_weights: str | Path | None = None,
 ) -> tuple[Metrics, Real | None]:
     """What n samples are measured by, and the real data that were given.
 
     Raises:
-        InputError: If there are neither real data nor metrics, or they are of another form.
+        InputError: If there are neither real data nor metrics, or they are of another form; or if
+            there are metrics and a backbone.
         DataError: If the real samples do not suit the GAN.
     """
     if callable(real):
         real, metrics = None, real
     if metrics is not None:
         check_function("metrics", metrics, 1, _FORM)
+    if backbone is not None and (metrics is not None or real is None):
+        raise InputError(
+            f"{where}: a backbone measures against real samples, in place of metrics: give real=, "
+            "and no metrics"
+        )
     if real is None:
         if metrics is None:
             raise InputError(f"{where}: give real samples to measure against, or metrics=, {_FORM}")
         return metrics, None
     n = check("n", Count, n)
     parts = parts_for(gan, real, f"{where} real")
-    return metrics or Against(parts.test[:n].cpu()), parts
+    if backbone is None:
+        return metrics or Against(parts.test[:n].cpu()), parts
+    body = backbone_body(gan, backbone, backbone_weights, where)
+    for warning in shared_eyes(gan, body):
+        logger.warning("%s: %s", where, warning)
+    return Against(parts.test[:n].cpu(), body), parts
 
 
 def check_all(

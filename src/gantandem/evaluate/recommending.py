@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from torch import nn
 
 from gantandem.data.real import Real, RealData
 from gantandem.discriminator import fit_ratio, shape_discriminator
+from gantandem.discriminator.features import backbone_body
 from gantandem.discriminator.parts import parts_for
 from gantandem.discriminator.sizes import Budget, seconds
 from gantandem.engine.sampling import prepare, sample
 from gantandem.errors import DataError, GANtandemError, InputError, near
 from gantandem.evaluate.against import Against
 from gantandem.evaluate.comparing import Metrics
+from gantandem.evaluate.eyes import shared_eyes
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.evaluate.recommendation import (
     DIRECTED,
@@ -65,6 +70,8 @@ def recommend(
     layers: Sequence[str] | None = None,
     budget: Budget | None = None,
     metrics: Callable[[int], Metrics] | None = None,
+    backbone: str | nn.Module | None = None,
+    backbone_weights: str | Path | None = None,
     fit_options: Mapping[str, Any] | None = None,
     shape_options: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -97,6 +104,12 @@ def recommend(
         metrics: From the number of a block to a function from (n, *x_shape) samples to named
             numbers; None measures against the test part, see
             :class:`~gantandem.evaluate.against.Against`.
+        backbone: Measure images by the features of this network: a module that gives features of
+            images as the generator makes them, ``"module:Class"`` of one, or the name of a shipped
+            one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ...; see
+            :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
+            looks through the same one.
+        backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
         fit_options: Of :func:`gantandem.fit_ratio`.
         shape_options: Of :func:`gantandem.shape_discriminator`.
         seed: Of all.
@@ -118,7 +131,12 @@ def recommend(
     check("recommend gan", GAN, gan)
     n = check("recommend n", Count, n)
     parts = parts_for(gan, real, "recommend real")
-    measures = _measures(parts, metrics, n)
+    if backbone is not None and metrics is not None:
+        raise InputError("recommend: got metrics and backbone; give one of them")
+    body = None
+    if backbone is not None:
+        body = backbone_body(gan, backbone, backbone_weights, "recommend")
+    measures = _measures(parts, metrics, n, body)
     options = {"seed": seed, "progress": progress}
     tried: dict[str, Tried] = {}
     failed: dict[str, str] = {}
@@ -139,13 +157,17 @@ def recommend(
     if samplers is not None:
         named = as_samplers(gan, samplers).items()
         measure(Candidate(name, gan, one) for name, one in named if name != PLAIN)
-        return Recommendation(tried, column, failed)
-    ways = _Ways(gan, parts, options, budget, fit_options or {}, shape_options or {}, failed)
-    measure(ways.accepted())
-    refined = measure(ways.refined(layers))
-    if refined:
-        level = [badness(column, tried[one.name].mean(column.key)) for one in refined]
-        measure(ways.collaborative(refined[level.index(min(level))]))
+    else:
+        ways = _Ways(gan, parts, options, budget, fit_options or {}, shape_options or {}, failed)
+        measure(ways.accepted())
+        refined = measure(ways.refined(layers))
+        if refined:
+            level = [badness(column, tried[one.name].mean(column.key)) for one in refined]
+            measure(ways.collaborative(refined[level.index(min(level))]))
+    if body is not None:
+        every = [warning for one in tried.values() for warning in shared_eyes(one.gan, body)]
+        for warning in dict.fromkeys(every):
+            logger.warning("recommend: %s", warning)
     return Recommendation(tried, column, failed)
 
 
@@ -229,7 +251,9 @@ class _Ways:
             return None
 
 
-def _measures(parts: Real, metrics: Callable[[int], Metrics] | None, n: int) -> list[Metrics]:
+def _measures(
+    parts: Real, metrics: Callable[[int], Metrics] | None, n: int, body: nn.Module | None
+) -> list[Metrics]:
     """What each block of samples is measured by."""
     test = parts.test.cpu()
     most = n // LEAST if metrics is not None else min(n, len(test)) // LEAST
@@ -242,7 +266,7 @@ def _measures(parts: Real, metrics: Callable[[int], Metrics] | None, n: int) -> 
         )
     if metrics is not None:
         return [metrics(block) for block in range(count)]
-    return [Against(part) for part in test.chunk(count)]
+    return [Against(part, body) for part in test.chunk(count)]
 
 
 def _try(

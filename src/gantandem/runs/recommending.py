@@ -35,6 +35,8 @@ def recommend_run(
     by: str | None = None,
     layers: Sequence[str] | None = None,
     budget: Budget | None = None,
+    backbone: str | None = None,
+    backbone_weights: str | Path | None = None,
     seed: int | None = None,
 ) -> Recommendation:
     """Find the sampler to use, see :func:`gantandem.recommend`, and keep it as ``recommended``.
@@ -45,7 +47,7 @@ def recommend_run(
     """
     task = work.task
     metrics: Callable[[int], Metrics] | None = None
-    if isinstance(task, DigitsTask):  # by the features of its classifier
+    if isinstance(task, DigitsTask) and backbone is None:  # by the features of its classifier
         metrics = lambda block: partial(task.metrics, seed=block)  # noqa: E731
     given = {key: value for key, value in work.recipe.shape.given().items() if key != "refine"}
     named = None if samplers is None else {name: work.sampler(name) for name in samplers}
@@ -58,6 +60,8 @@ def recommend_run(
         layers=layers,
         budget=budget,
         metrics=metrics,
+        backbone=backbone,
+        backbone_weights=backbone_weights,
         fit_options=fit_settings(work),
         shape_options={"distance": task.distance, **task.shape_defaults, **given},
         seed=work.recipe.seed if seed is None else seed,

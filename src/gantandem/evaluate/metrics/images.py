@@ -60,7 +60,7 @@ def image_metrics(x: Tensor, real_x: Tensor, seed: int = 0) -> dict[str, float |
     shares = torch.bincount(probs.argmax(dim=1), minlength=10).double() / len(x)
     return {
         "classifier_score": _classifier_score(logits, seed),
-        "frechet_distance": _frechet(features, _real_features(real_x)),
+        "frechet_distance": frechet(features, _real_features(real_x)),
         "modes": int((shares >= HIT).sum()),
         "class_shares": shares.tolist(),
         "confidence": probs.amax(dim=1).mean().item(),
@@ -78,7 +78,7 @@ def frechet_distance(x: Tensor, real_x: Tensor) -> float:
         NonFiniteError: If an image is not finite, or so large that its features are not.
         MissingExtraError: If the ``images`` extra is not installed.
     """
-    return _frechet(_look(x)[0], _real_features(real_x))
+    return frechet(_look(x)[0], _real_features(real_x))
 
 
 def image_manifold(x: Tensor, real_x: Tensor, seed: int = 0) -> dict[str, float]:
@@ -108,7 +108,16 @@ def _classifier_score(logits: Tensor, seed: int) -> float:
         return metric.compute()[0].item()
 
 
-def _frechet(features: Tensor, real_features: Tensor) -> float:
+def frechet(features: Tensor, real_features: Tensor) -> float:
+    """Return the squared 2-Wasserstein distance of the Gaussians of two sets of features.
+
+    Args:
+        features: (N, F).
+        real_features: (M, F).
+
+    Raises:
+        MissingExtraError: If the ``images`` extra is not installed.
+    """
     fid: Any = need("torchmetrics.image.fid", "images")
     metric = fid.FrechetInceptionDistance(feature=_Given(features.shape[1]), normalize=True)
     metric.update(real_features, real=True)

@@ -1,0 +1,45 @@
+"""Guide, judge and measure: whose eyes each of them looks through, and whether they are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from gantandem.gan import GAN
+from gantandem.nets.features import FeatureRatio
+from gantandem.nets.hashing import weights_hash
+
+
+def eyes_of(network: nn.Module) -> dict[str, str]:
+    """Backbones that a network looks through: what to call them, by the hash of their weights."""
+    return {
+        weights_hash(module.body): module.backbone
+        if isinstance(module.backbone, str)
+        else type(module.body).__name__
+        for module in network.modules()
+        if isinstance(module, FeatureRatio)
+    }
+
+
+def shared_eyes(gan: GAN, measure: nn.Module) -> Iterator[str]:
+    """Warnings, where the backbone that measures also guides or judges.
+
+    A distance measured by the judge's own eyes flatters: samples were chosen by what they see.
+
+    Args:
+        gan: With guide and ratios.
+        measure: The backbone that measures.
+    """
+    own = weights_hash(measure)
+    roles = {"guide": gan.guide} | {
+        f"ratio of {ratio.proposal or 'the plain generator'}": ratio.score
+        for ratio in gan.ratios.values()
+    }
+    for role, score in roles.items():
+        name = None if score is None else eyes_of(score.network).get(own)
+        if name is not None:
+            yield (
+                f"the {role} looks through the backbone that measures, {name}: the distance "
+                "flatters what it chose. Measure by another backbone"
+            )
