@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_smaller_pictures_than_the_generator_s_are_refused(own, tmp_path):
 def test_the_latent_is_read_off_the_generator(own):
     del own["latent"], own["data"]
     assert GAN.from_files(**own).latent == Normal((6, 1, 1))
+
+
+@pytest.mark.parametrize("file", ["netG.pth", Path("netG.pth"), "a/g.safetensors"])
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_a_weight_file_in_the_place_of_a_network_is_told(file, role):
+    with pytest.raises(ConfigError, match=rf"{role}: .* it is weights_{role[0]}"):
+        gt.GAN.from_files(**{role: file})
 
 
 def test_an_argument_of_a_network(own, tmp_path):

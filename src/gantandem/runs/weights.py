@@ -35,6 +35,7 @@ Network = nn.Module | str | Mapping[str, Any] | None
 Prior = Latent | dist.Distribution | int | tuple[int, ...] | str
 BATCHES, BATCH = 32, 64
 """Batches, and samples of one, that statistics which were never filled are filled from."""
+WEIGHT_FILES = {".safetensors", ".pt", ".pth", ".ckpt", ".bin"}
 IMAGES = re.compile(r"images:(?:(\d+)x(\d+):)?(.+)")
 TRIED = 3
 """Weights that may tell the size of the latent."""
@@ -94,6 +95,11 @@ def spec_of(
     """How a network is built: as it was asked for, or by the weights that it is for."""
     if isinstance(network, Mapping):
         return dict(network)
+    if isinstance(network, Path) or (network and Path(network).suffix in WEIGHT_FILES):
+        raise ConfigError(
+            f"{role}: {str(network)!r} is a file of weights: it is weights_{role[0]}. Without a "
+            f"{role} beside it, the architecture is found by the weights"
+        )
     if network not in (None, "auto"):
         return {"net": network}
     if weights is None:
