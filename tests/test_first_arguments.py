@@ -31,6 +31,10 @@ FIRST = {
     "sweep": lambda gan, folder: gt.sweep(gan, {"refine": gt.Refine()}, numbers, n=4),
     "chain_report": lambda gan, folder: gt.chain_report(gan, gt.MALA()),
     "SampledGenerator": lambda gan, folder: gt.SampledGenerator(gan, gt.Direct()),
+    "recommend": lambda gan, folder: gt.recommend(gan, REAL),
+    "layers": lambda gan, folder: gt.layers(gan),
+    "report": lambda gan, folder: gt.report(gan, REAL, ["direct"], folder / "report"),
+    "open_data": lambda gan, folder: gt.open_data(folder, gan),
     "save_run": lambda gan, folder: gt.save_run(gan, folder),
 }
 

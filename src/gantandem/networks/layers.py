@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gantandem.adapt.base import bare
 from gantandem.data.matching import WIDE
-from gantandem.errors import SplitError
+from gantandem.errors import InputError, SplitError
 from gantandem.networks.counting import Operations, operations
 from gantandem.progress import track
+from gantandem.settings import show
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
@@ -62,6 +63,8 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
         >>> [(one.name, one.shape) for one in layers(toy_gan())]
         [('latent', (2,)), ('0', (16,)), ('1', (16,)), ('data', (2,))]
     """
+    if isinstance(gan, type) or not hasattr(gan, "networks"):  # its class lies above this
+        raise InputError(f"layers gan: got {show(gan)}, allowed is a GAN")
     modules = dict(bare(gan.generator).named_modules())
     names = ["latent", "data", *(name for name in modules if name not in ("", "latent", "data"))]
     networks = gan.networks

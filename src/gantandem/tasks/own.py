@@ -15,12 +15,13 @@ from gantandem.data.ranges import find_range
 from gantandem.data.real import Real, Stored
 from gantandem.data.sources import Opened, fitted, in_range, open_source
 from gantandem.discriminator.parts import split_real
-from gantandem.errors import ConfigError, DataError
+from gantandem.errors import ConfigError, DataError, InputError
 from gantandem.evaluate.against import Against
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
 from gantandem.evaluate.metrics.manifold import manifold_metrics
 from gantandem.evaluate.metrics.pareto import Axis, Pareto
 from gantandem.gan import GAN
+from gantandem.settings import check, show
 from gantandem.tasks.base import Metrics, Task
 from gantandem.training.gan import TrainConfig
 
@@ -138,6 +139,12 @@ def open_data(source: str | Path, gan: GAN) -> Real:
         DataError: If they cannot be read, or have no labels where the GAN has conditions.
         MissingExtraError: If an extra is needed that is not installed.
     """
+    check("open_data gan", GAN, gan)
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"open_data source: got {show(source)}, allowed is a path or OWNER/NAME. Tensors and "
+            "datasets need no open_data: pass them as they are"
+        )
     return OWN.of_run(gan, str(source)).real()
 
 
