@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from gantandem.adapt import wrapped
 from gantandem.cli import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -30,6 +31,7 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_every_block_of_the_page_runs(folder, capsys):
     names: dict = {}
     files = []
@@ -44,7 +46,16 @@ def test_every_block_of_the_page_runs(folder, capsys):
             files.append(match.group(1))
         else:
             exec(text, names)
-    assert files == ["best_of.py", "wide.py", "hinge.py", "pair.py", "quarters.py", "lines.py"]
+    assert files == [
+        "best_of.py",
+        "wide.py",
+        "hinge.py",
+        "pair.py",
+        "quarters.py",
+        "lines.py",
+        "divided.py",
+        "waves.py",
+    ]
     assert len(names["samples"]) == 100 and int(names["samples"].attempts.max()) == 3
     shown = capsys.readouterr().out
     assert "upper right" in shown and "obrs" in shown
@@ -52,3 +63,8 @@ def test_every_block_of_the_page_runs(folder, capsys):
     assert "hinge:HINGE" in run.read_text() and "output: critic" in run.read_text()
     (written,) = folder.glob("runs/pair/drawn/*/*.txt")
     assert len(written.read_text().splitlines()) == 50
+    assert names["loaded"].networks.guide.network.by == 4.0
+    typed = wrapped(names["nn"].Linear(2, 1), ["divided:Divided=4.0"])
+    assert isinstance(typed, names["Divided"]) and typed.by == 4.0
+    (note,) = folder.glob("runs/pair/ratios/*.json")
+    assert "waves" in note.read_text()
