@@ -80,13 +80,13 @@ def track(total: int, label: str, show: bool | None = None) -> Iterator[Callable
     )
     task, begin = bar.add_task(label, total=total), time.monotonic()
 
-    def update(amount: int) -> None:
+    def advance(amount: int) -> None:
         bar.advance(task, amount)
         if not bar.live.is_started and (show or time.monotonic() - begin > PATIENCE):
             bar.start()
 
     try:
-        yield update
+        yield advance
     finally:
         bar.stop()
 

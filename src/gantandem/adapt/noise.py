@@ -29,7 +29,7 @@ _DROPOUT = {nn.functional.dropout, torch.dropout}
 
 
 class _Replaced(TorchFunctionMode):
-    """Numbers of our own wherever torch draws some, each by the layer that draws and its turn."""
+    """Numbers of our own wherever torch draws some, named by the layer and its count of calls."""
 
     def __init__(self, feed: Feed) -> None:
         super().__init__()
@@ -39,8 +39,8 @@ class _Replaced(TorchFunctionMode):
 
     def enter(self, name: str) -> None:
         """A layer begins."""
-        turn = self.calls[name] = self.calls.get(name, -1) + 1
-        self.open.append([f"{name}:{turn}", 0])
+        call = self.calls[name] = self.calls.get(name, -1) + 1
+        self.open.append([f"{name}:{call}", 0])
 
     def leave(self) -> None:
         """It ends."""

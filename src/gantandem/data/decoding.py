@@ -24,7 +24,7 @@ LARGEST = 1 << 26
 """Pixels of one picture."""
 ORIENTATION = 0x0112
 """The tag of EXIF that says how a camera was held."""
-TURNS = {
+ROTATIONS = {
     2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
     6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
@@ -131,9 +131,9 @@ def _pixels(image: Any, module: Any) -> tuple[bytes, tuple[int, int, int]]:
             "again"
         )
     image.load()
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
-    if turn is not None:
-        image = image.transpose(module.Transpose[turn])
+    rotation = ROTATIONS.get(image.getexif().get(ORIENTATION, 1))
+    if rotation is not None:
+        image = image.transpose(module.Transpose[rotation])
     if _has_alpha(image):
         shown = image.convert("RGBA")
         if unscaled or shown.getchannel("A").getextrema()[0] < 255:  # unscaled: as is the colour

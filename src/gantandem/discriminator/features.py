@@ -47,11 +47,11 @@ def seen_evidence(network: FeatureRatio, shown: Evidence, progress: bool | None)
         InputError: If there are more of them than should lie on a disk.
     """
     total = sum(len(rows.x) for rows in shown)
-    with track(total, "fit ratio: features", progress) as update:
+    with track(total, "fit ratio: features", progress) as advance:
         clock = _Clock(total)
 
         def done(count: int) -> None:
-            update(count)
+            advance(count)
             clock.done(count)
 
         # What is held out is a tenth, and looked at as a whole.

@@ -49,7 +49,7 @@ def descend(
     full = [w if w.dtype not in HALF else w.detach().float().requires_grad_() for w in free]
     halves = [(weight, own) for weight, own in zip(free, full, strict=True) if weight is not own]
     steps = optimizer(full, lr=rates[0], **settings)
-    with torch.enable_grad(), track(len(rates), what, progress) as update:
+    with torch.enable_grad(), track(len(rates), what, progress) as advance:
         for step in range(len(rates) + 1):
             if step in looks and not look(step):
                 return step
@@ -71,7 +71,7 @@ def descend(
             with torch.no_grad():
                 for weight, own in halves:
                     weight.copy_(own)
-            update(1)
+            advance(1)
     return None
 
 

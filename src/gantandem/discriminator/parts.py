@@ -195,10 +195,10 @@ def draw_all(
         NonFiniteError: If too many are not finite.
     """
     run, blocks = draw(gan, mover, n, purpose, width=width, seed=seed), []
-    with track(n, f"{purpose}: proposals", progress) as update:
+    with track(n, f"{purpose}: proposals", progress) as advance:
         for block in run.blocks():
             blocks.append(block)
-            update(len(block))
+            advance(len(block))
     x, ids = (torch.cat([getattr(b, f) for b in blocks]) for f in ("x", "ids"))
     return Drawn(x, gan.conditions(ids), ids, run.passes)
 

@@ -56,11 +56,11 @@ class Account:
         # The lowest and the highest log ratio of finite proposals.
         self._range = torch.tensor([torch.inf, -torch.inf], dtype=torch.float64)
 
-    def add(self, turn: Scored, chain: Chain, new: Proposal) -> None:
+    def add(self, now: Scored, chain: Chain, new: Proposal) -> None:
         """Count what was judged, and stop the run as soon as it plainly comes to nothing.
 
         Args:
-            turn: Proposals, one of an id at most.
+            now: Proposals, one of an id at most.
             chain: What their ids hold now.
             new: The proposals as the selector saw them.
 
@@ -68,23 +68,23 @@ class Account:
             NonFiniteError: As :meth:`conclude`.
             BudgetError: As :meth:`conclude`.
         """
-        count, broken = len(turn.id), int(turn.broken.sum())
+        count, broken = len(now.id), int(now.broken.sum())
         self.proposals += count
         self.passes += count * (self._cost.start + self._scored)
-        self.passes += int(turn.age.sum()) * self._cost.step
+        self.passes += int(now.age.sum()) * self._cost.step
         self.events["nonfinite"] += broken
-        if turn.tally is not None:
-            self._count(dict(zip(self.mover.events, turn.tally.sum(0).tolist(), strict=True)))
+        if now.tally is not None:
+            self._count(dict(zip(self.mover.events, now.tally.sum(0).tolist(), strict=True)))
         budget = 1
         if self.selector is not None:
             budget = self.selector.budget
             self._judged(self.selector, chain, new)
         if self._rated:
-            low = torch.where(turn.broken, torch.inf, turn.log_ratio).min()
-            high = torch.where(turn.broken, -torch.inf, turn.log_ratio).max()
+            low = torch.where(now.broken, torch.inf, now.log_ratio).min()
+            high = torch.where(now.broken, -torch.inf, now.log_ratio).max()
             ends = torch.minimum(self._range[0], low), torch.maximum(self._range[1], high)
             self._range = torch.stack(ends)
-        tried = turn.attempt + 1 >= budget + REDRAWS
+        tried = now.attempt + 1 >= budget + REDRAWS
         if broken and bool((chain.empty & tried).any()):
             raise self._not_finite()
         self._check(self._ended, PLAIN)

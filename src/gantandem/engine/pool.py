@@ -20,7 +20,7 @@ from gantandem.networks.layers import SMALL, at_once
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, Selector, leaves, tree_map
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import by_lane
 from gantandem.settings import Width, check
 
 LOOK_EVERY = 4
@@ -277,7 +277,7 @@ class _Watch:
         self._ended = (
             tree_map(torch.clone, moved)
             if self._ended is None
-            else tree_map(lambda a, b: torch.where(rows(over, b), a, b), self._ended, moved)
+            else tree_map(lambda a, b: torch.where(by_lane(over, b), a, b), self._ended, moved)
         )
         self._age += ~over
         over |= moved.done

@@ -159,10 +159,10 @@ def _make(
             networks_for(asked, mover), mover, count, Key(0).fold("pilot"), width=width, ratio=ratio
         )
         found: list[tuple[Tensor, Tensor, Tensor]] = []
-        with track(count, f"{sampler.name}: pilot", progress) as update:
+        with track(count, f"{sampler.name}: pilot", progress) as advance:
             for block in run.blocks():
                 found.append((block.ids, block.attempts, block.log_ratio))
-                update(len(block))
+                advance(len(block))
         run.conclude(count)
         ids, attempts, log_ratio = (torch.cat(column) for column in zip(*found, strict=True))
         if strict:  # else it may be another law's

@@ -224,7 +224,7 @@ class Run:
     # -- judging, on the host -----------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Judge the oldest chunk that was scored, and what waited for its turn."""
+        """Judge the oldest chunk that was scored, and what waited for it."""
         lane, known, x, z, count = self._asked.pop(0)
         log_ratio, broken, *others = known()
         if bool(broken.any()):
@@ -234,13 +234,13 @@ class Run:
         self._window.dry = False
         while self._early:
             early = _Rows.join(self._early)
-            live, turn = self._window.due(early.host)
+            live, due = self._window.due(early.host)
             self.discarded += int(early.host.age[~live].sum())
-            later = live & ~turn
+            later = live & ~due
             self._early = [early.where(later)] if bool(later.any()) else []
-            if not bool(turn.any()):
+            if not bool(due.any()):
                 break
-            now = early.where(turn)
+            now = early.where(due)
             for begin in range(0, len(now.x), self._chunk):
                 part = slice(begin, begin + self._chunk)
                 self._judge(tree_map(lambda value, part=part: value[part], now))

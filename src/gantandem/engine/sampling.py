@@ -115,12 +115,12 @@ def sample_iter(
     with gan.networks.frozen():  # their weights are hashed once
         run, manifest = start_run(gan, sampler, n, seed, width, start, strict, progress)
     begin, count = time.perf_counter(), 0
-    with track(n, run.name.lower(), progress) as update:
+    with track(n, run.name.lower(), progress) as advance:
         try:
             for block in run.blocks():
                 count += len(block)
                 yield dataclasses.replace(block, manifest=_totals(manifest, run, count, begin))
-                update(len(block))
+                advance(len(block))
         except (Interrupted, StoppedError) as stop:
             if count:
                 why = "stopped" if isinstance(stop, StoppedError) else "interrupted"

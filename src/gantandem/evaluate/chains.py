@@ -128,17 +128,17 @@ def chain_report(
     cost, key = ready.cost(), Key(seed).fold("chains")
     places, levels, before = [], [], (0, 0, 0)
     networks = networks_for(gan, ready)
-    with networks.frozen(), track(burn_in + draws, ready.name, progress) as update:
+    with networks.frozen(), track(burn_in + draws, ready.name, progress) as advance:
         state = ready.init(networks, key, ids, torch.zeros_like(ids))
-        for turn in range(burn_in + draws):
-            if turn == burn_in:
+        for move in range(burn_in + draws):
+            if move == burn_in:
                 before = _counted(ready.chain(state))
             state, _ = ready.step(networks, key, state)
-            if turn >= burn_in:
+            if move >= burn_in:
                 here = ready.chain(state).here
                 places.append(here.z.flatten(1).cpu().numpy())
                 levels.append(here.log_density.cpu().numpy())
-            update(1)
+            advance(1)
     moves, accepted, divergent = _counted(ready.chain(state))
     z, level = np.stack(places, 1).astype(np.float64), np.stack(levels, 1)
     ess, rhat = diagnose_draws(z)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gantandem.networks.networks import Networks
 
 LABELS = 32
-"""At most this many labels are tried, spread over those that are asked for."""
+"""At most this many labels are tried, at even distances among those that are asked for."""
 LOOKED_AT = 1024
 """Ids whose labels are looked at, where they come from a function."""
 _REFUSALS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
@@ -259,8 +259,8 @@ def labels_to_try(labels: Tensor) -> Tensor:
         0, inverse, torch.arange(len(labels), device=labels.device)
     )
     if len(places) > LABELS:
-        spread = torch.linspace(0, len(places) - 1, LABELS, device=labels.device)
-        places = places[spread.round().long()]
+        evenly = torch.linspace(0, len(places) - 1, LABELS, device=labels.device)
+        places = places[evenly.round().long()]
     return places
 
 

@@ -73,12 +73,12 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
     cond = None if cond is None else cond[: 2 * ROWS]
     seen: list[Tensor] = []
     found: list[Layer] = []
-    with networks.frozen(), track(len(names), "layers", progress) as update:
+    with networks.frozen(), track(len(names), "layers", progress) as advance:
         whole = max(
             1, operations(lambda: networks.generator(z, *(() if cond is None else (cond,))))
         )
         for name in names:
-            update(1)
+            advance(1)
             try:
                 cut = networks.split(name, nearest=False)
             except SplitError:

@@ -231,10 +231,10 @@ def _spectral_norms(
                 u, v = (getattr(layer, f"{hook.name}_{which}") for which in "uv")
                 yield name, layer, hook.reshape_weight_to_matrix(weight), u, v
         parametrizations: Any = getattr(layer, "parametrizations", {})
-        for which, chain in parametrizations.items():
-            for step in chain:
+        for which, steps in parametrizations.items():
+            for step in steps:
                 if isinstance(step, _SpectralNorm) and hasattr(step, "_u"):
-                    weight = step._reshape_weight_to_matrix(chain.original.detach())
+                    weight = step._reshape_weight_to_matrix(steps.original.detach())
                     yield f"{name}.{which}".lstrip("."), layer, weight, step._u, step._v
 
 

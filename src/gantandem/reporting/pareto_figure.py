@@ -75,10 +75,10 @@ def _panel(
     panel.margins(0.09)
     _scale(x, panel.xaxis, panel.set_xscale, points)
     _scale(y, panel.yaxis, panel.set_yscale, points)
-    for axis, draw in ((x, panel.axvline), (y, panel.axhline)):
+    for axis, across in ((x, panel.axvline), (y, panel.axhline)):
         value = finite(floor.get(axis.key))
         if value is not None:
-            draw(value, color=REAL, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            across(value, color=REAL, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     for (sampler, _), line in _lines(points).items():
         colour, marker = styles[sampler]
         xs, ys = [x.value(p) for p in line], [y.value(p) for p in line]

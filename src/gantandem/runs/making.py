@@ -77,12 +77,12 @@ def train_run(
     checkpoint = out / CHECKPOINT
 
     def make() -> GAN:
-        with track(task.train.iterations, "train") as update:
+        with track(task.train.iterations, "train") as advance:
             last = 0
 
             def on_step(state: Any, info: Any, step: int) -> None:
                 nonlocal last
-                update(step - last)
+                advance(step - last)
                 last = step
 
             where = {"folder": out, "on_step": on_step, "device": device}

@@ -18,7 +18,7 @@ from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.optimisers import rows, wide
+from gantandem.samplers.optimisers import by_lane, wide
 from gantandem.settings import Count, Layer, NotNegative, Positive
 
 Divergence = Literal["kl", "js", "logd"]
@@ -123,7 +123,7 @@ class DGFlow(Mover):
         x, d, gradient = gan.guidance(self.layer, s.h, s.carry, s.cond)
         moved = Moved(x, s.z, d, s.step, s.step >= self.steps)
         gradient = gradient.to(wide(gradient))
-        drift = gradient * rows(self._weight(d), gradient).to(gradient.dtype)
+        drift = gradient * by_lane(self._weight(d), gradient).to(gradient.dtype)
         h = s.h + self.step_size * drift
         if self.noise:
             xi = key.fold("flow").normal(s.id, s.attempt, s.step, tuple(h.shape[1:]))

@@ -19,7 +19,7 @@ from gantandem.errors import InputError
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.optimisers import Moments, adam, rounded, rows, wide
+from gantandem.samplers.optimisers import Moments, adam, by_lane, rounded, wide
 from gantandem.settings import Count, Decays, Interval, Positive
 
 Space = Literal["latent", "data"]
@@ -177,10 +177,10 @@ class DOT(Mover):
         moved = Moved(x, s.z, score, s.step, s.step >= self.steps)
         # The gradient of ||h - start + offset|| - D / k_eff.
         away = (s.h - s.start).to(wide(s.h)) + self.offset
-        slope = away / rows(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
+        slope = away / by_lane(_dot(away, away).sqrt(), away) - gradient.to(away) / self.lipschitz
         if self.layer == "latent" and self.project and gan.latent.spherical:
             z = s.h.to(slope.dtype)  # move at right angles to z
-            slope = slope - z * rows(_dot(z, slope) / _dot(z, z), z)
+            slope = slope - z * by_lane(_dot(z, slope) / _dot(z, z), z)
         h = self._descend(s, slope).to(s.h.dtype)
         if self.layer == "latent":
             h = gan.latent.keep_inside(h, s.h)

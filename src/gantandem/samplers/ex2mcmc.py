@@ -13,7 +13,7 @@ from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved
 from gantandem.samplers.langevin import Langevin
 from gantandem.samplers.latent_chain import ChainState, RatioChain, langevin_move, look, proceed
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import by_lane
 from gantandem.settings import Between, Count, Positive, at_least
 
 
@@ -96,7 +96,7 @@ class Ex2MCMC(RatioChain):
             log_r = torch.where(finite, log_r, -torch.inf)
             log_total = torch.logaddexp(log_total, log_r)
             keep = key.fold("keep").log_uniform(s.id, draw) < log_r - log_total
-            z, fresh = torch.where(rows(keep, z), new, z), fresh | keep
+            z, fresh = torch.where(by_lane(keep, z), new, z), fresh | keep
             divergent = divergent + ~finite
         s = proceed(s, look(gan, z, s.cond), fresh)
         return s._replace(tally=s.tally + torch.stack([torch.zeros_like(divergent), divergent], 1))

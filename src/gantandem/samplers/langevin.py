@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import by_lane
 
 
 class Point(NamedTuple):
@@ -65,7 +65,7 @@ class Langevin:
             length = drift.square().flatten(1).sum(1).sqrt()
             longest = self.max_drift * (self.tau * here.z[0].numel()) ** 0.5
             # Not longest / length: where the length is 0 the factor must be 1.
-            drift = drift * rows(longest / length.clamp(min=longest), drift)
+            drift = drift * by_lane(longest / length.clamp(min=longest), drift)
         return here.z.double() + drift
 
     def draw(self, here: Point, xi: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Moved, Mover, tree_map
 from gantandem.samplers.langevin import Langevin, Point
-from gantandem.samplers.optimisers import rounded, rows
+from gantandem.samplers.optimisers import by_lane, rounded
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def proceed(s: ChainState, there: Point, accept: Tensor) -> ChainState:
     """Move where ``accept`` and the point is finite; count what was accepted and divergent."""
     finite = there.finite
     accept = accept & finite
-    here = tree_map(lambda old, new: torch.where(rows(accept, new), new, old), s.here, there)
+    here = tree_map(lambda old, new: torch.where(by_lane(accept, new), new, old), s.here, there)
     tally = s.tally + torch.stack([accept, ~finite], 1)
     return s._replace(here=here, step=s.step + 1, tally=tally)
 

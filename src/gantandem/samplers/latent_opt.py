@@ -15,7 +15,7 @@ from torch import Tensor
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.optimisers import rows, wide
+from gantandem.samplers.optimisers import by_lane, wide
 from gantandem.settings import Count, Positive
 
 
@@ -35,9 +35,9 @@ class LatentOpt(Mover):
     """Natural-gradient steps of the latent up the guide.
 
     The law is biased: an ascent with neither a prior term nor noise, which draws the latents of a
-    basin together. The direction is (g g^T + beta I)^-1 g, with the damped empirical Fisher matrix
-    of one sample; for a small gradient it is alpha g / beta, and for a large one the move is
-    alpha / ||g|| long. Logit or critic.
+    basin together. The direction is (g g^T + beta I)^-1 g = g / (beta + ||g||^2), with the damped
+    empirical Fisher matrix of one sample; for a small gradient the move is alpha g / beta, and for
+    a large one it is alpha / ||g|| long. Logit or critic.
 
     LOGAN moves z once, while it trains; here a generator trained without it is sampled. Its prior
     is uniform on [-1, 1] and z is clipped to it: a ``Uniform`` latent is clipped to its box, at a
@@ -82,12 +82,12 @@ class LatentOpt(Mover):
         return torch.full_like(ids, self.steps + 1)
 
     def step(self, gan: Networks, key: Key, state: LatentOptState) -> tuple[LatentOptState, Moved]:
-        """Evaluate every lane where it stands, then move it."""
+        """Evaluate every lane where it stands, then move it by alpha g / (beta + ||g||^2)."""
         s = state
         x, logit, gradient = gan.guidance("latent", s.z, (), s.cond)
         moved = Moved(x, s.start, logit, s.step, s.step >= self.steps)
         g = gradient.to(wide(gradient))
         alpha, beta = self.step_size, self.damping
-        z = s.z + alpha * g / rows(beta + g.square().flatten(1).sum(1), g)
+        z = s.z + alpha * g / by_lane(beta + g.square().flatten(1).sum(1), g)
         z = gan.latent.keep_inside(z.to(s.z.dtype), s.z)
         return s._replace(z=z, step=s.step + 1), moved

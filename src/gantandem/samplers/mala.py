@@ -74,7 +74,7 @@ class MALA(RatioChain):
         return Cost(start=3, step=3, scores=False)
 
     def step(self, gan: Networks, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
-        """Move every chain once."""
+        """Move every chain once: ``Langevin`` is the proposal q, ``langevin_move`` the test."""
         q = Langevin(self.tau, self.noise, self.max_drift)
         state = langevin_move(gan, key, state, q)
         return state, state.report(state.step >= self.steps)

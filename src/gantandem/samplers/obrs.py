@@ -64,7 +64,7 @@ class OBRS(Accepts):
         return replace(self, log_scale=pack(found))
 
     def log_accept(self, new: Proposal) -> Tensor:
-        """Log c + log r."""
+        """Log c + log r; above 0 it is certain, which is the min of min(c r, 1)."""
         return look_up(self.log_scale, new) + new.log_ratio
 
     @property

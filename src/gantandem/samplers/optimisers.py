@@ -13,7 +13,7 @@ def wide(h: Tensor) -> torch.dtype:
     return torch.promote_types(h.dtype, torch.float32)
 
 
-def rows(values: Tensor, like: Tensor) -> Tensor:
+def by_lane(values: Tensor, like: Tensor) -> Tensor:
     """View (W,) values so that they multiply the rows of a tensor."""
     return values.view(-1, *[1] * (like.dim() - 1))
 
@@ -79,7 +79,7 @@ def adam(
     m = moments.mean.lerp_(g, _newest(betas[0], step, last, g))
     v = moments.square.lerp_(g.square(), _newest(betas[1], step, last, g))
     if scale is not None:
-        m = m * rows(scale, m).to(m.dtype)
+        m = m * by_lane(scale, m).to(m.dtype)
     return torch.addcdiv(h, m, v.sqrt().add_(1e-8), value=step_size)
 
 
@@ -88,7 +88,7 @@ def _newest(beta: float, step: Tensor, last: int, g: Tensor) -> Tensor:
 
     m_t / (1 - beta^t) moves towards g_t by this share: all the way at t = 1.
     """
-    return rows(_shares(beta, last, g.device, g.dtype).index_select(0, step), g)
+    return by_lane(_shares(beta, last, g.device, g.dtype).index_select(0, step), g)
 
 
 _SHARES: dict[tuple[float, int, torch.device, torch.dtype], Tensor] = {}

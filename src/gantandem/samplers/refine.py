@@ -2,6 +2,7 @@
 
 Liu, Kothari and Alahi, Collaborative Sampling in Generative Adversarial Networks, AAAI 2020,
 Algorithm 1 and Equations 3-5: h <- h - lambda * update(grad_h of -log sigmoid(d(tail(h)))).
+Here ``slope`` is grad_h of log sigmoid(d) (of d for a critic), and ``_update`` goes up along it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from gantandem.networks.networks import Networks
 from gantandem.networks.saturated import warn_saturated
 from gantandem.rng import Key
 from gantandem.samplers.base import Cost, Moved, Mover
-from gantandem.samplers.optimisers import Moments, adam, momentum, rounded, rows, wide
+from gantandem.samplers.optimisers import Moments, adam, by_lane, momentum, rounded, wide
 from gantandem.samplers.stops import Best, geometric_stop, uniform_stop
 from gantandem.settings import Count, Decays, Interval, Layer, Positive, Share
 
@@ -232,7 +233,7 @@ class Refine(Mover):
         assert self.spread is not None  # resolved by prepare
         std = torch.where(coin < self.defensive, scale * self.defensive_scale * self.spread, 0.0)
         noise = key.fold("wide").normal(ids, attempts, shape=tuple(h.shape[1:]))
-        return h + rows(std, h) * noise
+        return h + by_lane(std, h) * noise
 
     def _inside(self, gan: Networks, h: Tensor, before: Tensor) -> Tensor:
         """A latent stays where its prior is."""
@@ -269,7 +270,7 @@ class Refine(Mover):
         slope = gradient.to(wide(gradient))
         if gan.guide is None or gan.guide.output != "critic":
             # The gradient of log sigmoid(d) is sigmoid(-d) times that of d.
-            slope = slope * rows(torch.sigmoid(-logit), slope).to(slope.dtype)
+            slope = slope * by_lane(torch.sigmoid(-logit), slope).to(slope.dtype)
         h, loss = self._update(s, slope, logit)
         h = h.to(s.h.dtype)
         if self.clamp is not None:

@@ -51,7 +51,7 @@ class SIR(Selector):
 
 
 def choose(key: Key, chain: Chain, new: Proposal) -> Chain:
-    """Let the new proposal into the reservoir, and keep it with its share of the total.
+    """Keep the new proposal with probability r_k / (r_1 + ... + r_k), in logarithms.
 
     A ratio that is not finite is no weight: such a proposal is never chosen over another, and
     is held only while there is none. The engine hands infinite ones over as -inf, too.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantandem.rng import Key
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import by_lane
 
 
 class Best(NamedTuple):
@@ -30,7 +30,7 @@ class Best(NamedTuple):
         """The better one, lane by lane; of equal ones the first."""
         better = logit > self.logit
         return Best(
-            torch.where(rows(better, x), x, self.x),
+            torch.where(by_lane(better, x), x, self.x),
             torch.where(better, logit, self.logit),
             torch.where(better, steps, self.steps),
         )

@@ -63,7 +63,7 @@ class ULA(LatentChain):
         return start(gan, key, ids, attempts, "ula", look_by_guide)
 
     def step(self, gan: Networks, key: Key, state: ChainState) -> tuple[ChainState, Moved]:
-        """Move every chain once."""
+        """Move every chain once: ``Langevin.draw`` is z + (eps/2) grad L(z) + sqrt(eps) xi."""
         z = Langevin(self.step_size).draw(state.here, state.noise(key))
         there = look_by_guide(gan, z, state.cond)
         state = proceed(state, there, there.log_prior > -torch.inf)

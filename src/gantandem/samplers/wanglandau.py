@@ -28,7 +28,7 @@ from gantandem.samplers.latent_chain import (
     langevin_move,
     start,
 )
-from gantandem.samplers.optimisers import rows
+from gantandem.samplers.optimisers import by_lane
 from gantandem.settings import (
     INCREASING,
     Between,
@@ -270,8 +270,8 @@ class WangLandau(RatioChain):
         log_u = key.fold("keep").log_uniform(chain.id, chain.attempt, chain.step)
         hold = open_ & (log_u < log_weight - log_total)
         return Reservoir(
-            torch.where(rows(hold, here.x), here.x, kept.x),
-            torch.where(rows(hold, here.z), here.z, kept.z),
+            torch.where(by_lane(hold, here.x), here.x, kept.x),
+            torch.where(by_lane(hold, here.z), here.z, kept.z),
             torch.where(hold, here.log_ratio, kept.log_ratio),
             log_total,
         )
