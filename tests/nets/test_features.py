@@ -7,6 +7,7 @@ import types
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import gantandem as gt
@@ -208,6 +209,21 @@ def test_names_of_timm(monkeypatch):
     assert made == [("small", True, 0), ("small", False, 0)]
 
 
+def test_features_of_timm_are_those_behind_its_last_hidden_layer(monkeypatch):
+    """As in timm 1.0: mobilenetv3 and vgg give more features than num_features says."""
+
+    def create_model(name, pretrained, num_classes):
+        network = Three()
+        network.num_features, network.head_hidden_size = 3, 4
+        return network
+
+    config = {"input_size": (3, 8, 8), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    data = types.SimpleNamespace(resolve_model_data_config=lambda network: config)
+    library(monkeypatch, "timm", create_model=create_model, data=data)
+    network = FeatureRatio("timm:hidden")
+    assert network(torch.zeros(2, 3, 4, 4)).shape == (2,) and network.features == 4
+
+
 def test_names_of_torchvision(monkeypatch):
     class Net(nn.Module):
         def __init__(self):
@@ -229,6 +245,14 @@ def test_names_of_torchvision(monkeypatch):
     )
     network = FeatureRatio("torchvision:net")
     assert network.embed(torch.zeros(2, 3, 6, 6)).shape == (2, 5)
+    library(
+        monkeypatch,
+        "torchvision.models",
+        get_model_weights=lambda name: kinds,
+        get_model=lambda name, weights: nn.Conv2d(3, 4, 1),
+    )
+    with pytest.raises(ValueError, match="no linear layer at its end"):
+        FeatureRatio("torchvision:squeezenet1_0")
 
 
 def test_what_is_missing_is_named_with_its_command(monkeypatch):
@@ -257,8 +281,39 @@ def test_what_is_no_backbone_is_one_message():
             gt.fit_ratio(gan, real, backbone=backbone, **QUICK)
     with pytest.raises(InputError, match="network and backbone"):
         gt.fit_ratio(gan, real, backbone=eyes(), network=nn.Linear(2, 1), **QUICK)
-    with pytest.raises(InputError, match="brings weights of its own"):
+    with pytest.raises(WeightsError, match="x: no such file"):
         gt.fit_ratio(gan, real, backbone="mnist-backbone", backbone_weights="x", **QUICK)
+
+
+def test_a_named_backbone_takes_a_file_in_place_of_what_it_would_fetch(monkeypatch, tmp_path):
+    """And one that takes no images of that size is told how to say its own."""
+
+    class Fixed(nn.Module):
+        num_features = 4
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            assert x.shape[2:] == (16, 16), "wrong size"
+            return self.layer(x)
+
+    def create_model(name, pretrained, num_classes):
+        assert not pretrained, "no network here"
+        return Fixed()
+
+    config = {"input_size": (3, 16, 16), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    data = types.SimpleNamespace(resolve_model_data_config=lambda network: config)
+    library(monkeypatch, "timm", create_model=create_model, data=data)
+    save_weights(Fixed(), tmp_path / "small.safetensors")
+    fit = {"backbone_weights": tmp_path / "small.safetensors", **QUICK}
+    gan, real = picture_gan(), pictures(400, 1)
+    fitted = gt.fit_ratio(gan, real, backbone="timm:small@16", **fit)
+    held = fitted.ratio(gt.Direct()).score.network.body.network.layer.weight
+    assert torch.equal(held, load_file(tmp_path / "small.safetensors")["layer.weight"])
+    with pytest.raises(ConfigError, match=r"(?s)wrong size.*resized to 128.*'NAME@224'"):
+        gt.fit_ratio(gan, real, backbone="timm:small", **fit)
 
 
 class Tuple(nn.Module):

@@ -20,7 +20,7 @@ from gantandem.discriminator.candidates import count_classes
 from gantandem.discriminator.fitting import Evidence
 from gantandem.errors import ConfigError, InputError, imports, look_up
 from gantandem.gan import GAN
-from gantandem.nets.backbones import named
+from gantandem.nets.backbones import Seen, named
 from gantandem.nets.copying import copy_network
 from gantandem.nets.features import DEFAULT, FeatureRatio, feature_count
 from gantandem.nets.foreign import load_foreign
@@ -193,8 +193,6 @@ def _on_backbone(
         except ValueError as error:
             raise InputError(f"{where} {error}") from error
         return network.to(x.device), {}
-    if weights is not None:
-        raise InputError(f"{where} backbone_weights: {backbone!r} brings weights of its own")
     if x.dim() != 4:
         raise InputError(
             f"{where} backbone: {backbone!r} looks at images (C, H, W), and the data are points "
@@ -209,7 +207,11 @@ def _on_backbone(
     if bounds is not None and bounds != (-1.0, 1.0):
         given |= dict(zip(("low", "high"), bounds, strict=True))
     try:
-        network = FeatureRatio(name, **given)
+        network = FeatureRatio(name, pretrained=weights is None, **given)
+        if weights is not None:
+            own = network.body.network if isinstance(network.body, Seen) else network.body
+            for note in load_foreign(own, weights, "discriminator"):
+                logger.info("backbone: %s", note)
         feature_count(network.body, x[:2], repr(name))
     except ValueError as error:
         raise ConfigError(f"{where} {error}") from error

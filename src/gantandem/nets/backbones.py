@@ -162,7 +162,9 @@ def _timm(name: str, pretrained: bool, low: float, high: float, size: int | None
     network = timm.create_model(name, pretrained=pretrained, num_classes=0)
     data = timm.data.resolve_model_data_config(network)
     side, mean, std = int(size or data["input_size"][-1]), data["mean"], data["std"]
-    return Seen(network, network.num_features, side, mean, std, low, high)
+    # Some have a layer behind what num_features counts, which stays where the classifier goes.
+    count = getattr(network, "head_hidden_size", network.num_features)
+    return Seen(network, count, side, mean, std, low, high)
 
 
 def _torchvision(
@@ -171,7 +173,10 @@ def _torchvision(
     models: Any = _library("torchvision.models", name)
     weights = models.get_model_weights(name).DEFAULT
     network = models.get_model(name, weights=weights if pretrained else None)
-    where, last = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
+    found = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
+    if not found:
+        raise ValueError("it has no linear layer at its end, before which features are taken")
+    where, last = found[-1]
     parent, _, attribute = where.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
     seen = weights.transforms()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantandem.nets.backbones import DigitBackbone, make_backbone, pooled
+from gantandem.nets.backbones import DigitBackbone, Seen, make_backbone, pooled
 from gantandem.nets.copying import copy_network
 
 __all__ = ["DigitBackbone", "FeatureRatio"]
@@ -140,7 +140,7 @@ def feature_count(body: nn.Module, x: Tensor, name: str | None = None) -> int:
     try:
         with torch.no_grad():
             return pooled(network(x)).shape[1]
-    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+    except (RuntimeError, TypeError, IndexError, AttributeError, AssertionError) as error:
         points, own = x.dim() < 4, name or type(body).__name__
         data = f"{'points' if points else 'images'} of shape {tuple(x.shape[1:])}"
         wrap = (
@@ -149,6 +149,8 @@ def feature_count(body: nn.Module, x: Tensor, name: str | None = None) -> int:
             else "Its input is its own affair: wrap it, gantandem.nets.backbones.Seen(network, "
             "num_features, size=224) resizes and normalises"
         )
+        if isinstance(body, Seen) and not points:
+            wrap = f"They were resized to {body.size}: say the size that it takes, as in 'NAME@224'"
         raise ValueError(
             f"backbone {own} does not take {data}{_taken(body)}: {error}. {wrap}"
         ) from error
