@@ -18,7 +18,7 @@ from gantandem.data.ranges import find_range
 from gantandem.data.real import Real, Rows, Stored
 from gantandem.discriminator.candidates import count_classes
 from gantandem.discriminator.fitting import Evidence
-from gantandem.errors import ConfigError, InputError, imports, look_up
+from gantandem.errors import ConfigError, InputError, WeightsError, imports, look_up
 from gantandem.gan import GAN
 from gantandem.nets.backbones import Seen, named
 from gantandem.nets.copying import copy_network
@@ -213,6 +213,8 @@ def _on_backbone(
             for note in load_foreign(own, weights, "discriminator"):
                 logger.info("backbone: %s", note)
         feature_count(network.body, x[:2], repr(name))
+    except WeightsError:
+        raise
     except ValueError as error:
         raise ConfigError(f"{where} {error}") from error
     spec = {"net": "feature-ratio", "backbone": name, **given, "pretrained": False}
