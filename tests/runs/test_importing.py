@@ -219,6 +219,28 @@ def test_other_classes_in_its_files_are_not_trusted(own, tmp_path, place):
         import_run(tmp_path / "run", **own)
 
 
+def test_a_layout_by_its_name(own, tmp_path):
+    """A file of two generators: found by itself it is the averaged one, by a key the other."""
+    g, other, d = settled(Generator()), settled(Generator(), 1), settled(Discriminator())
+    states = {"g": other, "g_ema": g, "d": d}
+    path = tmp_path / "both.pt"
+    torch.save({name: net.state_dict() for name, net in states.items()}, path)
+    named = {**own, "weights_g": path, "weights_d": path, "layout": "rosinality"}
+    z = torch.randn(3, 6, 1, 1)
+    assert torch.equal(import_run(tmp_path / "a", **named).gan.decode(z), g.eval()(z))
+    del named["data"]
+    assert torch.equal(GAN.from_files(**named, key=None).decode(z), g(z))
+    whole = {f"generator.{n}": v for n, v in other.state_dict().items()}
+    whole |= {f"discriminator.{n}": v for n, v in d.state_dict().items()}
+    torch.save({"state_dict": whole, "ema": g.state_dict()}, path)
+    light = {**named, "layout": "lightning"}
+    assert torch.equal(GAN.from_files(**light).decode(z), other.eval()(z))
+    with pytest.raises(WeightsError, match="holds no 'model_state_dict'"):
+        GAN.from_files(**{**named, "layout": "mimicry"})
+    with pytest.raises(ConfigError, match="layout 'mimicri': did you mean 'mimicry'"):
+        GAN.from_files(**{**named, "layout": "mimicri"})
+
+
 def test_statistics_that_were_never_filled(own, tmp_path, caplog):
     fresh = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 4))
     averaged = settled(Generator())

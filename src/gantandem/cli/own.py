@@ -74,6 +74,13 @@ def import_(
         str | None,
         typer.Option(help="What the names of weights begin with.", show_default="found"),
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="How the files are laid out: auto, state-dict, mimicry, rosinality, pgan-zoo, "
+            "hifi-gan or lightning."
+        ),
+    ] = "auto",
     adapt_g: Adapters = None,
     adapt_d: Adapters = None,
     bounds: Annotated[
@@ -111,6 +118,7 @@ def import_(
             latent=latent,
             key=key,
             strip_prefix=strip_prefix,
+            layout=layout,
             adapt_g=adapt_g or (),
             adapt_d=adapt_d or (),
         )

@@ -19,6 +19,7 @@ from gantandem.files.locking import locked
 from gantandem.gan import GAN
 from gantandem.nets import TORCH
 from gantandem.nets.hashing import weights_hash
+from gantandem.nets.layouts import AUTO, place_of
 from gantandem.nets.unwrapping import Role
 from gantandem.networks.layers import middle
 from gantandem.networks.score import Output
@@ -78,12 +79,13 @@ def import_run(
     roles: tuple[Role, ...] = get_args(Role)
     networks: dict[Role, Any] = {role: files.pop(role, None) for role in roles}
     weights = {"generator": files.get("weights_g"), "discriminator": files.get("weights_d")}
-    options = {name: files.get(name) for name in ("key", "strip_prefix")}
+    layout = (files.get("layout") or AUTO, files.get("key"), files.get("strip_prefix"))
+    options = {role: place_of(layout[0], role, *layout[1:]) for role in roles}
     content: dict[str, Any] = {"task": "own", "seed": seed, "output": output}
     content |= {"data": _place(data)} if data is not None else {}
     content |= {"range": list(range)} if range is not None else {}
     for role, network in networks.items():
-        if (spec := spec_of(role, network, weights[role], options)) is not None:
+        if (spec := spec_of(role, network, weights[role], options[role])) is not None:
             content[role] = spec
     content, origins = apply_overrides(content, overrides)
     recipe = parse(content, "import", origins)
@@ -94,7 +96,7 @@ def import_run(
         recipe.discriminator,
         weights["discriminator"],
         adapt=files.get("adapt_d") or (),
-        **options,
+        **options["discriminator"],
     )
     gan = generating(
         recipe.generator,
@@ -103,7 +105,7 @@ def import_run(
         given,
         adapt=files.get("adapt_g") or (),
         judge=judge,
-        **options,
+        **options["generator"],
     )
     task = task_of(recipe).of_run(gan, recipe.data)
     real = None if recipe.data is None else task.real(seed, recipe.data)

@@ -24,6 +24,7 @@ from gantandem.latent import Inputs, Latent, Normal, Uniform, as_latent
 from gantandem.nets import build
 from gantandem.nets.copying import copy_network
 from gantandem.nets.foreign import find_architecture, load_foreign
+from gantandem.nets.layouts import AUTO, place_of
 from gantandem.nets.unwrapping import Role
 from gantandem.networks.score import Output
 from gantandem.networks.statistics import refresh_statistics, unfilled
@@ -53,6 +54,7 @@ def from_files(
     condition: Condition | None = None,
     key: str | None = None,
     strip_prefix: str | None = None,
+    layout: str = AUTO,
     adapt_g: Sequence[str] = (),
     adapt_d: Sequence[str] = (),
     real: RealData | None = None,
@@ -73,6 +75,8 @@ def from_files(
         condition: As for :class:`GAN`.
         key: The entry of the files that holds the weights, where it is not found.
         strip_prefix: What the names of weights begin with, where it is not found.
+        layout: How the files are laid out: one of ``gantandem.nets.layouts.LAYOUTS``; ``"auto"``
+            tries what is known.
         adapt_g: Adapters around the generator, the innermost first: ``["item=0"]``.
         adapt_d: Likewise, around the discriminator.
         real: Real samples; they are needed where statistics of the discriminator must be filled.
@@ -82,10 +86,10 @@ def from_files(
         WeightsError: If a file cannot be read or does not fit; the message says what would.
         InputError: If the networks do not fit each other, the latent or the condition.
     """
-    judge = network_of("discriminator", discriminator, weights_d, key, strip_prefix, adapt_d)
-    gan = generating(
-        generator, weights_g, latent, condition, key, strip_prefix, adapt_g, judge=judge
-    )
+    for_g = place_of(layout, "generator", key, strip_prefix)
+    for_d = place_of(layout, "discriminator", key, strip_prefix)
+    judge = network_of("discriminator", discriminator, weights_d, adapt=adapt_d, **for_d)
+    gan = generating(generator, weights_g, latent, condition, adapt=adapt_g, judge=judge, **for_g)
     return gan if judge is None else judged(gan, judge, output, real)
 
 
