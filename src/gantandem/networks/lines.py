@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def _cut(network: nn.Module, x: Tensor, several: bool) -> Iterator[Line]:
         ways: list[Any] = ["dict"] if names else ["arguments"] * several + ["list"]
         for how in ways:
             text = f"adapt.Parts(G, {shapes}{'' if how == 'arguments' else f', {how!r}'})"
-            make = lambda shapes=shapes, how=how: Parts(network, shapes, how)  # noqa: E731
+            make = functools.partial(Parts, network, shapes, how)
             yield Line(text, make, sum(cut))
 
 

@@ -99,7 +99,9 @@ def spec_of(
     """How a network is built: as it was asked for, or by the weights that it is for."""
     if isinstance(network, Mapping):
         return dict(network)
-    if isinstance(network, Path) or (network and Path(network).suffix in WEIGHT_FILES):
+    if isinstance(network, Path) or (
+        isinstance(network, str) and Path(network).suffix in WEIGHT_FILES
+    ):
         raise ConfigError(
             f"{role}: {str(network)!r} is a file of weights: it is weights_{role[0]}. Without a "
             f"{role} beside it, the architecture is found by the weights"

@@ -1,0 +1,112 @@
+"""What may be better than plain samples on a GAN: candidates of a recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from gantandem.data.real import Real
+from gantandem.discriminator import fit_ratio, shape_discriminator
+from gantandem.discriminator.sizes import Budget, seconds
+from gantandem.engine.sampling import prepare
+from gantandem.errors import GANtandemError
+from gantandem.gan import GAN
+from gantandem.networks.layers import middle
+from gantandem.samplers.base import Mover, Selector
+from gantandem.samplers.collaborative import collaborative
+from gantandem.samplers.direct import Direct
+from gantandem.samplers.obrs import OBRS
+from gantandem.samplers.refine import Refine
+
+EXPECTED = (2.0, 4.0, 8.0)
+SHARES = {"fit": 0.15, "shape": 0.2}
+"""Of a budget, for each fit and each shaping; what is left draws and measures."""
+
+
+class Candidate(NamedTuple):
+    """A sampler, and the GAN that it draws from."""
+
+    name: str
+    gan: GAN
+    sampler: Mover | Selector
+
+
+class Ways:
+    """What may be better than plain samples on a GAN: each made when it is asked for."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        parts: Real,
+        options: dict[str, Any],
+        budget: Budget | None,
+        fit: Mapping[str, Any],
+        shape: Mapping[str, Any],
+        failed: dict[str, str],
+    ) -> None:
+        time = None if budget is None else seconds(budget, "recommend")
+        each = {name: None if time is None else share * time for name, share in SHARES.items()}
+        self.gan, self.parts, self.failed = gan, parts, failed
+        self.fit = {"budget": each["fit"], **options, **fit}
+        self.shape = {"budget": each["shape"], **options, **shape}
+
+    def accepted(self) -> Iterator[Candidate]:
+        """OBRS on plain samples."""
+        fitted = self._fitted("obrs", self.gan, Direct())
+        if fitted is None:
+            return
+        self.gan = fitted
+        for expected in EXPECTED:
+            yield Candidate(f"obrs, K = {expected:g}", fitted, OBRS(expected=expected))
+        ratio = fitted.ratio(Direct())
+        rows = ratio.chosen["candidates"] if ratio.chosen else []
+        clear = min((row["log_loss"] for row in rows), default=None)
+        own = next((row["log_loss"] for row in rows if row["name"] == ratio.chosen["name"]), None)
+        if ratio.strength < 1 or clear != own:
+            whole = self._fitted("obrs, all of r", self.gan, Direct(), strength=1.0, again=True)
+            if whole is not None:
+                yield Candidate("obrs, all of r", whole, OBRS())
+
+    def refined(self, layers: Sequence[str] | None) -> Iterator[Candidate]:
+        """Refinement along the guide, shaped at each layer, or as the GAN was shaped."""
+        shaped = self.gan.proposal
+        if isinstance(shaped, Refine):
+            yield Candidate("refine", self.gan, replace(shaped, defensive=0.0))
+            return
+        guided = self.gan
+        if guided.guide is None:
+            found = self._fitted("refine", guided, Direct(), as_guide=True, again=True)
+            if found is None:
+                return
+            guided = found
+        if layers is None:
+            layers = [*filter(None, ("latent", middle(guided), "data"))]
+        for layer in layers:
+            name = f"refine at {layer}"
+            refine = Refine(layer=layer, defensive=0.5)
+            try:
+                gan = shape_discriminator(guided, self.parts, refine=refine, **self.shape)
+            except GANtandemError as error:
+                self.failed[name] = str(error)
+                continue
+            assert isinstance(gan.proposal, Refine)
+            yield Candidate(name, gan, replace(gan.proposal, defensive=0.0))
+
+    def collaborative(self, refined: Candidate) -> Iterator[Candidate]:
+        """A refinement with acceptance."""
+        assert refined.gan.proposal is not None
+        fitted = self._fitted("collaborative", refined.gan, refined.gan.proposal)
+        if fitted is not None:
+            yield Candidate("collaborative", fitted, collaborative(fitted))
+
+    def _fitted(self, name: str, gan: GAN, mover: Mover, again: bool = False, **more: Any) -> Any:
+        """The GAN with a ratio of the mover's law: that which it has, or one fitted now."""
+        ratio = gan.ratios.get(gan.law(prepare(gan, mover).sampler))
+        if ratio is not None and ratio.origin == "fitted" and not again:
+            return gan
+        try:
+            return fit_ratio(gan, self.parts, proposal=mover, **{**self.fit, **more})
+        except GANtandemError as error:
+            self.failed[name] = str(error)
+            return None
