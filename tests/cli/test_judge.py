@@ -56,7 +56,11 @@ def test_select_is_what_python_selects(fitted, points, tmp_path):
     assert "of 200 samples accepted" in told.stderr
     run(*words, "--out", tmp_path / "kept")
     assert np.array_equal(np.load(tmp_path / "kept" / "samples.npy"), wanted.x.numpy())
-    fails(*words, "--out", tmp_path / "kept", wanted=["nothing is overwritten"])
+    other = ("select", fitted, points, "expected=2", "--out", tmp_path / "kept")
+    fails(*other, wanted=["nothing is overwritten"])
+    (tmp_path / "kept" / "selected.json").unlink()  # as after a kill
+    run(*words, "--out", tmp_path / "kept")
+    assert json.loads((tmp_path / "kept" / "selected.json").read_text())["kept"] == len(wanted)
     assert json.loads(run(*words, "--json").stdout)["kept"] == len(wanted)
     run("select", fitted, points, "--sampler", "sir", "proposals=20")
 

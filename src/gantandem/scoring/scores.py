@@ -187,10 +187,14 @@ class Scores:
         if path.suffix.lower() == ".json":
             write_bytes(path, json.dumps(self.to_dict(places), indent=1).encode())
         elif path.suffix.lower() == ".csv":
-            write_bytes(path, _csv(self.rows(places)))
+            write_bytes(path, self.to_csv(places))
         else:
             raise InputError(f"{path}: scores are written as .csv or .json")
         return path
+
+    def to_csv(self, places: Any = None) -> bytes:
+        """:meth:`rows` as a ``.csv`` file."""
+        return _csv(self.rows(places))
 
 
 def _quantiles(values: np.ndarray) -> list[float]:

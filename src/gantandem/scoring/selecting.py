@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ from gantandem.data.real import RealData, Rows
 from gantandem.display.table import show, show_percent
 from gantandem.engine.window import empty_chain
 from gantandem.errors import InputError
-from gantandem.files import write_atomic, write_bytes
+from gantandem.files import write_bytes
+from gantandem.files.locking import locked
 from gantandem.gan import GAN
 from gantandem.rng import Key
 from gantandem.samplers import OBRS, Accepts, Chain, Proposal, Selector, from_config
@@ -95,34 +99,40 @@ class Selection:
 
         Pictures are copied under the names that they had in the folder they came from; rows of
         arrays become ``samples.npy``. ``selected.csv`` lists them, the most real first, and
-        ``selected.json`` tells what accepted them.
+        ``selected.json`` tells what accepted them. What a killed call left is completed.
 
         Raises:
-            InputError: If a file of one of these names is there, or two have the same name.
+            InputError: If a file of one of these names is there and holds something else, or two
+                have the same name.
             OutputError: If it cannot be written.
+            LockedError: If another command writes there.
         """
         folder, own = Path(folder), self.scores
-        pairs: list[tuple[Path, Path]] = []
+        files: list[tuple[Path, Callable[[], bytes]]] = []
         for place in self.places.tolist():
             file = own.files[place] if own.files else None
             if file is not None:
-                pairs.append((file, folder / own.inside[place]))
-        arrays = self.x is not None and not pairs
-        names = ["selected.csv", "selected.json", *(["samples.npy"] if arrays else [])]
-        targets = [*(target for _, target in pairs), *(folder / name for name in names)]
-        twice = next((one for one, count in Counter(targets).items() if count > 1), None)
+                files.append((folder / own.inside[place], file.read_bytes))
+        if self.x is not None and not files:
+            files.append((folder / "samples.npy", functools.partial(_npy, self.x)))
+        files.append((folder / "selected.csv", lambda: own.to_csv(self.best_first)))
+        told = json.dumps(self.to_dict(), indent=1).encode()
+        files.append((folder / "selected.json", lambda: told))
+        times = Counter(target for target, _ in files)
+        twice = next((target for target, count in times.items() if count > 1), None)
         if twice is not None:
             raise InputError(f"{twice}: two accepted samples have this name; give one folder alone")
-        there = next((target for target in targets if target.exists()), None)
-        if there is not None:
-            raise InputError(f"{there} is there, and nothing is overwritten: name another folder")
-        for file, target in pairs:
-            write_bytes(target, file.read_bytes())
-        if arrays and self.x is not None:
-            kept = self.x.float() if self.x.dtype is torch.bfloat16 else self.x
-            write_atomic(folder / "samples.npy", lambda file: np.save(file, kept.numpy(force=True)))
-        own.save(folder / "selected.csv", self.best_first)
-        write_bytes(folder / "selected.json", json.dumps(self.to_dict(), indent=1).encode())
+        with locked(folder, "select"):
+            there = {target for target, _ in files if target.exists()}
+            for target, content in files:
+                if target in there and not (target.is_file() and target.read_bytes() == content()):
+                    raise InputError(
+                        f"{target} is there and holds something else, and nothing is overwritten: "
+                        "name another folder"
+                    )
+            for target, content in files:
+                if target not in there:
+                    write_bytes(target, content())
         return folder
 
 
@@ -194,6 +204,13 @@ def select(
         )
     kept = None if rows is None else rows.x[places.to(rows.x.device)]
     return Selection(places.numpy(), scores, frozen, seed, kept)
+
+
+def _npy(x: Tensor) -> bytes:
+    """Rows as a ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, (x.float() if x.dtype is torch.bfloat16 else x).numpy(force=True))
+    return buffer.getvalue()
 
 
 def _selector(sampler: Any) -> Selector:
