@@ -104,7 +104,7 @@ def test_laws_without_a_ratio_are_skipped_or_fitted_and_kept(work):
     assert all(row["setup_passes"] > 600 for row in rows)
     assert "fit " in result.stdout
     assert {row["law"] for row in rows} <= {path.name[:16] for path in (work / "ratios").iterdir()}
-    command(*words)  # the ratios were kept: no need to fit again
+    command(*words, "--again")  # the ratios were kept: no need to fit again
     rows = json.loads((work / "sweep.json").read_text())["points"]
     assert [row["fitted"] for row in rows] == [False, False]
 

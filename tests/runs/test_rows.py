@@ -8,7 +8,8 @@ import shutil
 import pytest
 import torch
 
-from gantandem.runs import Workspace, compare_run, measuring, pretrained_run
+from gantandem.evaluate import sweeping
+from gantandem.runs import Workspace, compare_run, measuring, pretrained_run, sweep_run
 from gantandem.runs.reading import load_recipe
 
 pytestmark = pytest.mark.usefixtures("few_real_data")
@@ -125,3 +126,34 @@ def test_a_damaged_table_is_measured_anew(run, drawn, caplog):
     (run / "metrics.json").write_text('{"schema": 1, "samplers": 3}')
     compare_run(Workspace(run), ("direct",), N)
     assert drawn == ["direct", "direct"] and "all is measured anew" in caplog.text
+
+
+def test_points_of_a_sweep_are_kept_and_measured_anew_like_rows(run, monkeypatch):
+    names, whole = [], sweeping.compare
+
+    def noting(gan, samplers, *args, **options):
+        names.extend(samplers)
+        return whole(gan, samplers, *args, **options)
+
+    monkeypatch.setattr(sweeping, "compare", noting)
+
+    def swept(values, work=None, **options):
+        names.clear()
+        work = work or Workspace(run)
+        sweep_run(work, [f"direct.truncation={values}"], n=N, **options)
+        points = json.loads((run / "sweep.json").read_text())["points"]
+        return [point["label"] for point in points], points
+
+    first = swept("1.0,2.0")[1]
+    labels, found = swept("2.0,3.0")
+    assert labels == ["direct truncation=2", "direct truncation=3"]
+    assert names == labels[1:]
+    before, kept = first[1], found[0]
+    assert {**before, "on_front": 0} == {**kept, "on_front": 0}
+    assert swept("2.0,3.0", seed=7)[0] == names, "another seed: nothing is kept"
+    assert swept("2.0,3.0", seed=7)[0] and not names
+    assert swept("2.0,3.0", seed=7, again=True)[0] == names
+    work = Workspace(run)
+    with torch.no_grad():
+        next(work.gan.generator.parameters()).mul_(1.01)
+    assert swept("2.0,3.0", work, seed=7)[0] == names, "other weights: nothing is kept"

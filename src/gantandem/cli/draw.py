@@ -210,9 +210,7 @@ def compare(
     ] = False,
     again: Annotated[
         bool,
-        typer.Option(
-            "--again", help="Measure anew what was measured so already; a sweep always is."
-        ),
+        typer.Option("--again", help="Measure anew what was measured so already."),
     ] = False,
     page: Annotated[bool, typer.Option("--report", help="Write RUN/report.html as well.")] = False,
     device: Device = None,
@@ -234,7 +232,7 @@ def compare(
     names = None if samplers is None else split_names(samplers)
     if sweep:
         count = 4_000 if n is None else n
-        found = runs.sweep_run(work, sweep, names or (), count, seed=seed, fit=fit)
+        found = runs.sweep_run(work, sweep, names or (), count, seed=seed, fit=fit, again=again)
         table = sweep_table(found)
     else:
         count = 10_000 if n is None else n

@@ -11,6 +11,7 @@ from gantandem.data.real import RealData
 from gantandem.engine.sampling import prepare
 from gantandem.errors import BudgetError, InputError, LawMismatchError, NonFiniteError
 from gantandem.evaluate.comparing import Metrics, compare, measured_by
+from gantandem.evaluate.comparison import Compared
 from gantandem.evaluate.knobs import Sweep, default_sweeps, plan
 from gantandem.evaluate.metrics.pareto import PASSES, Axis, Pareto, pareto_front
 from gantandem.gan import GAN
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Fit = Callable[[GAN, Mover], GAN]
+Known = Callable[[str, Any, GAN], Row | None]
 
 
 class Swept(NamedTuple):
@@ -56,6 +58,7 @@ def sweep(
     width: int | None = None,
     progress: bool | None = None,
     on_point: Callable[[Swept], None] | None = None,
+    known: Known | None = None,
 ) -> Swept:
     """Draw n samples with each setting of each sampler, measure them, and mark the Pareto fronts.
 
@@ -65,11 +68,11 @@ def sweep(
     run out, is skipped as well; each is listed with the reason, and the others go on.
 
     Each row has ``label``, ``sampler``, ``knob``, ``value``, ``settings`` (prepared, JSON-ready),
-    ``law``, ``fitted`` (a ratio it needs was fitted in this sweep), ``metrics``, the columns of
-    :func:`~gantandem.compare` (``n``, ``passes_per_sample``, ``setup_passes``, ``seconds``,
-    ``samples_per_second``, ``acceptance``, ``events``) and, with ``pareto``, ``on_front``: see
-    :func:`mark_fronts`. ``setup_passes`` counts the pilots and the proposals that its ratios were
-    fitted on in this sweep, also when another setting shares them.
+    ``law``, ``fitted`` (a ratio it needs was fitted in the sweep that measured it), ``metrics``,
+    the columns of :func:`~gantandem.compare` (``n``, ``passes_per_sample``, ``setup_passes``,
+    ``seconds``, ``samples_per_second``, ``acceptance``, ``events``) and, with ``pareto``,
+    ``on_front``: see :func:`mark_fronts`. ``setup_passes`` counts the pilots and the
+    proposals that its ratios were fitted on in this sweep, also when another setting shares them.
 
     Args:
         gan: Networks, latent and ratios.
@@ -86,6 +89,8 @@ def sweep(
         width: Lanes.
         progress: Show progress bars.
         on_point: Called with what there is after each setting.
+        known: From a label, its prepared sampler and the GAN to the row that was measured before
+            and is taken instead; None measures.
 
     Raises:
         ConfigError: As :func:`plan`, before anything is drawn.
@@ -108,7 +113,8 @@ def sweep(
             with keeping(lambda: f"measured: {len(points)} settings"):
                 ready, gan, setup, laws = _provide(swept.gan, one.sampler, fit, spent)
                 swept = swept._replace(gan=gan)
-                result = compare(gan, {one.label: ready}, metrics, n, **options)[one.label]
+                row = None if known is None else known(one.label, ready, gan)
+                result = row or compare(gan, {one.label: ready}, metrics, n, **options)[one.label]
         except (InputError, BudgetError, NonFiniteError) as error:
             told = {row["reason"] for row in swept.skipped}
             swept.skipped.append({**names, "reason": str(error)})
@@ -116,11 +122,13 @@ def sweep(
             level = logging.INFO if str(error) in told else logging.WARNING
             logger.log(level, "sweep: %s is skipped: %s", one.label, error)
         else:
-            law, settings = result.samples.manifest["law"], result.row["sampler"]
-            row = {**names, **result.row, "sampler": one.name, "settings": settings, "law": law}
-            row["fitted"] = any(law in spent for law in laws)
-            row["setup_passes"] += setup
-            swept.points.append(row)
+            if isinstance(result, Compared):
+                law, settings = result.samples.manifest["law"], result.row["sampler"]
+                row = {**names, **result.row, "sampler": one.name, "settings": settings, "law": law}
+                row["fitted"] = any(law in spent for law in laws)
+                row["setup_passes"] += setup
+                result = row
+            swept.points.append(result)
         if pareto is not None:
             mark_fronts(swept.points, pareto)
         if on_point is not None:

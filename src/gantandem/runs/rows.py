@@ -1,4 +1,4 @@
-"""Rows of ``metrics.json`` that need not be measured again."""
+"""Rows of ``metrics.json`` and points of ``sweep.json`` that need not be measured again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from gantandem.engine.sampling import start_run
 from gantandem.errors import DataError
+from gantandem.gan import GAN
 from gantandem.reporting import evidence as files
-from gantandem.reporting.schema import METRICS, read_json
-from gantandem.reporting.stale import older, weights_of
+from gantandem.reporting.schema import METRICS, SWEEP, read_json
+from gantandem.reporting.stale import made_by, older, weights_of
 from gantandem.runs.shards import SETTINGS
 from gantandem.runs.workspace import Workspace
 from gantandem.samplers import Direct
@@ -84,3 +85,38 @@ def rows_to_keep(
     if same := [name for name in asked if name in kept]:
         logger.info("kept as measured before, --again measures anew: %s", ", ".join(same))
     return kept
+
+
+class PointsToKeep:
+    """Points of ``sweep.json`` that were measured before as they would be now.
+
+    Args:
+        work: The run.
+        n: Samples of each.
+        seed: Of all.
+        again: Keep none.
+
+    Attributes:
+        now: By label what its point depends on, which is kept with it.
+    """
+
+    def __init__(self, work: Workspace, n: int, seed: int, again: bool) -> None:
+        self._n, self._seed, self._data = n, seed, data_hash(work)
+        self.now: Rows = {}
+        try:
+            earlier = {} if again else read_json(work.run / files.SWEEP_FILE, SWEEP, schema=1) or {}
+        except DataError as error:
+            logger.warning("all is measured anew: %s", error)
+            earlier = {}
+        self._earlier = {row["label"]: row for row in earlier.get("points", ())}
+
+    def __call__(self, label: str, sampler: Any, gan: GAN) -> dict[str, Any] | None:
+        """The earlier point of a setting; None if there is none that depends on the same."""
+        _, manifest = start_run(gan, sampler, self._n, self._seed, None, 0, True)
+        weights = json.loads(json.dumps(made_by(gan, manifest)))
+        self.now[label] = {"drawn": drawn_with(manifest, self._data), "made_by": weights}
+        row = self._earlier.get(label, {})
+        if row.get("n") != self._n or any(row.get(k) != v for k, v in self.now[label].items()):
+            return None
+        logger.info("%s: kept as measured before, --again measures anew", label)
+        return row

@@ -19,6 +19,7 @@ from gantandem.reporting.keep import write_json
 from gantandem.reporting.pareto import write_pareto
 from gantandem.reporting.stale import weights_of
 from gantandem.runs.measuring import DEFAULT_SAMPLERS
+from gantandem.runs.rows import PointsToKeep
 from gantandem.runs.steps import fit_settings
 from gantandem.runs.workspace import Workspace, writes
 from gantandem.samplers.base import Mover
@@ -38,8 +39,12 @@ def sweep_run(
     *,
     seed: int | None = None,
     fit: bool = False,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Sweep samplers of a run and write ``sweep.json`` and ``sweep.png``.
+
+    Points that were measured before with the same settings, networks and data are taken as they
+    are; those of settings that are not asked for now go.
 
     Args:
         work: The run.
@@ -50,6 +55,7 @@ def sweep_run(
         n: Samples of each setting.
         seed: Of the samples; None for the recipe's.
         fit: Fit and keep the ratios that are missing; otherwise settings that need one are skipped.
+        again: Measure all anew.
 
     Returns:
         The content of ``sweep.json``, see ``docs/report.md``.
@@ -66,6 +72,7 @@ def sweep_run(
         lines = {**default_sweeps(built), **lines}
     plan(built, lines)  # so that mistakes are told before anything is measured
     seed = work.recipe.seed if seed is None else seed
+    known = PointsToKeep(work, n, seed, again)
     content = _head(work, n, seed)
 
     def metrics(x: Tensor) -> dict[str, Any]:
@@ -80,6 +87,8 @@ def sweep_run(
         return new
 
     def keep(swept: Swept) -> None:
+        for point in swept.points:
+            point.update(known.now[point["label"]])
         content.update(points=swept.points, skipped=swept.skipped, weights=weights_of(work.gan))
         write_json(work.run / files.SWEEP_FILE, content)
 
@@ -93,6 +102,7 @@ def sweep_run(
         fit=fit_one if fit else None,
         seed=seed,
         on_point=keep,
+        known=known,
     )
     write_pareto(work.run)
     return content
