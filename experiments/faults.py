@@ -12,6 +12,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -19,11 +20,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import yaml
 
+from experiments.fault_jobs import FOREIGN, JOBS, THEIRS, Job, empty
 from gantandem._version import __version__
 from gantandem.errors import ConfigError, near
 from gantandem.files import write_bytes
@@ -32,45 +34,9 @@ from gantandem.runs import write_json
 from gantandem.runs.writers import MANIFEST
 
 KILLS = 20
-TINY = (
-    "train.iterations=60", "train.batch_size=64", "train.checkpoint_every=10", "shape.updates=20",
-    "shape.check_every=10", "shape.check_samples=64", "shape.batch=32", "shape.width=64",
-    "shape.refine.steps=2", "fit_ratio.n=400", "fit_ratio.schedule=[[10, 1e-3]]",
-)  # fmt: skip
 TIMED = {"seconds", "samples_per_second", "shaping_seconds", "date"}
 OF_THE_CALL = {"drawn", "proposals", "passes", "waste", "events", "setup_cached", "expected"}
 """What the manifest of all samples says of the last call, which drew what was left."""
-FOREIGN = ("mine.txt", "samples/mine.npz", "ratios/mine.safetensors", "evidence/mine.json")
-"""Files that no command may touch, where commands write theirs."""
-
-
-class Job(NamedTuple):
-    """A command, what it starts from, and what is said in addition when it is done again."""
-
-    start: str
-    words: tuple[str, ...]
-    again: tuple[str, ...] = ()
-
-
-JOBS = {
-    "train": Job("", ("train", "imbalanced-8", "-o", "RUN", *TINY)),
-    "shape": Job("train", ("shape", "RUN")),
-    "fit-ratio": Job("shape", ("fit-ratio", "RUN")),
-    "calibrate": Job(
-        "fit-ratio", ("calibrate", "RUN", "--sampler", "direct", "--method", "isotonic")
-    ),
-    "diagnose": Job("fit-ratio", ("diagnose", "RUN", "--sampler", "direct")),
-    "compare": Job(
-        "fit-ratio", ("compare", "RUN", "-n", "64", "--samplers", "direct,refine,collaborative")
-    ),
-    "sample": Job(
-        "fit-ratio",
-        ("sample", "RUN", "--sampler", "refine", "-n", "45000", "-o", "RUN/drawn/mine"),
-        ("--resume",),
-    ),
-    "report": Job("compare", ("report", "RUN")),
-    "demo": Job("", ("demo", "-o", "RUN", "-n", "64", *TINY)),
-}
 
 
 def run_faults(names: Sequence[str] = (), kills: int = KILLS, seed: int = 0) -> dict[str, Any]:
@@ -93,7 +59,7 @@ def run_faults(names: Sequence[str] = (), kills: int = KILLS, seed: int = 0) -> 
     _warm_up()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        stages = {"": _empty(Path(folder) / "empty")}
+        stages = {"": empty(Path(folder) / "empty")}
         for name in names or JOBS:
             found[name] = _kill(name, stages, Path(folder), kills, seed)
             print(f"{name}: {found[name]['survived']} of {kills}", file=sys.stderr, flush=True)
@@ -144,13 +110,6 @@ def _undisturbed(job: Job, stages: dict[str, Path], run: Path) -> Path:
     return run
 
 
-def _empty(folder: Path) -> Path:
-    for name in FOREIGN:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(f"{name}, not of GANtandem")
-    return folder
-
-
 def _copy(start: Path, run: Path) -> None:
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(start, run)
@@ -158,7 +117,7 @@ def _copy(start: Path, run: Path) -> None:
 
 def _run(words: Sequence[str], run: Path, kill: float | None = None) -> int:
     """Run a command in a fork; its exit status, or minus the signal that ended it."""
-    line = [word.replace("RUN", str(run)) if word.startswith("RUN") else word for word in words]
+    line = [re.sub(r"(^|:)RUN\b", rf"\g<1>{run}", word) for word in words]
     child = os.fork()
     if not child:
         _as_command(line)
@@ -208,10 +167,12 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def _content(path: Path, folder: Path) -> Any:
     content = path.read_bytes()
-    if path.relative_to(folder).as_posix() in FOREIGN:
+    if path.relative_to(folder).as_posix() in FOREIGN or THEIRS in path.parts:
         return content
+    text = content.replace(str(folder).encode(), b"RUN")
+    if path.suffix == ".csv":
+        return text
     if path.suffix in (".json", ".yaml"):
-        text = content.replace(str(folder).encode(), b"RUN")
         found = _untimed((json.loads if path.suffix == ".json" else _yaml)(text))
         if path.name == MANIFEST:
             found = {key: value for key, value in found.items() if key not in OF_THE_CALL}
@@ -252,7 +213,8 @@ def table(result: dict[str, Any]) -> str:
         "# Commands killed at random moments",
         "",
         "`python -m experiments faults --json FILE`: each command on a tiny run is killed "
-        "(SIGKILL) at random moments of its work and then given again (`sample` with `--resume`). "
+        "(SIGKILL) at random moments of its work and then given again (`sample` with `--resume`, "
+        "`init` with `--overwrite`). "
         "All is well where the run folder then equals, to the bit but for seconds, what an "
         "undisturbed command leaves: no duplicate, no file too many, and files of others as they "
         "were.",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import gantandem as gt
+from experiments.fuzz import foreign
 from experiments.fuzz.inputs import broken, changed, odd
 from experiments.fuzz.run_files import (
     as_yaml,
@@ -38,9 +39,9 @@ from gantandem.testing import toy_gan
 RECIPE = {
     "task": "imbalanced-8",
     "seed": 1,
-    "generator": {"net": "mlp", "inputs": 2, "outputs": 2, "width": 8, "layers": 2},
-    "latent": {"kind": "normal", "shape": [2]},
-    "train": {"iterations": 3, "batch_size": 64, "learning_rate": 1e-3},
+    "generator": {"net": "mlp-generator", "latent_dim": 2, "data_dim": 2, "width": 8},
+    "latent": {"kind": "normal", "dim": 2},
+    "train": {"iterations": 3, "batch_size": 64, "generator_rate": 1e-3},
     "shape": {"updates": 4, "refine": {"steps": 2, "layer": "data", "step_size": 0.1}},
     "fit_ratio": {"n": 200, "schedule": [[4, 1e-3]]},
     "samplers": {"mine": {"name": "obrs", "expected": 4, "proposal": {"name": "refine"}}},
@@ -65,8 +66,9 @@ class Door(NamedTuple):
 def _recipe(content: bytes, home: Path) -> None:
     recipe = load_recipe(str(write(home / "recipe.yaml", content)))
     task = runs.task_of(recipe)
-    for network in task.networks.values():
-        build(dict(network))
+    with torch.device("meta"):  # which a network of any size fits into
+        for network in task.networks.values():
+            build(dict(network))
     make_latent(dict(task.latent))
     for sampler in recipe.samplers.values():
         from_config(sampler)
@@ -258,4 +260,10 @@ DOORS: dict[str, Door] = {
     "real data": Door(lambda home: REAL, _real, 60),
     "a command": Door(lambda home: WORDS, _command, 60),
     "arguments of sample": Door(lambda home: ARGUMENTS, _sample, 40),
+    "weights of other programs": Door(foreign.weight_files, foreign.read_weight_file, 5),
+    "options of import": Door(lambda home: foreign.IMPORTED, foreign.import_files, 40),
+    "labels": Door(foreign.labels, foreign.read_labels),
+    "samples to judge": Door(foreign.to_judge, foreign.judge, 20),
+    "a checkpoint": Door(foreign.checkpoints, foreign.resume_training, 20),
+    "a manifest of samples": Door(foreign.manifests, foreign.go_on, 60),
 }  # fmt: skip

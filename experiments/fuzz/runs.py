@@ -21,6 +21,7 @@ from hypothesis import seed as seeded
 
 import gantandem as gt
 from experiments.fuzz.doors import DOORS
+from experiments.fuzz.foreign import make_files
 from gantandem import runs
 from gantandem.errors import GANtandemError
 from gantandem.runs.reading import load_recipe
@@ -63,6 +64,7 @@ def make_home(folder: Path) -> Home:
     pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "image.png")
     _table(folder)
+    make_files(folder, work)
     return Home(folder)
 
 

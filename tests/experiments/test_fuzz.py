@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from experiments.fuzz import DOORS, TOTAL, make_home, try_door
+from experiments.fuzz.doors import RECIPE
+from experiments.fuzz.run_files import as_yaml
 from small_runs import committed
 
 pytestmark = pytest.mark.usefixtures("few_real_data")
@@ -21,6 +23,11 @@ def test_only_our_own_errors_come_out(home, name):
     tried, faults = try_door(name, home, max(2, 40 // DOORS[name].cost))
     assert tried >= 2
     assert not faults
+
+
+@pytest.mark.slow
+def test_the_recipe_that_is_changed_is_one(home):
+    DOORS["recipe, a value changed"].enter(as_yaml(RECIPE), home.folder)
 
 
 @pytest.mark.slow
