@@ -171,7 +171,9 @@ def test_everything_is_tried_from_nothing_but_a_gan(guided):
     )  # fmt: skip
     names = set(found.tried)
     assert {"direct", "obrs, K = 2", "obrs, K = 8", "refine at latent", "refine at data"} <= names
-    assert "collaborative" in names and not found.failed
+    assert {"collaborative at latent", "collaborative at data"} <= names and not found.failed
     out = gt.sample(found.gan, found.sampler, 20, progress=False)
-    assert out.x.isfinite().all() and math.isfinite(found.tried["collaborative"].mean("c2st"))
-    assert found.tried["collaborative"].setup > found.tried["direct"].setup
+    assert out.x.isfinite().all() and math.isfinite(
+        found.tried["collaborative at data"].mean("c2st")
+    )
+    assert found.tried["collaborative at data"].setup > found.tried["direct"].setup

@@ -51,7 +51,9 @@ def test_the_guide_that_is_recommended_becomes_the_runs(trained, tmp_path, monke
     """Whatever is recommended can be drawn with what the run holds afterwards."""
     from gantandem.evaluate import recommendation
 
-    monkeypatch.setattr(recommendation.Recommendation, "_choose", lambda self: "collaborative")
+    monkeypatch.setattr(
+        recommendation.Recommendation, "_choose", lambda self: "collaborative at data"
+    )
     shape = ["shape.updates=4", "shape.batch=20", "shape.check_samples=100"]
     run("recommend", trained, *SMALL, *shape, "-n", 400, "--layers", "data")
     work = Workspace(trained)

@@ -116,10 +116,11 @@ class Recommendation:
                 f"{show(self.tried[name].passes)} passes, but is worse than plain samples in "
                 f"other respects ({harm}): use it if these count less for you."
             )
-        silent = {self.name, self._best(), *better}
-        if "collaborative" in self.tried and "collaborative" not in silent:
-            said = self._said(self.by, "collaborative")
-            lines.append(f"collaborative is not better here: {said}.")
+        named = {self.name, self._best(), *better}
+        both = [name for name in self.tried if name.startswith("collaborative")]
+        if both and not named.intersection(both):
+            name = min(both, key=lambda one: statistics.fmean(self._badness(self.by, one)))
+            lines.append(f"{name} is not better here: {self._said(self.by, name)}.")
         return " ".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from gantandem.evaluate.recommendation import (
     RANKED,
     Recommendation,
     Tried,
-    badness,
 )
 from gantandem.evaluate.ways import Candidate, Ways
 from gantandem.gan import GAN
@@ -65,7 +64,7 @@ def recommend(
     Tried are plain samples; OBRS with K = 2, 4 and 8, by the ratio that :func:`gantandem.fit_ratio`
     chooses and, where that is not all of the best one, by all of it; refinement along the guide,
     shaped at up to three layers (or the refinement that the GAN was shaped for); and
-    ``collaborative``: the best refinement, with acceptance. Each draws ``n`` samples, which are
+    ``collaborative``: each refinement, with acceptance. Each draws ``n`` samples, which are
     compared with held-out real data in 8 blocks. Candidates meet the same blocks of real data, so
     that the interval is that of a difference: 95%, by Student's t.
 
@@ -143,10 +142,8 @@ def recommend(
     else:
         ways = Ways(gan, parts, options, budget, fit_options or {}, shape_options or {}, failed)
         measure(ways.accepted())
-        refined = measure(ways.refined(layers))
-        if refined:
-            level = [badness(column, tried[one.name].mean(column.key)) for one in refined]
-            measure(ways.collaborative(refined[level.index(min(level))]))
+        for refined in measure(ways.refined(layers)):
+            measure(ways.collaborative(refined))
     if body is not None:
         every = [warning for one in tried.values() for warning in shared_eyes(one.gan, body)]
         for warning in dict.fromkeys(every):

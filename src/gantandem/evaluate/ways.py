@@ -20,7 +20,7 @@ from gantandem.samplers.obrs import OBRS
 from gantandem.samplers.refine import Refine
 
 EXPECTED = (2.0, 4.0, 8.0)
-SHARES = {"fit": 0.15, "shape": 0.2}
+SHARES = {"fit": 0.08, "shape": 0.2}
 """Of a budget, for each fit and each shaping; what is left draws and measures."""
 
 
@@ -96,9 +96,10 @@ class Ways:
     def collaborative(self, refined: Candidate) -> Iterator[Candidate]:
         """A refinement with acceptance."""
         assert refined.gan.proposal is not None
-        fitted = self._fitted("collaborative", refined.gan, refined.gan.proposal)
+        name = refined.name.replace("refine", "collaborative", 1)
+        fitted = self._fitted(name, refined.gan, refined.gan.proposal)
         if fitted is not None:
-            yield Candidate("collaborative", fitted, collaborative(fitted))
+            yield Candidate(name, fitted, collaborative(fitted))
 
     def _fitted(self, name: str, gan: GAN, mover: Mover, again: bool = False, **more: Any) -> Any:
         """The GAN with a ratio of the mover's law: that which it has, or one fitted now."""
