@@ -83,7 +83,7 @@ def test_a_sample_that_is_not_finite_is_refused_in_every_part(call, part, bad):
 @pytest.mark.parametrize(
     "parts, words",
     [
-        ({"test": points()[:0]}, "part 'test': got 0 samples; at least 4"),
+        ({"test": points()[:0]}, "part 'test': got no samples; at least 4"),
         ({"select": points()[:3]}, "part 'select': got 3 samples"),
         ({"calibrate": noise(50, 3)}, r"part 'calibrate'.*\(3,\).*makes \(2,\)"),
         ({"fit": noise(50)}, r"part 'fit'.*shape \(\)"),

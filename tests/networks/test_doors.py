@@ -235,11 +235,13 @@ def test_other_precisions_fit_and_are_written(dtype, tmp_path):
     fitted = fit_ratio(made, REAL, **FIT)
     fitted = calibrate(fitted, REAL, width=16)
     out = sample(fitted, OBRS(expected=2, pilot=64), 20, width=16)
-    assert out.x.dtype == dtype and out.log_ratio.isfinite().all()
+    assert (
+        out.x.dtype == torch.promote_types(dtype, torch.float32) and out.log_ratio.isfinite().all()
+    )
     for mover in (Refine(steps=2, step_size=0.1), Refine(layer="data", steps=2)):
         assert sample(fitted, mover, 16, width=16).x.isfinite().all()
     back = Samples.load(out.save(tmp_path / "x.npz"))
-    assert torch.equal(back.x.to(dtype), out.x)
+    assert torch.equal(back.x, out.x)
     assert torch.equal(back.log_ratio, out.log_ratio)
 
 

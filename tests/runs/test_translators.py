@@ -155,7 +155,7 @@ def read_pngs(folder):
 def test_inputs_are_never_written_over(work, tmp_path):
     before = pngs(tmp_path / "horses" / "dark")
     for place in ("horses", "horses/dark", "horses/out"):
-        with pytest.raises(InputError, match="in the folder of the inputs"):
+        with pytest.raises(InputError, match="the folder of the translator's inputs"):
             sample_run(work, "direct", None, tmp_path / place, kind="png", overwrite=True)
     assert pngs(tmp_path / "horses" / "dark") == before
     (tmp_path / "mine").mkdir()

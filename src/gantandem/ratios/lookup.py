@@ -162,10 +162,9 @@ def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> 
     message = (
         f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}); a ratio "
         f"holds for one law alone. Fit one: gan = fit_ratio(gan, real, proposal={kind}(...)); "
-        "strict=False judges by another law's"
     )
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
     if strict or fallback is None:
-        raise LawMismatchError(message)
-    gan.networks.say(f"mismatch {law}", message)
+        raise LawMismatchError(message + "strict=False judges by another law's")
+    gan.networks.say(f"mismatch {law}", message + "the acceptance by another law's is wrong")
     return fallback
