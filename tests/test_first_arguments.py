@@ -92,3 +92,9 @@ def test_metrics_take_samples(metrics):
 def test_metrics_return_named_numbers(returned):
     with pytest.raises(InputError, match="metrics: returned .* wanted are named numbers"):
         gt.compare(toy_gan(), {"direct": gt.Direct()}, lambda x: returned, 4)
+
+
+@pytest.mark.parametrize("given", [["direct"], [gt.Direct(), gt.OBRS()], ("obrs",)])
+def test_samplers_in_the_place_of_real_data_are_told(given):
+    with pytest.raises(InputError, match="samplers come before real data"):
+        gt.compare(toy_gan(), REAL, given)

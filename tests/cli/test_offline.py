@@ -50,13 +50,14 @@ def test_every_command_runs_without_a_network(tmp_path):
         ["fit-ratio", made],
         ["calibrate", made],
         ["diagnose", made],
+        ["recommend", made, "-n", 300, "--samplers", "obrs"],
         ["compare", made, "-n", 64, "--samplers", "direct,refine"],
         ["compare", made, "-n", 64, "--sweep", "refine.steps=1,2"],
         ["report", made],
         ["sample", made, "-n", 64],
-        ["verify", made / "drawn" / "collaborative-0", "--repair", made],
-        ["score", made, made / "drawn" / "collaborative-0" / "000000000000.npz"],
-        ["select", made, made / "drawn" / "collaborative-0" / "000000000000.npz", "-o", kept],
+        ["verify", made / "drawn" / "recommended-0", "--repair", made],
+        ["score", made, made / "drawn" / "recommended-0" / "000000000000.npz"],
+        ["select", made, made / "drawn" / "recommended-0" / "000000000000.npz", "-o", kept],
         ["demo", "-o", tmp_path / "demo", "-n", 64, *tiny],
     ]
     for words in done:

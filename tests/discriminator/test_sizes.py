@@ -125,7 +125,7 @@ def test_half_of_the_budget_is_for_proposals_and_the_whole_is_named(monkeypatch)
     monkeypatch.setattr(sizes, "measure", lambda *given: slow)
     monkeypatch.setattr(sizes, "WORTH_SAYING", 0.0)
     given = {"n": None, "updates": None, "batch": None}
-    told = r"got '2s', but .*\(n 5,000\) takes about 29 seconds here: allow about 59 seconds"
+    told = r"got '2s', but .*\(n 5,000\) takes about 29 seconds here: allow about 59 seconds in all"
     asked = gan.networks, Refine(steps=1, step_size=0.1), gan.guide.network
     with pytest.raises(InputError, match=told):
         sizes.fitting_sizes(*asked, 10_000, given, "2s")

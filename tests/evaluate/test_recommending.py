@@ -10,7 +10,8 @@ import torch
 
 import gantandem as gt
 from gantandem.display.table import COLUMNS
-from gantandem.errors import DataError, InputError
+from gantandem.errors import DataError, InputError, SplitError
+from gantandem.evaluate import recommending
 from gantandem.evaluate.recommendation import Recommendation, Tried
 from gantandem.testing import toy_gan
 
@@ -109,6 +110,27 @@ def test_it_prints_and_is_plain_data():
 
 def real(n=4000):
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_wide_interval_is_told():
+    wide = Tried(toy_gan(), gt.Direct(), 1, 0, {"c2st": (0.6, 0.9, 0.7, 0.95, 0.6, 0.9, 0.7, 0.9)})
+    found = Recommendation({"direct": wide, "obrs": wide}, C2ST)
+    assert "The interval of C2ST is wide (0.781 ± 0.1" in found.verdict
+    assert "wide" not in recommended(obrs=tried(0.79, 2)).verdict
+
+
+def test_data_that_lie_on_a_disk_are_measured_against(monkeypatch):
+    from gantandem.data import incoming
+
+    monkeypatch.setattr(incoming, "_is_large", lambda data: True)
+    found = gt.recommend(toy_gan(), real(), ["obrs"], n=300, progress=False)
+    assert set(found.tried) == {"direct", "obrs"}
+
+
+def test_an_unknown_layer_is_refused_before_anything_is_fitted(monkeypatch):
+    monkeypatch.setattr(recommending, "_try", lambda *_: pytest.fail("drawn"))
+    with pytest.raises(SplitError, match="no layer 'nett'"):
+        gt.recommend(toy_gan(), real(), n=300, layers=["nett"], progress=False)
 
 
 def test_candidates_of_ones_own_stand_beside_plain_samples(caplog):

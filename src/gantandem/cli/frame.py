@@ -37,9 +37,11 @@ class Terminal(Console):
         )
 
 
-err = Terminal(stderr=True, highlight=False, soft_wrap=True)
+err = Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 # A file or a pipe has no width, and rich's 80 columns cut the widest tables.
-out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+out = Terminal(
+    highlight=False, soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else 120
+)
 
 
 def note(run: Path, *, first: bool = False) -> None:
@@ -64,7 +66,8 @@ def noting(run: Path, *, first: bool = False) -> Iterator[None]:
 def hint(text: str) -> None:
     """Say what may come next; not where only warnings are asked for."""
     if not is_quiet():
-        out.print(text, style="dim", markup=False)
+        needed = "--trust" in _typed and text.startswith("next: ") and "--trust" not in text
+        out.print(text + " --trust" * needed, style="dim", markup=False)
 
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]

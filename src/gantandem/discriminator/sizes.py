@@ -151,8 +151,8 @@ def _largest(
     if budget is not None and takes > 1.5 * portion * seconds(budget, where):
         raise InputError(
             f"{where} budget: got {show(budget)}, but the least of it ({said}) takes about "
-            f"{in_words(takes)} here: allow about {in_words(takes / portion)}, or give smaller "
-            "sizes by name. Where samples are refined, fewer steps, or a layer nearer to the data, "
+            f"{in_words(takes)} here: allow about {in_words(takes / portion)} in all, or give "
+            "smaller sizes. Where samples are refined, fewer steps, or a layer nearer to the data, "
             "cost less, too"
         )
     logger.info("%s: about %s here (%s)", where, in_words(takes), said)

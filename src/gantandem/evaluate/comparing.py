@@ -96,6 +96,10 @@ def compare(
         ['direct', 'obrs']
     """
     check("compare gan", GAN, gan)
+    if isinstance(real, list | tuple) and any(
+        isinstance(one, str | Mover | Selector) for one in real
+    ):
+        raise InputError("compare: samplers come before real data: compare(gan, samplers, real)")
     metrics, parts = measured_by(gan, real, metrics, n, "compare", backbone, backbone_weights)
     named = as_samplers(gan, samplers)
     failed = check_all(gan, named, n, seed, width=width, strict=strict)

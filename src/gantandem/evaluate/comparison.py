@@ -64,6 +64,9 @@ class Comparison(dict[str, Compared]):
     def __str__(self) -> str:
         """The table: quality and cost of each sampler."""
         seen = f"{show(self.n)} samples each, seed {self.seed}; * marks the best of a column"
+        if self.real is not None and len(self.real) < self.n:
+            few = show(len(self.real))
+            seen += f"; held-out real samples are {few}, all there are, and few make chance"
         missing = [f"{name} failed: {why}" for name, why in self.failed.items()]
         return "\n".join([text_table(self.metrics), seen, *missing])
 

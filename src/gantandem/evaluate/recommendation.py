@@ -21,6 +21,8 @@ GUARDED = (*RANKED, "good", "precision", "density", "coverage")
 """... and one that is worse than plain samples in any of these is not recommended."""
 ALIKE = 0.02
 """Means this share apart are alike, however sure it is that they differ."""
+UNSURE = 0.03
+"""Half an interval that is a larger share of its mean hides differences worth having."""
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
 """Of Student's t, by the number of blocks: 95% of it lies within."""
 PLAIN = "direct"
@@ -93,6 +95,11 @@ class Recommendation:
                 f"Use plain samples: nothing that was tried is better by {label} beyond chance "
                 "without being worse otherwise."
             ]
+            if self._half(self.by.key, PLAIN) > UNSURE * abs(self.tried[PLAIN].mean(self.by.key)):
+                lines.append(
+                    f"The interval of {label} is wide ({self._said(self.by, PLAIN)}): a larger n, "
+                    "with more held-out real samples, may tell more."
+                )
         else:
             lines = [
                 f"Use {self.name}: {label} {self._said(self.by, self.name)} against "

@@ -120,6 +120,8 @@ def recommend(
         body = backbone_body(gan, backbone, backbone_weights, "recommend")
     measures = _measures(parts, metrics, n, body)
     options = {"seed": seed, "progress": progress}
+    for layer in layers or ():
+        gan.networks.split(layer)  # before anything is fitted
     tried: dict[str, Tried] = {}
     failed: dict[str, str] = {}
 
@@ -155,14 +157,14 @@ def _measures(
     parts: Real, metrics: Callable[[int], Metrics] | None, n: int, body: nn.Module | None
 ) -> list[Metrics]:
     """What each block of samples is measured by."""
-    test = parts.test.cpu()
+    test = parts.test[: max(n, FEWEST * LEAST)].cpu()  # which may lie on a disk
     most = n // LEAST if metrics is not None else min(n, len(test)) // LEAST
     count = min(BLOCKS, most)
     if count < FEWEST:
         raise DataError(
-            f"recommend: n = {n:,} samples and {len(test):,} held-out real ones (a part of the "
-            f"real data, see docs/data.md); wanted are {FEWEST * LEAST} of each at least, so that "
-            "chance can be told from a difference"
+            f"recommend: n = {n:,} samples, and {len(test):,} held-out real ones, the test part of "
+            f"the real data (a tenth of a tensor); wanted are {FEWEST * LEAST} of each at least, "
+            "so that chance can be told from a difference"
         )
     if metrics is not None:
         return [metrics(block) for block in range(count)]

@@ -75,3 +75,38 @@ def find_doubts(diagnosis: Diagnosis) -> list[Doubt]:
         said = f"acceptance uses r^{d.strength:g}{nothing}: when it was fitted, the whole r {why}"
         found.append(Doubt("weak", said))
     return found
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """What the ratio can be trusted for, in a sentence."""
+    kinds = {doubt.kind for doubt in find_doubts(diagnosis)}
+    error = diagnosis.standard_errors.get("auc", 0.0)
+    if not kinds and abs(diagnosis.auc - 0.5) < max(2 * error, 0.01):
+        return "Nothing speaks against it, and acceptance by it changes little."
+    if not kinds:
+        return "Trust it, as far as these data see: any selector may accept samples by it."
+    if "useless" in kinds:
+        return "Do not trust it: a ratio of 1 for all samples would judge better."
+    if "off" in kinds:
+        return "Do not trust it as it is: it may rank samples well, and its values are wrong."
+    if "weak" in kinds and not diagnosis.strength:
+        return "It does no harm and no good: acceptance changes nothing, as it was fitted."
+    if "tail" in kinds:
+        return (
+            "Trust it for OBRS. Do not trust it for chains and resampling (Metropolis, SIR, MALA)."
+        )
+    return "Trust it to improve samples. Do not trust it to bring them all the way to the data."
+
+
+def advice(diagnosis: Diagnosis) -> str:
+    """What to do next."""
+    kinds = {doubt.kind for doubt in find_doubts(diagnosis)}
+    if "useless" in kinds or ("weak" in kinds and not diagnosis.strength):
+        return "fit another ratio (fit_ratio), on more data if there are, and diagnose that one"
+    if "off" in kinds:
+        return "calibrate it and diagnose it again; if that does not help, fit another (fit_ratio)"
+    if "tail" in kinds:
+        return "sample with OBRS; refined proposals (shape, then fit_ratio) have a lighter tail"
+    if kinds:
+        return "compare its samples with plain ones (compare); with more data fit another ratio"
+    return "sample with it, for example by OBRS, and compare the samples with plain ones (compare)"

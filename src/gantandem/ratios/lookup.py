@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantandem.errors import InputError, LawMismatchError
 from gantandem.networks.score import Score
-from gantandem.ratios.doubts import doubts
+from gantandem.ratios.doubts import advice, doubts, verdict
 from gantandem.ratios.law import Law, first_name, name_law
 from gantandem.ratios.ratio import Ratio
 from gantandem.ratios.words import named
@@ -122,12 +122,11 @@ def _judging(
             raise LawMismatchError(message)
         gan.networks.say(f"stale {law}", message)
     against = doubts(ratio.diagnosis) if ratio.diagnosis is not None and not quiet else []
-    if against:
+    if against and ratio.diagnosis is not None:
         gan.networks.say(
             f"doubts {law} {against}",
-            f"the ratio that judges {kind} was diagnosed, and should not be trusted: "
-            f"{'; '.join(against)}. Put it right with gt.calibrate(gan, real), or fit another one "
-            "with gt.fit_ratio(gan, real), and diagnose again",
+            f"the ratio that judges {kind} was diagnosed. {verdict(ratio.diagnosis)} "
+            f"{'; '.join(against)}. Next: {advice(ratio.diagnosis)}",
         )
     if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
         gan.networks.say(

@@ -196,7 +196,9 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
     latest = {found.get("law") or name: name for name, found in current.items()}
     for name in latest.values():
         faults = ratio_faults(evidence.diagnosis[name])
-        if faults:
+        if faults and weak(faults):
+            yield f"The ratio on {name}: {'; '.join(faults)}. Compare its samples with plain ones."
+        elif faults:
             yield (
                 f"The ratio on {name}: {'; '.join(faults)}. Samplers that accept by it inherit the "
                 "error; refit or calibrate it."
@@ -215,6 +217,11 @@ def ratio_faults(found: Mapping[str, Any]) -> list[str] | None:
         return [] if "warnings" in found else None
     error = f", expected calibration error {show(ece)}" if ece is not None else ""
     return [f"it is not calibrated: |Z| is {show(abs(z))}{error}"]
+
+
+def weak(faults: list[str]) -> bool:
+    """Whether a ratio is only used at less than its strength, which is how it was fitted."""
+    return all(fault.startswith("acceptance uses r^") for fault in faults)
 
 
 def _faults(evidence: Evidence) -> Iterator[str]:

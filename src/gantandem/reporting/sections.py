@@ -12,7 +12,7 @@ from gantandem.data.ranges import Range, count_clipped, say_range
 from gantandem.display import pictures, plane
 from gantandem.display.style import data_uri, png
 from gantandem.display.table import SCORES, Column, finite, show, show_percent
-from gantandem.reporting.caution import ratio_faults
+from gantandem.reporting.caution import ratio_faults, weak
 from gantandem.reporting.curves import reliability_figure, shaping_figure
 from gantandem.reporting.evidence import Evidence
 from gantandem.reporting.stale import stale_laws
@@ -196,6 +196,8 @@ def _verdict(found: Mapping[str, Any]) -> str:
         )
     if not faults:
         return "<b>Yes</b>, as far as these numbers see."
+    if weak(faults):
+        return f"<b>In part</b>, to improve samples: {escape('; '.join(faults))}."
     return f"<b>No</b>: {escape('; '.join(faults))}."
 
 

@@ -240,7 +240,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     path = folder / RUN_FILE
     if not path.is_file():
         raise ConfigError(
-            f"{folder} is not a RUN folder: it has no {RUN_FILE}. `gantandem train` or "
+            f"{folder} is not a RUN folder: it has no {RUN_FILE}. `gan.save`, `gantandem train` or "
             "`gantandem demo` makes one"
         )
     meta = read_yaml(path)

@@ -142,7 +142,8 @@ def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
         what = "holds no run.yaml" if run.is_dir() else what
         raise ConfigError(
             f"{run}: not a run folder ({what}): make one with "
-            f"'gantandem train TASK --out {run}' or 'gantandem demo --out {run}'"
+            f"'gantandem import {run} ...' of weight files, 'gantandem train TASK --out {run}' or "
+            f"'gantandem demo --out {run}'"
         )
     content = {key: value for key, value in read_yaml(path).items() if key not in OWN}
     latent = content.get("latent")

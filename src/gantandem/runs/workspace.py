@@ -259,7 +259,8 @@ def writes(step: Callable[Concatenate[Workspace, P], R]) -> Callable[Concatenate
 
     @functools.wraps(step)
     def alone(work: Workspace, *args: P.args, **named: P.kwargs) -> R:
-        with work.writing(step.__name__.removesuffix("_run").replace("_", "-")):
+        name = step.__name__.removesuffix("_run").replace("_", "-")
+        with work.writing("fit-ratio" if name == "fit" else name):
             return step(work, *args, **named)
 
     return alone

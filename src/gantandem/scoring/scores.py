@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from gantandem.discriminator.diagnostics import Diagnosis
-from gantandem.discriminator.verdict import WIDTH, verdict
+from gantandem.discriminator.verdict import WIDTH
 from gantandem.display.table import show, show_percent
 from gantandem.display.text import aligned
 from gantandem.errors import InputError, need
 from gantandem.files import write_bytes
-from gantandem.ratios.doubts import doubts
+from gantandem.ratios.doubts import doubts, verdict
 
 SHOWN = 5
 """Samples that ``print`` names."""
