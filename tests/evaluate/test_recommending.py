@@ -76,7 +76,7 @@ def test_differences_of_chance_and_of_two_percent_are_none():
 
 def test_density_above_one_is_no_gain_and_its_loss_no_harm():
     found = Recommendation(
-        {"direct": tried(0.8, 1, density=1.3), "obrs": tried(0.6, 2, density=1.05)}, C2ST
+        {"direct": tried(0.8, 1, density=1.3), "obrs": tried(0.6, 2, density=0.97)}, C2ST
     )
     assert found.name == "obrs"
     found = Recommendation(

@@ -23,6 +23,8 @@ ALIKE = 0.02
 """Means this share apart are alike, however sure it is that they differ."""
 UNSURE = 0.03
 """Half an interval that is a larger share of its mean hides differences worth having."""
+DENSE = 0.95
+"""Samples as dense as this are as dense as real ones."""
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
 """Of Student's t, by the number of blocks: 95% of it lies within."""
 PLAIN = "direct"
@@ -223,8 +225,8 @@ class Recommendation:
 
 def badness(column: Column, value: float) -> float:
     """A metric turned so that less is better."""
-    if column.key == "density":  # two sets of one law have 1; above it there is nothing to gain
-        return -min(value, 1.0)
+    if column.key == "density":  # two sets of one law have 1, give or take: more is no gain
+        return -min(value, DENSE)
     if column.better == "half":
         return abs(value - 0.5)
     return value if column.better == "low" else -value
