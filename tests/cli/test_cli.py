@@ -208,3 +208,11 @@ def test_a_run_to_repair_from_is_looked_at_although_nothing_is_damaged(work, tmp
     run("sample", work, "--sampler", "direct", "-n", 4, "--out", tmp_path / "s")
     run("verify", tmp_path / "s", "--repair", work)
     fails("verify", tmp_path / "s", "--repair", tmp_path / "no", wanted=["not a run folder"])
+
+
+@pytest.mark.parametrize("text", ["--latent normal:100: given", ":smile:", "a:+1:b"])
+def test_no_word_between_colons_becomes_a_picture(text, capsys):
+    for console in (frame.out, frame.err):
+        console.print(text, markup=False)
+    shown = capsys.readouterr()
+    assert text in shown.out and text in shown.err

@@ -58,7 +58,7 @@ def test_the_clock_decides_nothing(gan, monkeypatch):
 
 def test_a_long_pilot_is_said_beforehand_and_its_error_after(gan, monkeypatch, caplog):
     monkeypatch.setattr(piloting, "WORTH_SAYING", 1.0)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "gantandem"):
         prepare(gan, OBRS(pilot=500))
     assert "obrs: 500 pilot proposals first, about 1 second here" in caplog.text
     assert "(standard error 0." in caplog.text
