@@ -13,6 +13,7 @@ from torch import nn
 
 from commands import command, fails, run
 from gantandem import adapt
+from gantandem.cli import frame
 from gantandem.cli.frame import as_command, set_up_log
 from run_files import one
 

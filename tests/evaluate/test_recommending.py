@@ -112,6 +112,16 @@ def real(n=4000):
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
 
 
+def test_where_all_are_told_at_once_another_metric_ranks():
+    def metrics(block):
+        return lambda x: {"c2st": 0.999, "sliced_w1": float(x.mean().abs()) + 0.01 * block}
+
+    found = gt.recommend(toy_gan(), real(), ["obrs"], n=400, metrics=metrics, progress=False)
+    assert found.by.key == "sliced_w1"
+    found = gt.recommend(toy_gan(), real(), ["obrs"], n=400, metrics=metrics, by="c2st")
+    assert found.by.key == "c2st"
+
+
 def test_a_wide_interval_is_told():
     wide = Tried(toy_gan(), gt.Direct(), 1, 0, {"c2st": (0.6, 0.9, 0.7, 0.95, 0.6, 0.9, 0.7, 0.9)})
     found = Recommendation({"direct": wide, "obrs": wide}, C2ST)
