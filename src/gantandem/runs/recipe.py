@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -151,6 +152,13 @@ class FitSettings(Section):
     strength: Annotated[float, Field(ge=0, le=1)] | None = None
     backbone: str | None = None
     backbone_weights: str | None = None
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _pairs(cls, given: Any) -> Any:
+        if given is not None and not isinstance(given, list | tuple):
+            raise ValueError("allowed are pairs (updates, rate), such as [[1000,1e-3],[500,1e-4]]")
+        return given
 
     @model_validator(mode="before")
     @classmethod
