@@ -27,7 +27,7 @@ from gantandem.runs.conditions import label_rows, read_condition
 from gantandem.runs.contents import present
 from gantandem.runs.making import begin
 from gantandem.runs.reading import apply_overrides, parse
-from gantandem.runs.weights import generating, judged, network_of, spec_of
+from gantandem.runs.weights import generating, judged, network_of, read_latent, spec_of
 from gantandem.runs.workspace import Workspace, task_of
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,8 @@ def import_run(
     content, origins = apply_overrides(content, overrides)
     recipe = parse(content, "import", origins)
     given = _conditions(condition, recipe.data)
+    if isinstance(latent := files.get("latent"), str) and not latent.startswith("images:"):
+        read_latent(latent)  # what is misspelt is said before anything is loaded
     logger.info("import: the networks are loaded, and checked on a few latents")
     judge = network_of(
         "discriminator",
