@@ -296,9 +296,9 @@ def test_a_name_that_the_forward_has_not(wrap, said):
 
 
 def test_the_width_of_latents_that_are_cut():
-    with pytest.raises(InputError, match=r"takes \(8, 20\): pass latent=20:"):
+    with pytest.raises(InputError, match=r"takes \(8, 20\): pass latent=20 \("):
         GAN(adapt.NoiseFromLatent(seeded(foreign_models.Noisy), 4), None, 4)
-    with pytest.raises(InputError, match=r"takes \(8, 8\): pass latent=8:"):
+    with pytest.raises(InputError, match=r"takes \(8, 8\): pass latent=8 \("):
         GAN(adapt.Then(adapt.Parts(seeded(TwoInAList), (4, 4), "list"), nn.Tanh()), None, 4)
 
 

@@ -170,8 +170,8 @@ def check_generator(
             hint = shape_hint(generator, z, beside)
             advice = "" if hint else for_call(generator, "generator", z, cond)
             raise InputError(
-                f"generator {kind} does not take latents of shape {tuple(z.shape)}{hint}: "
-                f"{said(error)}{advice}"
+                f"generator {kind} does not take latents of shape {tuple(z.shape)}{hint} "
+                f"({said(error)}){advice}"
             ) from error
     if not isinstance(x, Tensor) or x.shape[:1] != z.shape[:1]:
         accepts = (lambda made: scores[0](made, cond)) if scores else None
