@@ -89,6 +89,9 @@ def test_compare_and_recommend_measure_through_a_backbone():
     assert "frechet_distance" in found["direct"].row["metrics"] and "kid" in found.floor
     found = gt.recommend(gan, real, {"mine": gt.Direct()}, n=400, backbone=Eyes(), progress=False)
     assert found.by.key == "c2st" and "frechet_distance" in found.tried["direct"].blocks
+    assert "pixels" not in found.verdict
+    found = gt.recommend(gan, real, {"mine": gt.Direct()}, n=400, progress=False)
+    assert "This was measured in pixels" in found.verdict
     calls = {
         "compare": gt.compare,
         "recommend": lambda gan, _, *more, **m: gt.recommend(gan, *more, **m),

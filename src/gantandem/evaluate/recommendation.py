@@ -62,11 +62,13 @@ class Recommendation:
         by: The metric that ranks, with its direction.
         name: Of the recommended one.
         failed: Why candidates are missing, by name.
+        notes: What else the verdict says.
     """
 
     tried: dict[str, Tried]
     by: Column
     failed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +132,7 @@ class Recommendation:
         if both and not named.intersection(both):
             name = min(both, key=lambda one: statistics.fmean(self._badness(self.by, one)))
             lines.append(f"{name} is not better here: {self._said(self.by, name)}.")
-        return " ".join(lines)
+        return " ".join([*lines, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data, for a JSON file."""

@@ -37,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 BLOCKS, FEWEST = 8, 3
 """Samples and real data are compared in so many blocks, or fewer where data are few, ..."""
+IN_PIXELS = (
+    "This was measured in pixels, which say little of what an image shows: measure by the features "
+    "of a network (backbone=...)."
+)
 TOLD = 0.98
 """Where C2ST is above this for all candidates, another metric ranks."""
 LEAST = 100
@@ -152,7 +156,9 @@ def recommend(
         every = [warning for one in tried.values() for warning in shared_eyes(one.gan, body)]
         for warning in dict.fromkeys(every):
             logger.warning("recommend: %s", warning)
-    return Recommendation(tried, DIRECTED[_ranked(by, tried)], failed)
+    plain = body is None and metrics is None and parts.test[:1].dim() == 4
+    notes = (IN_PIXELS,) if plain else ()
+    return Recommendation(tried, DIRECTED[_ranked(by, tried)], failed, notes)
 
 
 def _measures(
