@@ -89,7 +89,7 @@ def page(result: dict[str, Any]) -> list[str]:
         "",
         f"`gt.recommend(gan, real, n={result['n']:_})` on GANs trained in the plain way: five",
         "kinds of small ones, and the eight Gaussians at stages of training. What it chose on",
-        f"held-out data is drawn anew and measured against {FRESH:,} fresh real samples: plain samples →",
+        f"held-out data is drawn anew and measured against {FRESH:,} fresh real ones: plain →",
         "recommended ones. Details of the rule were settled on the eight Gaussians at 5,000, the",
         "moons and the table, all of seed 0.",
         "",

@@ -38,9 +38,7 @@ def test_rows_of_other_settings_are_not_mixed(tmp_path, content, message):
         given.kept({"n": 10})
 
 
-@pytest.mark.parametrize(
-    "name", ["fig3", "fig4", "table1", "budget", "small", "recommend", "mnist"]
-)
+@pytest.mark.parametrize("name", ["fig3", "fig4", "table1", "budget", "small", "mnist"])
 def test_a_study_whose_rows_are_all_kept_gives_the_committed_result_again(name, tmp_path):
     """Nothing runs; floors, medians, correlations and the command are computed from the rows."""
     result = {**committed(name), "version": __version__}
