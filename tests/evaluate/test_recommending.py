@@ -112,6 +112,30 @@ def real(n=4000):
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        (lambda _: {"c2st": math.nan}, "returned NaN"),
+        (lambda _: 3, "wanted are named numbers"),
+        (lambda _: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_metric_that_gives_no_number_is_told(given, wanted):
+    with pytest.raises(InputError, match=f"plain samples cannot be measured: .*{wanted}"):
+        gt.recommend(toy_gan(), real(), ["obrs"], n=300, metrics=lambda _: given, progress=False)
+
+
+def test_a_metric_that_some_candidate_lacks_leaves_it_out():
+    calls = []
+
+    def measure(x):
+        calls.append(len(x))
+        return {"c2st": 0.6, **({"precision": 0.9} if len(calls) <= 3 else {})}
+
+    found = gt.recommend(toy_gan(), real(), ["obrs"], n=300, metrics=lambda _: measure)
+    assert found.failed == {"obrs": "precision was measured of plain samples alone"}
+
+
 def test_where_all_are_told_at_once_another_metric_ranks():
     def metrics(block):
         return lambda x: {"c2st": 0.999, "sliced_w1": float(x.mean().abs()) + 0.01 * block}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -37,6 +38,23 @@ def test_a_run_keeps_the_recommended_sampler_and_the_report_shows_it(trained):
     page = write_report(trained).read_text()
     assert "Which sampler to use" in page and found["verdict"][:20] in page
     assert "gantandem recommend" in page  # among the commands
+
+
+def test_what_was_recommended_goes_with_the_older_guide(trained, tmp_path):
+    own = shutil.copytree(trained, tmp_path / "own")
+    run("recommend", own, "--samplers", "obrs", "-n", 400)
+    first = Workspace(own).passes["recommend"]
+    run("recommend", own, "--samplers", "obrs", "-n", 400)
+    assert Workspace(own).passes["recommend"] >= first  # what was spent before stays
+    run("compare", own, "--samplers", "direct", "-n", 50)
+    stale = "networks that the run no longer holds"
+    assert stale not in write_report(own).read_text()
+    run("shape", own, "shape.updates=4", "shape.batch=20", "shape.check_samples=100")
+    work = Workspace(own)
+    assert "recommended" not in work.recipe.samplers and default_sampler(work) != "recommended"
+    run("fit-ratio", own, *SMALL, "--samplers", "direct")
+    noted = json.loads((own / RECOMMENDATION_FILE).read_text())
+    assert (stale in write_report(own).read_text()) == (noted["recommended"] == "obrs")
 
 
 def test_a_wrong_metric_is_named_and_nothing_is_kept(trained):

@@ -28,7 +28,8 @@ def sample(
         typer.Option(
             "--sampler",
             help="Name of the sampler.",
-            show_default="collaborative; drs of a run not shaped; refine of a translator",
+            show_default="the recommended one; else collaborative, drs of a run not shaped, "
+            "refine of a translator",
         ),
     ] = None,
     n: Annotated[

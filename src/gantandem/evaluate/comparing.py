@@ -106,7 +106,7 @@ def compare(
     results = Comparison(gan, n=n, seed=seed)
     if parts is not None:
         results.real = parts.test[:n].cpu()
-        results.floor = _named(metrics(parts.select[:n].cpu()))
+        results.floor = named_numbers(metrics(parts.select[:n].cpu()))
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     for name, sampler in named.items():
         if name in failed:
@@ -217,12 +217,17 @@ def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
         "acceptance": len(out) / m["proposals"],
         "events": m["events"],
         "sampler": m["sampler"],
-        "metrics": _named(metrics(need_finite(out.x.cpu(), f"samples of {name}"))),
+        "metrics": named_numbers(metrics(need_finite(out.x.cpu(), f"samples of {name}"))),
     }
     return Compared(row, out)
 
 
-def _named(measured: Any) -> dict[str, Any]:
+def named_numbers(measured: Any) -> dict[str, Any]:
+    """What a metric gave.
+
+    Raises:
+        InputError: If it is something else.
+    """
     if not isinstance(measured, Mapping) or not all(isinstance(name, str) for name in measured):
         raise InputError(
             f"metrics: returned {show(measured)}, wanted are named numbers such as "

@@ -25,9 +25,11 @@ UNSURE = 0.03
 """Half an interval that is a larger share of its mean hides differences worth having."""
 DENSE = 0.95
 """Samples as dense as this are as dense as real ones."""
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
+STUDENT = {3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
 """Of Student's t, by the number of blocks: 95% of it lies within."""
 PLAIN = "direct"
+DIRECTED = {column.key: column for column in COLUMNS}
+"""Metrics by their name, with the way that is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +239,3 @@ def badness(column: Column, value: float) -> float:
 def _half(values: Any) -> float:
     """Half of the 95% interval of a mean over blocks."""
     return STUDENT[len(values)] * statistics.stdev(values) / len(values) ** 0.5
-
-
-DIRECTED = {column.key: column for column in COLUMNS}

@@ -14,11 +14,11 @@ from gantandem.discriminator.features import backbone_body
 from gantandem.discriminator.parts import parts_for
 from gantandem.discriminator.sizes import Budget
 from gantandem.engine.sampling import sample
-from gantandem.errors import DataError, GANtandemError, InputError, near
+from gantandem.errors import DataError, InputError, near
 from gantandem.evaluate.against import Against
-from gantandem.evaluate.comparing import Metrics
+from gantandem.evaluate.comparing import Metrics, named_numbers, reason
 from gantandem.evaluate.eyes import shared_eyes
-from gantandem.evaluate.metrics.finite import need_finite
+from gantandem.evaluate.metrics.finite import need_finite, need_number
 from gantandem.evaluate.recommendation import (
     DIRECTED,
     PLAIN,
@@ -37,14 +37,14 @@ logger = logging.getLogger(__name__)
 
 BLOCKS, FEWEST = 8, 3
 """Samples and real data are compared in so many blocks, or fewer where data are few, ..."""
+LEAST = 100
+"""... each of so many at least."""
+TOLD = 0.98
+"""Where C2ST is above this for all candidates, another metric ranks."""
 IN_PIXELS = (
     "This was measured in pixels, which say little of what an image shows: measure by the features "
     "of a network (backbone=...)."
 )
-TOLD = 0.98
-"""Where C2ST is above this for all candidates, another metric ranks."""
-LEAST = 100
-"""... each of so many at least."""
 
 
 @hashed_once()
@@ -92,12 +92,8 @@ def recommend(
         metrics: From the number of a block to a function from (n, *x_shape) samples to named
             numbers; None measures against the test part, see
             :class:`~gantandem.evaluate.against.Against`.
-        backbone: Measure images by the features of this network: a module that gives features of
-            images as the generator makes them, ``"module:Class"`` of one, or the name of a shipped
-            one, ``"efficientnet-lite0"``, ``"timm:resnet18"``, ...; see
-            :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
-            looks through the same one.
-        backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
+        backbone: Measure images by the features of this network, as :func:`gantandem.compare`.
+        backbone_weights: A weight file for it.
         fit_options: Of :func:`gantandem.fit_ratio`.
         shape_options: Of :func:`gantandem.shape_discriminator`.
         seed: Of all.
@@ -136,9 +132,15 @@ def recommend(
         found = []
         for one in offered:
             measured = _try(one, measures, n, options, failed)
-            if measured is not None:
-                tried[one.name] = measured
-                found.append(one)
+            if measured is None:
+                continue
+            known = tried[PLAIN].blocks if tried else {}
+            gone = [key for key in known if key not in measured.blocks]
+            if gone:
+                failed[one.name] = f"{', '.join(gone)} was measured of plain samples alone"
+                continue
+            tried[one.name] = measured
+            found.append(one)
         return found
 
     if not measure([Candidate(PLAIN, gan, Direct())]):
@@ -190,27 +192,21 @@ def _try(
     try:
         out = sample(candidate.gan, candidate.sampler, n, **options)
         x = need_finite(out.x.cpu(), f"samples of {candidate.name}")
-    except GANtandemError as error:
-        logger.warning("%s failed: %s", candidate.name, error)
-        failed[candidate.name] = str(error)
+        parts = zip(measures, x.chunk(len(measures)), strict=True)
+        rows = [named_numbers(measure(part)) for measure, part in parts]
+        blocks = {
+            key: tuple(need_number(row[key], f"{key} of {candidate.name}") for row in rows)
+            for key, column in DIRECTED.items()
+            if (column.better or key == "density")
+            and all(isinstance(row.get(key), int | float) for row in rows)
+        }
+    except Exception as error:  # of a network, a sampler or a metric of the user's own, too
+        failed[candidate.name] = reason(error)
+        logger.warning("%s failed: %s", candidate.name, failed[candidate.name])
         return None
-    found = [
-        dict(measure(part)) for measure, part in zip(measures, x.chunk(len(measures)), strict=True)
-    ]
-    keys = [key for key in found[0] if key in DIRECTED and DIRECTED[key].better]
-    keys += ["density"] if "density" in found[0] else []
     m = out.manifest
-    tried = Tried(
-        candidate.gan,
-        candidate.sampler,
-        m["passes"] / len(out),
-        m["setup_passes"],
-        {
-            key: tuple(float(row[key]) for row in found)
-            for key in keys
-            if isinstance(found[0][key], int | float)
-        },
-    )
+    cost = m["passes"] / len(out), m["setup_passes"]
+    tried = Tried(candidate.gan, candidate.sampler, *cost, blocks)
     logger.info("%s: %s", candidate.name, {key: round(tried.mean(key), 4) for key in tried.blocks})
     return tried
 

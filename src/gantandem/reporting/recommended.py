@@ -6,6 +6,7 @@ from html import escape
 
 from gantandem.display.table import COLUMNS, show
 from gantandem.reporting.evidence import Evidence
+from gantandem.reporting.stale import older
 
 
 def recommended_section(evidence: Evidence) -> str:
@@ -33,9 +34,11 @@ def recommended_section(evidence: Evidence) -> str:
             f'<tr><th scope="row">{shown}</th>{cells}<td>{show(row["passes_per_sample"])}</td></tr>'
         )
     head += '<th scope="col">passes</th>'
+    old = older(found.get("weights"), evidence.weights)
+    stale = "<b>Of networks that the run no longer holds: recommend again.</b> " if old else ""
     return (
         "<section><h2>Which sampler to use</h2>"
-        f"<p>{escape(found['verdict'])}</p>"
+        f"<p>{stale}{escape(found['verdict'])}</p>"
         "<p class='note'>Means over blocks of samples and of held-out real data, with half of "
         "their 95% intervals. Candidates meet the same blocks, so that a difference is surer than "
         "two intervals beside each other look.</p>"

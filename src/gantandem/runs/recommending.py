@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from gantandem.discriminator.sizes import Budget
+from gantandem.engine.sampling import prepare
 from gantandem.evaluate.comparing import Metrics
 from gantandem.evaluate.recommendation import Recommendation
 from gantandem.evaluate.recommending import recommend
@@ -14,8 +15,9 @@ from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import now, write_json
 from gantandem.reporting.schema import RECOMMENDED as RECOMMENDED_FILE
 from gantandem.reporting.schema import read_json
+from gantandem.reporting.stale import made_by
 from gantandem.runs.steps import fit_settings, keep_shaped
-from gantandem.runs.workspace import RECOMMENDED, Workspace, writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of, writes
 from gantandem.settings import to_config
 from gantandem.tasks.images import DigitsTask
 
@@ -66,12 +68,15 @@ def recommend_run(
         shape_options={"distance": task.distance, **task.shape_defaults, **given},
         seed=work.recipe.seed if seed is None else seed,
     )
-    write_json(work.run / files.RECOMMENDATION_FILE, {**found.to_dict(), "date": now()})
-    before, gan = work.gan, found.gan
+    before, gan, passes = work.gan, found.gan, work.passes
+    config = to_config(found.sampler)
+    law = gan.law(prepare(gan, proposal_of(found.sampler)).sampler)
+    noted = {"weights": made_by(gan, {"law": law, "sampler": config}), "date": now()}
+    write_json(work.run / files.RECOMMENDATION_FILE, {**found.to_dict(), **noted})
     work.recipe = work.recipe.model_copy(
-        update={"samplers": {**work.recipe.samplers, RECOMMENDED: to_config(found.sampler)}}
+        update={"samplers": {**work.recipe.samplers, RECOMMENDED: config}}
     )
-    passes = work.passes | {"recommend": gan.setup_passes - before.setup_passes}
+    passes["recommend"] = passes.get("recommend", 0) + gan.setup_passes - before.setup_passes
     if gan.history and gan.history is not before.history:
         keep_shaped(work, before, gan)
     work.save(gan, passes)

@@ -23,7 +23,7 @@ from gantandem.reporting.keep import (
 )
 from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
-from gantandem.runs.workspace import Workspace, proposal_of, writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of, writes
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 
@@ -65,6 +65,10 @@ def shape_run(work: Workspace, budget: Budget | None = None) -> GAN:
         specs={**work.gan.specs, **shaped.specs},
     )
     passes = {k: v for k, v in work.passes.items() if k.removeprefix("ratio ") in (*kept, "w(z)")}
+    if RECOMMENDED in work.recipe.samplers:
+        logger.info("what was recommended went with the older guide: recommend again")
+        left = {k: v for k, v in work.recipe.samplers.items() if k != RECOMMENDED}
+        work.recipe = work.recipe.model_copy(update={"samplers": left})
     keep_shaped(work, before, shaped)
     work.save(shaped, {"shape": shaped.setup_passes, **passes})
     return work.gan
