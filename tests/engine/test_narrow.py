@@ -30,6 +30,7 @@ def same(a, b):
         assert torch.equal(left, right), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_pool_of_one_lane_gives_the_samples_of_a_wide_one(name):
     """Up to rounding; and to the bit whatever the number of samples, in one call or two."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import gc
 import operator
-import pickle
-import weakref
 
 import pytest
 import torch
@@ -32,33 +28,10 @@ from gantandem.errors import (
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.testing import toy_gan
+from plain_gans import identity, nan_at, net, seeded
 from targets import Formula
 
 NAME = operator.attrgetter("name")
-
-
-def seeded(make, seed=0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make()
-
-
-def net(*sizes, last=None, seed=0):
-    def make():
-        layers = []
-        for size_in, size_out in zip(sizes, sizes[1:], strict=False):
-            layers += [nn.Linear(size_in, size_out), nn.Tanh()]
-        return nn.Sequential(*layers[:-1], *([] if last is None else [last]))
-
-    return seeded(make, seed)
-
-
-def identity(score, latent=None, **options):
-    """A GAN whose samples are its latents, with a formula for a discriminator."""
-    latent = Uniform(2) if latent is None else latent
-    return GAN(
-        Formula(lambda z: z, torch.float32), Formula(score, torch.float32), latent, **options
-    )
 
 
 # -- scores -------------------------------------------------------------------------------------
@@ -201,13 +174,6 @@ def test_numbers_and_classes_are_no_samplers(thing):
         sample(toy_gan(), thing, 10)
 
 
-# -- values that are not finite -----------------------------------------------------------------
-
-
-def nan_at(threshold):
-    return lambda x: torch.where(x[:, 0] > threshold, torch.nan, x[:, 0])
-
-
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -255,88 +221,6 @@ def test_a_generator_that_is_nan():
     gan = GAN(Formula(lambda z: torch.where(z > 0.9, torch.nan, z)), None, Uniform(1))
     with pytest.raises(NonFiniteError, match="Direct, step 0"):
         sample(gan, Direct(), 64, width=16)
-
-
-# -- what stays as it is ------------------------------------------------------------------------
-
-
-def test_flags_are_restored_even_after_an_error():
-    gan = identity(nan_at(0.0))
-    gan = gan.replace(generator=net(2, 8, 2))
-    gan.generator.train()
-    modules = list(gan.generator.modules())
-    for index, parameter in enumerate(gan.generator.parameters()):
-        parameter.requires_grad_(index % 2 == 0)
-    modules[1].eval()
-    flags = [m.training for m in modules]
-    wanted = [p.requires_grad for p in gan.generator.parameters()]
-    with pytest.raises(NonFiniteError):
-        sample(gan, Refine(steps=3, step_size=0.1), 64, width=16)
-    assert [m.training for m in modules] == flags
-    assert [p.requires_grad for p in gan.generator.parameters()] == wanted
-    assert all(p.grad is None for p in gan.generator.parameters())
-
-
-def test_networks_run_in_eval_mode_and_compute_no_weight_gradient():
-    seen = []
-
-    class Spy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(1))
-
-        def forward(self, x):
-            seen.append((self.training, self.weight.requires_grad))
-            return x * self.weight
-
-    score = nn.Sequential(Spy(), net(2, 1)).train()
-    gan = GAN(nn.Sequential(Spy(), net(2, 2)).train(), score, 2)
-    seen.clear()
-    sample(gan, Refine(layer="0", steps=2, step_size=0.1), 16, width=16)
-    assert seen and set(seen) == {(False, False)}
-
-
-def test_improving_calls_give_new_gans():
-    gan = toy_gan()
-    before = dict(vars(gan))
-    gan.with_guide(net(2, 8, 1)).with_ratio("law", Ratio(Score(net(2, 1))))
-    gan.observe(torch.randn(200, 2, generator=torch.Generator().manual_seed(0)))
-    assert vars(gan) == before
-    assert "law" not in gan.ratios
-
-
-@pytest.mark.parametrize("name", ["guide", "ratios", "setup_passes", "specs", "networks"])
-def test_nothing_writes_to_a_gan(name):
-    gan = toy_gan()
-    for write in (lambda: setattr(gan, name, None), lambda: delattr(gan, name)):
-        with pytest.raises(InputError, match=rf"GAN.{name}: a GAN never changes, replace"):
-            write()
-
-
-def test_a_write_is_told_what_to_call_instead():
-    with pytest.raises(InputError, match=r"gan = gan.replace\(spread=...\)"):
-        toy_gan().spread = 1.0
-    with pytest.raises(InputError, match="did you mean 'spread'"):
-        toy_gan().spreads = 1.0
-
-
-def test_a_deep_copy_runs_networks_of_its_own():
-    gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
-    sampler = Refine(layer="0", steps=2, step_size=0.1)
-    out = sample(gan, sampler, 16, width=16)
-    other = pickle.loads(pickle.dumps(copy.deepcopy(gan)))
-    other.generator[0].weight.data.zero_()
-    assert not torch.equal(sample(other, sampler, 16, width=16).x, out.x)
-    assert torch.equal(sample(gan, sampler, 16, width=16).x, out.x)
-
-
-def test_what_is_kept_for_a_gan_goes_with_it():
-    gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
-    sample(gan, Refine(layer="0", steps=2, step_size=0.1), 16, width=16)
-    generator = weakref.ref(gan.generator)
-    del gan
-    gc.collect()
-    assert generator() is None
 
 
 class Cast(nn.Module):

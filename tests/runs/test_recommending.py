@@ -24,6 +24,7 @@ def trained(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_recommended_sampler_and_the_report_shows_it(trained):
     shown = run("recommend", trained, "--samplers", "drs,obrs", "-n", 400)
     found = json.loads((trained / RECOMMENDATION_FILE).read_text())

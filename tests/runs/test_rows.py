@@ -128,6 +128,7 @@ def test_a_damaged_table_is_measured_anew(run, drawn, caplog):
     assert drawn == ["direct", "direct"] and "all is measured anew" in caplog.text
 
 
+@pytest.mark.slow
 def test_points_of_a_sweep_are_kept_and_measured_anew_like_rows(run, monkeypatch):
     names, whole = [], sweeping.compare
 
