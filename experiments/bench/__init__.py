@@ -20,6 +20,7 @@ from experiments.bench.memory import streaming_memory
 from experiments.bench.overhead import engine_overhead, mala_overhead, refine_dcgan_overhead
 from experiments.bench.samplers import sampler_costs
 from experiments.bench.speed import refine_speed
+from experiments.bench.translator import translator
 from gantandem._version import __version__
 from gantandem.errors import ConfigError, near
 
@@ -34,14 +35,17 @@ BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "mala-dcgan": mala_overhead,
     "samplers": sampler_costs,
     "streaming-memory": streaming_memory,
+    "translator": translator,
 }
+BY_NAME = {"translator"}
+"""Those that take many minutes, and run where they are named."""
 
 
 def run_benchmarks(names: Sequence[str], runs: int) -> dict[str, Any]:
     """Run benchmarks and return what they measured, and on what.
 
     Args:
-        names: Of ``BENCHMARKS``; all of them if there are none.
+        names: Of ``BENCHMARKS``; all but those of ``BY_NAME`` if there are none.
         runs: Interleaved runs of each.
 
     Raises:
@@ -51,7 +55,7 @@ def run_benchmarks(names: Sequence[str], runs: int) -> dict[str, Any]:
         if name not in BENCHMARKS:
             raise ConfigError(f"unknown benchmark {name!r}; {near(name, BENCHMARKS)}")
     results = {}
-    for name in names or BENCHMARKS:
+    for name in names or [name for name in BENCHMARKS if name not in BY_NAME]:
         logger.info("benchmark %s", name)
         results[name] = BENCHMARKS[name](runs)
     return {

@@ -38,6 +38,8 @@ def test_a_run_keeps_the_recommended_sampler_and_the_report_shows_it(trained):
     run("compare", trained, "--samplers", "direct,recommended", "-n", 50)
     page = write_report(trained).read_text()
     assert "Which sampler to use" in page and found["verdict"][:20] in page
+    section = page[page.index("Which sampler to use") :]
+    assert '<td data-of="C2ST"><span>' in section[: section.index("</section>")]
     assert "gantandem recommend" in page  # among the commands
 
 

@@ -21,6 +21,7 @@ from gantandem.display.text import visible
 from gantandem.files import write_bytes
 from gantandem.files.locking import locked
 from gantandem.reporting.caution import cautions
+from gantandem.reporting.cells import cell, heading
 from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.pareto import pareto_section
 from gantandem.reporting.recommended import recommended_section
@@ -120,12 +121,12 @@ def _headline(evidence: Evidence) -> str:
 
 def _table(evidence: Evidence) -> str:
     metrics, columns = evidence.metrics, metric_columns(evidence.metrics)
-    head = "".join(_heading(column) for column in (*columns, *COST_COLUMNS))
+    head = "".join(heading(column) for column in (*columns, *COST_COLUMNS))
     winners = {column.key: best(metrics, column) for column in columns}
     floor = metrics.get("floor", {})
     lines = [
         '<tr class="floor"><th scope="row">real data</th>'
-        + "".join(_cell(column, column.show(floor.get(column.key))) for column in columns)
+        + "".join(cell(column, column.show(floor.get(column.key))) for column in columns)
         + '<td class="none"></td>' * len(COST_COLUMNS)
         + "</tr>"
     ]
@@ -133,14 +134,14 @@ def _table(evidence: Evidence) -> str:
     for name, row in metrics["samplers"].items():
         shown = escape(name) + (" (stale)" if name in stale else "")
         cells = [
-            _cell(
+            cell(
                 column,
                 column.show(row.get("metrics", {}).get(column.key)),
                 name in winners[column.key],
             )
             for column in columns
         ]
-        cells += [_cell(column, _cost(column, row)) for column in COST_COLUMNS]
+        cells += [cell(column, _cost(column, row)) for column in COST_COLUMNS]
         lines.append(f'<tr><th scope="row">{shown}</th>{"".join(cells)}</tr>')
     terms = "".join(
         f"<dt>{escape(column.label)}</dt><dd>{escape(column.help)}</dd>"
@@ -193,19 +194,9 @@ def _of_floor(floor: dict[str, Any], n: Any) -> str:
     return f"{show(size)} real data (there are no more)"
 
 
-def _heading(column: Column) -> str:
-    arrow = {"high": " ↑", "low": " ↓", "one": " → 1", "half": " → .5", None: ""}[column.better]
-    return f'<th scope="col" title="{escape(column.help)}">{escape(column.label)}{arrow}</th>'
-
-
 def _cost(column: Column, row: dict[str, Any]) -> str:
     value = row.get(column.key)
     return show_percent(value) if column.key == "acceptance" else column.show(value)
-
-
-def _cell(column: Column, text: str, marked: bool = False) -> str:
-    kind = ' class="best"' if marked else ""
-    return f'<td{kind} data-of="{escape(column.label)}">{text}</td>'
 
 
 def _commands(evidence: Evidence) -> str:

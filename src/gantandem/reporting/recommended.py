@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
-from gantandem.display.table import COLUMNS, show
+from gantandem.display.table import COLUMNS, COST_COLUMNS
+from gantandem.reporting.cells import cell, heading
 from gantandem.reporting.evidence import Evidence
 from gantandem.reporting.stale import older
+
+PASSES = next(column for column in COST_COLUMNS if column.key == "passes_per_sample")
 
 
 def recommended_section(evidence: Evidence) -> str:
@@ -16,24 +19,18 @@ def recommended_section(evidence: Evidence) -> str:
         return ""
     candidates = found["candidates"]
     columns = [
-        column
-        for column in COLUMNS
-        if any(column.key in row["metrics"] for row in candidates.values())
+        one for one in COLUMNS if any(one.key in row["metrics"] for row in candidates.values())
     ]
-    head = "".join(
-        f'<th scope="col" title="{escape(one.help)}">{escape(one.label)}</th>' for one in columns
-    )
+    head = "".join(map(heading, (*columns, PASSES)))
     lines = []
     for name, row in candidates.items():
-        cells = "".join(
-            f"<td>{_interval(row['metrics'].get(one.key), row['half_interval'].get(one.key))}</td>"
+        cells = [
+            cell(one, _interval(row["metrics"].get(one.key), row["half_interval"].get(one.key)))
             for one in columns
-        )
+        ]
+        cells.append(cell(PASSES, PASSES.show(row["passes_per_sample"])))
         shown = escape(name) + (" ✓" if name == found["recommended"] else "")
-        lines.append(
-            f'<tr><th scope="row">{shown}</th>{cells}<td>{show(row["passes_per_sample"])}</td></tr>'
-        )
-    head += '<th scope="col">passes</th>'
+        lines.append(f'<tr><th scope="row">{shown}</th>{"".join(cells)}</tr>')
     old = older(found.get("weights"), evidence.weights)
     stale = "<b>Of networks that the run no longer holds: recommend again.</b> " if old else ""
     return (
@@ -50,4 +47,4 @@ def recommended_section(evidence: Evidence) -> str:
 def _interval(mean: float | None, half: float | None) -> str:
     if mean is None:
         return "–"
-    return f"{mean:.3f} <small>± {half or 0:.3f}</small>"
+    return f"<span>{mean:.3f} <small>± {half or 0:.3f}</small></span>"
