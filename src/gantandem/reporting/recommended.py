@@ -47,4 +47,4 @@ def recommended_section(evidence: Evidence) -> str:
 def _interval(mean: float | None, half: float | None) -> str:
     if mean is None:
         return "–"
-    return f"<span>{mean:.3f} <small>± {half or 0:.3f}</small></span>"
+    return f"<span>{mean:.3f} <small>±&nbsp;{half or 0:.3f}</small></span>"
