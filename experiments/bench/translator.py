@@ -17,7 +17,7 @@ from PIL import Image
 from gantandem.nets import build
 
 SIDE, INPUTS, TARGETS = 256, 8, 72
-FEW, MANY = 1, 5
+FEW, MANY = 1, 21
 """Steps of two runs, whose difference is that of the steps alone."""
 
 
