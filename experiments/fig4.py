@@ -38,7 +38,7 @@ ALL_STAGES = tuple(range(1_000, 9_001, 1_000))
 METRICS = {"good": "good (higher is better)", "kl": "KL (lower)", "js": "JS (lower)"}
 HEADINGS = {"drs": "DRS", "metropolis": "MH"}
 SHIFT = 110
-"""Iterations between the rings of one stage, many of whose values coincide."""
+"""Iterations between the rings of a stage; many of their values coincide."""
 
 
 def run(given: Given) -> dict[str, Any]:
@@ -193,10 +193,9 @@ def _whole_note(result: Mapping[str, Any]) -> list[str]:
             told = [f"{known[name]:g}" if name in known else "" for name in kinds]
             title = {"good": "good", "js": "JS", "sliced_w1": "sliced W1"}[key]
             rows.append(["" if at else f"{int(stage):,}", title, *found, *told])
+    lines += ["", "## All of the ratio"]
     return [
         *lines,
-        "",
-        "## All of the ratio",
         "",
         "`fit_ratio(strength=1)` takes the candidate with the lowest held-out loss, and DRS and MH",
         "accept plain samples by all of it. Each sample is then likelier and the whole is farther",

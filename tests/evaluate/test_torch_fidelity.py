@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_drop_in import Near, Shift, image_gan
+from test_drop_in_libraries import Near, Shift, image_gan
 from torch.utils.data import Subset
 
 from gantandem import (

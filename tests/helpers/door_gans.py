@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from test_gan import net
 
 from gantandem import (
     GAN,
     Real,
 )
+from plain_gans import net
 
 FIT = {"n": 100, "schedule": [(2, 1e-3)], "batch": 20, "width": 16, "progress": False}
 

@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 import torch
-from test_gan import net
 from torch import nn
 
 from door_gans import FIT, REAL, cloud, gan
@@ -29,6 +28,7 @@ from gantandem.errors import InputError
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs.formats import make_writer
+from plain_gans import net
 
 
 class Mixes(nn.Module):

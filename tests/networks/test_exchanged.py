@@ -6,10 +6,10 @@ import types
 
 import pytest
 import torch
-from test_gan import net
 from torch import nn
 
 from gantandem import GAN, Metropolis, Refine, sample
+from plain_gans import net
 
 Z = torch.linspace(-2, 2, 16).view(8, 2)
 

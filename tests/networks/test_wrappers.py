@@ -7,7 +7,6 @@ import logging
 
 import pytest
 import torch
-from test_gan import net
 from torch import nn
 
 from awkward import OldNorms, made
@@ -23,6 +22,7 @@ from gantandem import (
     shape,
 )
 from gantandem.errors import InputError, SplitError
+from plain_gans import net
 
 # -- wrappers -----------------------------------------------------------------------------------
 
