@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -206,6 +207,32 @@ def trusted(
             f"{what} {name!r} is not built in, and to import what a file names runs code. If you "
             f"trust the file and that module, pass trust=True (in a command: --trust){instead}"
         )
+
+
+def needing(**words: str) -> Callable[[F], F]:
+    """Let a call that leaves arguments out end in a message that says what they are.
+
+    Args:
+        words: Of each argument that is needed, what the message says of it.
+
+    Raises:
+        InputError: From the function, naming the first one that is missing.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            given = signature.bind_partial(*args, **options).arguments
+            for name in (one for one in words if one not in given):
+                where = function.__qualname__.removesuffix(".__init__")
+                raise InputError(f"{where}: {name} is missing: {words[name]}")
+            return function(*args, **options)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 def renamed(**names: str) -> Callable[[F], F]:

@@ -13,8 +13,8 @@ from torch import distributions as dist
 
 from gantandem.condition import Condition, as_condition, check_condition
 from gantandem.data.real import RealData
-from gantandem.errors import InputError, near
-from gantandem.latent import Latent, as_latent
+from gantandem.errors import InputError, near, needing
+from gantandem.latent import PRIORS, Latent, as_latent
 from gantandem.networks.doors import as_network, as_score, check_changed, check_networks, try_labels
 from gantandem.networks.filed import Filed
 from gantandem.networks.moving import moved
@@ -103,6 +103,11 @@ class GAN(Filed):
     specs: Mapping[str, dict[str, Any]]
     setup_passes: int = 0
 
+    @needing(
+        generator="GAN(G, D, latent=gt.Normal(2))",
+        discriminator="GAN(G, D, latent=gt.Normal(2)), or GAN(G, None, ...) where there is none",
+        latent=f"the prior of z that G was trained with, such as {PRIORS}",
+    )
     def __init__(
         self,
         generator: nn.Module,

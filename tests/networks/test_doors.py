@@ -29,6 +29,7 @@ from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
 from gantandem.runs.formats import make_writer
 from plain_gans import net
+from targets import Formula
 
 
 class Mixes(nn.Module):
@@ -249,3 +250,37 @@ def test_a_guide_of_another_precision_than_the_generator():
     assert out.x.dtype == torch.float32 and out.log_ratio.isfinite().all()
     sample(made, Refine(steps=2, step_size=0.1), 16, width=16)
     sample(made, MALA(steps=2, step_size=0.1), 16, width=16)
+
+
+# -- what is left out, and what makes no number ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "wanted"),
+    [
+        ((nn.Linear(2, 2),), {"latent": 2}, r"discriminator is missing: .*GAN\(G, None, \.\.\.\)"),
+        ((nn.Linear(2, 2), nn.Linear(2, 1)), {}, r"latent is missing: .*gt\.Normal\(2\)"),
+        ((), {}, r"generator is missing: GAN\(G, D, latent=gt\.Normal\(2\)\)"),
+        ((nn.Linear(2, 2), None, "normal:2"), {}, r"got 'normal:2'; .*gt\.Normal\(2\)"),
+        ((nn.Linear(2, 2), None, None), {}, r"got NoneType; .*gt\.Normal\(2\)"),
+    ],
+)
+def test_an_argument_that_is_left_out_is_told_with_what_to_write(given, options, wanted):
+    with pytest.raises(InputError, match=wanted):
+        GAN(*given, **options)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("judge", [None, nn.Linear(2, 1)])
+def test_a_generator_that_makes_no_number_is_refused(value, judge):
+    def broken(z):
+        return torch.where(z < 9, value, z)
+
+    with pytest.raises(InputError, match="generator Formula: of 8 latents it makes NaN"):
+        GAN(Formula(broken), judge, 2)
+    with pytest.raises(InputError, match="makes NaN or infinity alone"):
+        GAN(nn.Identity(), judge, 2).replace(generator=Formula(broken))
+
+
+def test_a_generator_some_of_whose_rows_are_nan_is_taken():
+    GAN(Formula(lambda z: torch.where(z[:, :1] > 0, torch.nan, z)), nn.Linear(2, 1), 2)

@@ -18,7 +18,10 @@ from gantandem.latent.base import Latent
 from gantandem.latent.distributions import ALLOWED, describe, draw, truncated_normal
 from gantandem.latent.inputs import Inputs
 from gantandem.rng import Key
-from gantandem.settings import Count, Interval, Rule, check
+from gantandem.settings import Count, Interval, Rule, check, show
+
+PRIORS = "gt.Normal(2), gt.Normal((100, 1, 1)), gt.Uniform(62, -1, 1)"
+"""As they are written, for messages."""
 
 Shape = tuple[int, ...]
 Dim: Any = Count | Annotated[tuple[Count, ...], Rule("a shape such as (100, 1, 1)", bool)]
@@ -280,9 +283,10 @@ def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
         return Distribution(latent)
     if isinstance(latent, Latent):
         return latent
+    got = show(latent) if isinstance(latent, str) else type(latent).__name__
     raise InputError(
-        f"latent: got {type(latent).__name__}; allowed are Normal, Uniform, a size or a shape, a "
-        "torch.distributions object, Inputs(...) of images or other rows that the generator is "
-        "given, or an instance of your own subclass of gantandem.Latent with draw, log_prob and "
-        "config"
+        f"latent: got {got}; allowed are priors such as {PRIORS}, a size or a shape of a standard "
+        "normal, a torch.distributions object, Inputs(...) of images or other rows that the "
+        "generator is given, or an instance of your own subclass of gantandem.Latent with draw, "
+        "log_prob and config"
     )

@@ -79,11 +79,10 @@ def check_networks(
             check_latent(networks.latent, networks.device)
         z, cond = networks.examples()
         try:
-            x = (
-                check_generator(networks.generator, z, cond, own)
-                if generator
-                else networks.decode(z, cond)
-            )
+            if generator:
+                x = check_generator(networks.generator, z, cond, own)
+            else:
+                x = networks.decode(z, cond)
             for score in own:
                 check_score(score, x, cond)
         except InputError:
@@ -148,7 +147,7 @@ def try_labels(
 def check_generator(
     generator: nn.Module, z: Tensor, cond: Tensor | None, scores: Sequence[Score] = ()
 ) -> Tensor:
-    """Refuse a generator that does not fit its latent, or whose rows depend on each other.
+    """Refuse one that does not fit its latent, makes no number, or whose rows depend on others.
 
     Args:
         generator: Called as ``generator(z)`` or ``generator(z, cond)``; in eval mode.
@@ -180,6 +179,8 @@ def check_generator(
             f"generator {kind}: got {shown(x)} for {len(z)} latents; it must return one tensor "
             f"with a row for each latent{advice or tried(generator, 'generator', z, cond)}"
         )
+    if not bool(x.isfinite().any()):
+        raise InputError(f"generator {kind}: of {len(z)} latents it makes NaN or infinity alone")
     check_rows(generator, generator, (z, *beside), "generator")
     one = generator(z[:1], *(c[:1] for c in beside))
     if one.shape != x[:1].shape:
@@ -255,9 +256,8 @@ def labels_to_try(labels: Tensor) -> Tensor:
         labels: (M,) integers.
     """
     values, inverse = labels.unique(return_inverse=True)
-    places = torch.zeros_like(values).scatter_(
-        0, inverse, torch.arange(len(labels), device=labels.device)
-    )
+    order = torch.arange(len(labels), device=labels.device)
+    places = torch.zeros_like(values).scatter_(0, inverse, order)
     if len(places) > LABELS:
         evenly = torch.linspace(0, len(places) - 1, LABELS, device=labels.device)
         places = places[evenly.round().long()]

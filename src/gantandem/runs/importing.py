@@ -11,9 +11,8 @@ from typing import Any, get_args
 from torch import Tensor
 
 from gantandem.data.images import HUB_NAME
-from gantandem.data.sources import open_source
 from gantandem.discriminator.parts import parts_for
-from gantandem.errors import ConfigError, imports
+from gantandem.errors import ConfigError, WeightsError, imports
 from gantandem.files import parse_json
 from gantandem.files.locking import locked
 from gantandem.gan import GAN
@@ -29,6 +28,7 @@ from gantandem.runs.making import begin
 from gantandem.runs.reading import apply_overrides, parse
 from gantandem.runs.weights import generating, judged, network_of, read_latent, spec_of
 from gantandem.runs.workspace import Workspace, task_of
+from gantandem.tasks.own import OwnTask, opened
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def import_run(
 
     Args:
         out: The folder.
-        data: Real data, see :func:`~gantandem.data.sources.open_source`; None for a RUN that
+        data: Real data, see :func:`~gantandem.open_data`; None for a RUN that
             only samples.
         output: As for :class:`GAN`.
         condition: ``"labels"``: those of the data; or what
@@ -89,9 +89,16 @@ def import_run(
             content[role] = spec
     content, origins = apply_overrides(content, overrides)
     recipe = parse(content, "import", origins)
-    given = _conditions(condition, recipe.data)
     if isinstance(latent := files.get("latent"), str) and not latent.startswith("images:"):
         read_latent(latent)  # what is misspelt is said before anything is loaded
+    for path in weights.values():
+        if path is not None and not Path(path).is_file():
+            raise WeightsError(f"{path}: no such file")
+    task = task_of(recipe)
+    if recipe.data is not None and isinstance(task, OwnTask):
+        logger.info("import: the data are read")
+        opened(recipe.data)  # which says what is wrong with them before networks are loaded
+    given = _conditions(condition, recipe.data)
     logger.info("import: the networks are loaded, and checked on a few latents")
     judge = network_of(
         "discriminator",
@@ -109,7 +116,7 @@ def import_run(
         judge=judge,
         **options["generator"],
     )
-    task = task_of(recipe).of_run(gan, recipe.data)
+    task = task.of_run(gan, recipe.data)
     real = None if recipe.data is None else task.real(seed, recipe.data)
     if judge is not None:
         gan = judged(gan, judge, recipe.output, real)
@@ -177,4 +184,4 @@ def _conditions(condition: str | None, data: str | None) -> Tensor | None:
         return None if condition is None else read_condition(condition)
     if data is None:
         raise ConfigError("condition: 'labels' are those of the data: give data")
-    return label_rows(open_source(data), data)
+    return label_rows(opened(data), data)

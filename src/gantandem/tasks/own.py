@@ -153,14 +153,15 @@ OWN = OwnTask(latent={}, networks={})
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(source: str) -> Opened:
+def opened(source: str) -> Opened:
+    """What :func:`open_source` gives, read once."""
     return open_source(source)
 
 
 @functools.lru_cache(maxsize=1)
 def _fitted(source: str, shape: tuple[int, ...]) -> Opened:
     """The data, images as large as the generator's."""
-    found = _opened(source)
+    found = opened(source)
     test = None if found.test is None else fitted(found.test, shape, f"data {source}, test")
     return found._replace(x=fitted(found.x, shape, f"data {source}"), test=test)
 
