@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -159,6 +160,25 @@ def test_adapters_in_messages_are_options_of_an_import(line, options):
         own = eval(line.partition(" with")[0], {"adapt": adapt, "G": g, "D": g})
         plain = lambda n: {k: v for k, v in vars(n).items() if k[0] != "_" and k != "training"}  # noqa: E731
         assert type(made) is type(own) and plain(made) == plain(own)
+
+
+@pytest.mark.parametrize("said", [
+    "put the channels first: real.permute(0, 3, 1, 2)",
+    "add the channel axis: real[:, None]",
+    "map bytes to [-1, 1]: real / 127.5 - 1",
+    "map [0, 1] to [-1, 1]: real * 2 - 1",
+    "map to bytes: (real + 1) * 127.5",
+    "normalise them as the generator's training data were: (real - mean) / std",
+    "undo what normalised them (real * std + mean), then map to [0, 1]",
+    "make 3 channels of 1: real.expand(-1, 3, -1, -1), then resize: "
+    "torch.nn.functional.interpolate(real, size=(8, 8), mode='bilinear', antialias=True)",
+])  # fmt: skip
+def test_how_to_map_data_is_told_in_words(said):
+    told = as_command(f"data a.npy: they differ; {said}")
+    assert told.startswith("data a.npy: they differ; ") and told.count(":") == 1
+    assert not re.search(r"real|torch|\(", told)
+    assert told.count(", then ") == said.count(", then ")
+    assert as_command("real: got 3 samples") == "real: got 3 samples"
 
 
 class Everything(nn.Module):

@@ -7,7 +7,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import gantandem as gt
 from commands import TINY, fails, run
@@ -80,6 +82,34 @@ def test_wrong_words_are_one_message(fitted, points, tmp_path):
     fails("select", fitted, points, "--sampler", "refine", wanted=["accepts none"])
     text = fails("score", fitted, points, "--sampler", "refine", wanted=["no ratio was fitted"])
     assert "gantandem fit-ratio RUN" in text
+
+
+@pytest.mark.parametrize("command", ["score", "select"])
+def test_samples_that_are_not_there_or_of_another_shape_are_one_message(command, tmp_path):
+    torch.manual_seed(0)
+    gan = gt.GAN(nn.Sequential(nn.Linear(4, 192), nn.Unflatten(1, (3, 8, 8))), Brightness(), 4)
+    gan.with_diagnosis(gt.diagnose(gan, torch.rand(200, 3, 8, 8))).save(tmp_path / "gan")
+    trusted = (command, "--trust", tmp_path / "gan")
+    (line,) = run(*trusted, "nope", code=2).stderr.splitlines()  # and no word of the ratio
+    assert line == f"error: {command}: nope: no such file or folder"
+    np.save(tmp_path / "last.npy", np.zeros((9, 8, 8, 3), np.float32))
+    np.save(tmp_path / "large.npy", np.zeros((9, 1, 16, 16), np.float32))
+    np.save(tmp_path / "flat.npy", np.zeros((9, 192), np.float32))
+    for name, wanted in (
+        ("last", "(N, 3, 8, 8): put the channels first"),
+        ("large", "(N, 3, 8, 8): make 3 channels of 1, then resize"),
+        ("flat", "(N, 3, 8, 8): give each that shape"),
+    ):
+        (line,) = run(*trusted, tmp_path / f"{name}.npy", code=2).stderr.splitlines()
+        assert line.startswith(f"error: {command} {name}.npy: the samples have shape")
+        assert line.endswith(wanted)
+
+
+class Brightness(nn.Module):
+    """Of no weights."""
+
+    def forward(self, x):
+        return x.flatten(1).mean(1)
 
 
 def test_a_saved_gan_needs_no_task(points, tmp_path):

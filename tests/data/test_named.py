@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_one_message(tmp_path):
         "of no kind that is read": text,
         "broken.png is not a readable image": broken,
         "wrong.npy cannot be read": wrong,
-        "holds the arrays a, b": several,
+        r"holds 2 arrays \(a, b\)": several,
         "pickled.npy cannot be read": pickled,
         r"large.png has shape \(1, 2, 3\) and": [small, large],
         "pixels and .*numbers.npy numbers": [small, tmp_path / "numbers.npy"],

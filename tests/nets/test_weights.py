@@ -46,6 +46,13 @@ def test_tied_and_strided_weights_can_be_saved(tmp_path: Path) -> None:
     assert other[0].bias.tolist() == [0, 2, 4]
 
 
+def test_a_network_without_weights_comes_back(tmp_path: Path) -> None:
+    save_weights(nn.Flatten(), tmp_path / "w.safetensors")
+    assert load_weights(nn.Flatten(), tmp_path / "w.safetensors") == {}
+    save_weights(nn.Flatten(), tmp_path / "w.safetensors", {"command": "made so"})
+    assert load_weights(nn.Flatten(), tmp_path / "w.safetensors") == {"command": "made so"}
+
+
 def test_half_precision_files_are_read_into_float_networks(tmp_path: Path) -> None:
     network = nn.Linear(2, 2)
     halves = {name: value.half() for name, value in network.state_dict().items()}

@@ -12,6 +12,7 @@ from PIL import Image
 
 import gantandem as gt
 from gantandem.errors import DataError, InputError, LawMismatchError, NotARatioError
+from gantandem.testing import toy_gan
 from judged import SHIFT, Brightness, Exact, Picture, Same, exact_gan, labelled_gan, plain
 
 
@@ -136,5 +137,6 @@ def test_pictures_become_the_range_of_the_generator(tmp_path):
 
 @pytest.mark.parametrize("call", [gt.score, gt.select])
 def test_of_no_samples_at_all(call):
-    with pytest.raises(DataError, match="score: got no samples; at least 1 sample is needed$"):
-        call(gt.testing.toy_gan(), torch.zeros(0, 2))
+    wanted = f"{call.__name__}: got no samples; at least 1 sample is needed$"
+    with pytest.raises(DataError, match=wanted):
+        call(toy_gan(), torch.zeros(0, 2))

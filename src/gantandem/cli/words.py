@@ -14,6 +14,8 @@ import yaml
 COMMANDS = {"fit_ratio": "fit-ratio", "calibrate": "calibrate", "diagnose": "diagnose"}
 """Functions that messages of the library name, and the command that does the same for a run."""
 _SHAPE = r"\(([\d, ]+)\)"
+_CODE = r"(?:\(?real(?: [-+*/] |\.|\[)|torch\.nn\.functional\.|\(real [-+])"
+"""How lines begin that map data in Python; what they do stands in words before the colon."""
 WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"pass trust=True \(in a command: --trust\)": "say --trust",
     r", or give the networks yourself: GAN\.load\([^)]*\)": "",
@@ -28,6 +30,8 @@ WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"\boutput='(\w+)'": r"--output \1",
     r"^(latent|condition|key|output): (got|it cannot|'labels')": r"--\1: \2",
     r"\bgive data\b$": "say --data",
+    rf": {_CODE}.*?(?=, then |$)": "",
+    r" \(real [*+][^()]*\)": "",
 }
 """What messages say in Python's words, as a pattern, and what to type instead."""
 

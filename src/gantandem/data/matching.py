@@ -165,7 +165,7 @@ def _steps(got: Shape, want: Shape) -> list[str]:
     if got == (1, *want):
         return ["take the channel axis away: real[:, 0]"]
     if math.prod(got) == math.prod(want):
-        return [f"real.reshape(-1, {', '.join(map(str, want))})"]
+        return [f"give each that shape: real.reshape(-1, {', '.join(map(str, want))})"]
     if got[1:] == want:
         return ["these are batches, join them: real.flatten(0, 1)"]
     return []
@@ -231,7 +231,8 @@ def _mapping(r: Tensor, g: Tensor) -> str | None:
     small = max(abs(g_low), abs(g_high)) <= 2
     signed = g_low < -0.9 and small
     if low >= 0 and 16 < high <= 256 and small:
-        return f"map bytes: {'real / 127.5 - 1' if g_low < -0.05 else 'real / 255'}"
+        wanted = ("[-1, 1]: real / 127.5 - 1", "[0, 1]: real / 255")[g_low >= -0.05]
+        return f"map bytes to {wanted}"
     if g_low >= -1 and 16 < g_high <= 256 and max(abs(low), abs(high)) <= 2:
         return f"map to bytes: {'(real + 1) * 127.5' if low < -0.05 else 'real * 255'}"
     if signed and low >= 0 and 0.5 < high <= 1.001 and _beyond(g, -0.05, math.inf) > SHARE:

@@ -23,6 +23,8 @@ from gantandem.nets.weights import read_tensors
 
 ARRAYS = (".npy", ".npz", ".safetensors", ".parquet")
 WANTED = f"pictures ({', '.join(SUFFIXES)}) or arrays ({', '.join(ARRAYS)})"
+SHOWN = 8
+"""A message names at most so many arrays."""
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -183,8 +185,9 @@ def _held(arrays: Mapping[str, np.ndarray], path: Path, where: str) -> _Read:
     found = [name for name in SAMPLES if name in names] or names
     if len(found) != 1:
         raise DataError(
-            f"{where}: {path} holds the arrays {', '.join(names) or 'of no name'}; the samples are "
-            f"looked for under {', '.join(SAMPLES)}, or are the only array"
+            f"{where}: {path} holds {len(names)} arrays ({', '.join(sorted(names)[:SHOWN])}"
+            f"{', ...' if len(names) > SHOWN else ''}); the samples are looked for under "
+            f"{', '.join(SAMPLES)}, or are the only array"
         )
     x, cond = arrays[found[0]], None if beside is None else arrays[beside]
     return x, cond if cond is not None and len(cond) == len(x) else None

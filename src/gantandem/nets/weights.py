@@ -32,7 +32,8 @@ def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = Non
     """What a safetensors file of these tensors holds."""
     # safetensors keeps neither strides nor sharing, so every tensor goes in dense and on its own.
     dense = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return save(dense, dict(metadata or {}))
+    # Neither tensors nor metadata, as of a network without weights: {} gives a file nobody reads.
+    return save(dense, dict(metadata or {}) if dense or metadata else None)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

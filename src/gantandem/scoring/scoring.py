@@ -85,37 +85,43 @@ def score_rows(
     range: Range | None,
     batch: int,
     strict: bool,
+    where: str = "score",
 ) -> tuple[Scores, Rows]:
     """As :func:`score`, with the samples as they were read."""
     check("score gan", GAN, gan)
     batch = check("score batch", Count, batch)
     mover = prepare(gan, as_proposal(gan, proposal or Direct())).sampler
-    ratio = gan.ratio(mover, strict=strict)
+    gan.ratio(mover, strict=strict, quiet=True)  # where there is none, nothing is read
     made, named = probe(gan.networks), None
     if are_paths(x):
         shape = tuple(made.shape[1:])
         bounds = find_range(made.cpu().numpy()) if range is None and len(shape) == 3 else range
-        named = read_named(x, "score", shape=shape, range=bounds)  # type: ignore[arg-type]
+        named = read_named(x, where, shape=shape, range=bounds)  # type: ignore[arg-type]
+        if len(set(named.inside)) == 1:  # the one file that all are of
+            where = f"{where} {named.inside[0]}"
         x = named.x
         if condition is None and gan.condition is not None:
             condition = named.cond
     if condition is not None:
-        x = _with_condition(x, condition, tuple(made.shape[1:]))
-    rows = take_in(gan.networks, x, "score", made=made)
+        x = _with_condition(x, condition, tuple(made.shape[1:]), where)
+    rows = take_in(gan.networks, x, where, made=made)
+    ratio = gan.ratio(mover, strict=strict)
     logit, log_ratio = score_by(gan, ratio, rows, batch)
     broken = int((log_ratio.isnan() | (log_ratio == torch.inf)).sum())
     if broken:
         logger.warning(
-            "score: the ratio's network gives %d of %d samples no finite score; they rank last, "
+            "%s: the ratio's network gives %d of %d samples no finite score; they rank last, "
             "and are never accepted",
+            where,
             broken,
             len(log_ratio),
         )
     seen = 0.0 if repeats(made) else share_seen(ratio, rows.x, gan.guide)
     if seen > CHANCE:
         logger.warning(
-            "score: %s of the %d samples are among the real ones that this ratio or its guide was "
+            "%s: %s of the %d samples are among the real ones that this ratio or its guide was "
             "fitted on: their scores flatter. Score samples that no fit has seen",
+            where,
             show_percent(seen),
             len(log_ratio),
         )
@@ -162,10 +168,10 @@ def _padded(value: Tensor, batch: int) -> Tensor:
     return torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) if missing else value
 
 
-def _with_condition(x: Any, condition: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _with_condition(x: Any, condition: Any, shape: tuple[int, ...], where: str) -> tuple[Any, Any]:
     """Samples with their conditions; one label becomes that of all."""
-    x = read(x, "score", shape).x
-    rows = as_condition(condition, "score condition")
+    x = read(x, where, shape).x
+    rows = as_condition(condition, f"{where} condition")
     if isinstance(rows, Tensor) and len(rows) == 1 < len(x):
         rows = rows.expand(len(x), *rows.shape[1:])
     return x, rows

@@ -193,6 +193,7 @@ def select(
             raise InputError("select: give the samples, select(gan, x)")
         selector = _selector(as_sampler(judged, sampler))
         options: Any = {"condition": condition, "range": range, "batch": batch, "strict": strict}
+        options["where"] = "select"
         scores, rows = score_rows(judged, x, proposal=selector.proposal, **options)
     frozen, places = _accepted(selector, scores, key)
     if not len(places):
