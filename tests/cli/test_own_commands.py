@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,23 @@ def test_from_two_weight_files_and_a_folder_to_a_report(tmp_path):
     assert "Samples beside the data" in (tmp_path / "run/report.html").read_text()
     assert "main.5" in run("layers", tmp_path / "run").stdout
     run("sample", tmp_path / "run", "-n", 5)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "wanted"),
+    [
+        ("--data", "no/such/folder", "data: .*no/such/folder: no such folder"),
+        ("--data", "damaged.npy", r"data: .*damaged\.npy is no readable .npy file"),
+        ("--weights-g", "none.pth", "none.pth: no such file"),
+        ("--weights-d", "none.pth", "none.pth: no such file"),
+        ("--latent", "normal:x", "latent"),
+    ],
+)
+def test_what_can_be_known_is_said_before_networks_are_loaded(
+    tmp_path, monkeypatch, option, given, wanted
+):
+    monkeypatch.setattr("gantandem.runs.importing.network_of", None)  # which nobody may call
+    (tmp_path / "damaged.npy").write_bytes(b"no array")
+    words = files(tmp_path, Generator(), Discriminator())
+    words[words.index(option) + 1] = tmp_path / given if given == "damaged.npy" else given
+    assert re.search(wanted, fails("import", tmp_path / "run", *words, wanted=[]))

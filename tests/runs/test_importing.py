@@ -110,20 +110,6 @@ def test_what_is_wrong_is_said_before_anything_is_written(own, tmp_path, change,
     assert not (tmp_path / "run").exists()
 
 
-def test_data_are_read_before_networks_are_loaded(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("gantandem.runs.importing.network_of", None)  # which nobody may call
-    (tmp_path / "damaged.npy").write_bytes(b"no array")
-    for name, wanted in (
-        ("no/such/folder", "no such folder"),
-        (tmp_path / "damaged.npy", "readable"),
-    ):
-        with pytest.raises(DataError, match=wanted):
-            import_run(tmp_path / "run", **{**own, "data": str(name)})
-    for role in ("g", "d"):  # which is known sooner than data are read
-        with pytest.raises(WeightsError, match="none.pth: no such file"):
-            import_run(tmp_path / "run", **{**own, f"weights_{role}": "none.pth", "data": "none"})
-
-
 def test_smaller_pictures_than_the_generator_s_are_refused(own, tmp_path):
     own["data"] = str(pictures(tmp_path / "small", size=6))
     with pytest.raises(DataError, match="resize"):
