@@ -23,12 +23,42 @@ FOREIGN = (
 """Files that no command may touch, where commands write theirs."""
 
 
+HERE = "experiments.fault_jobs"
+
+
+class Labelled(torch.nn.Module):
+    """A generator of pictures (N, 3, 8, 8) that takes a label of three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.labels = torch.nn.Linear(8, 192), torch.nn.Embedding(3, 8)
+
+    def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Pictures of latents (N, 8) and labels (N,)."""
+        return self.body(z + self.labels(y)).tanh().view(-1, 3, 8, 8)
+
+
+class Eyes(torch.nn.Module):
+    """A backbone: what pictures (N, 3, 8, 8) look like, in 6 features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Conv2d(3, 6, 3)
+        torch.nn.init.constant_(self.body.weight, 0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features (N, 6)."""
+        return self.body(x).mean((2, 3))
+
+
 class Job(NamedTuple):
     """A command, what it starts from, and what is said in addition when it is done again."""
 
     start: str
     words: tuple[str, ...]
     again: tuple[str, ...] = ()
+    harm: str = ""
+    """Files that are damaged before: their names, as a pattern."""
 
 
 JOBS = {
@@ -88,6 +118,62 @@ JOBS = {
         ),
         ("--resume",),
     ),
+    "import labelled": Job(
+        "",
+        (
+            "import",
+            "RUN",
+            "--generator",
+            f"{HERE}:Labelled",
+            "--weights-g",
+            "RUN/theirs/labelled.pth",
+            "--latent",
+            "normal:8",
+            "--condition",
+            "labels",
+            "--data",
+            "RUN/theirs/classes",
+        ),
+    ),
+    "fit-ratio backbone": Job(
+        "import labelled",
+        (
+            "fit-ratio",
+            "RUN",
+            "--trust",
+            "--samplers",
+            "direct",
+            f"fit_ratio.backbone={HERE}:Eyes",
+            "fit_ratio.n=400",
+            "fit_ratio.schedule=[[10, 1e-3]]",
+        ),
+    ),
+    "sample --condition": Job(
+        "import labelled",
+        (
+            "sample",
+            "RUN",
+            "--trust",
+            "--sampler",
+            "direct",
+            "--condition",
+            "1",
+            "-n",
+            "30000",
+            "-o",
+            "RUN/drawn/mine",
+        ),
+        ("--resume",),
+    ),
+    "verify --repair": Job(
+        "sample --condition",
+        ("verify", "RUN/drawn/mine", "--repair", "RUN", "--trust", "--condition", "1"),
+        harm="drawn/mine/*.npz",
+    ),
+    "recommend": Job(
+        "fit-ratio",
+        ("recommend", "RUN", "--samplers", "direct,refine,collaborative", "-n", "600"),
+    ),
 }
 
 
@@ -103,4 +189,10 @@ def empty(folder: Path) -> Path:
     for number in range(40):
         pixels = noise.integers(0, 255, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / THEIRS / f"pictures/{number:02d}.png")
+    torch.save(Labelled().state_dict(), folder / THEIRS / "labelled.pth")
+    for number in range(300):
+        kind = folder / THEIRS / f"classes/{number % 3}"
+        kind.mkdir(parents=True, exist_ok=True)
+        pixels = noise.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(kind / f"{number:03d}.png")
     return folder

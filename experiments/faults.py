@@ -78,7 +78,7 @@ def _kill(
     for number in range(kills):
         run = folder / "killed"
         while True:
-            _copy(stages[job.start], run)
+            _copy(stages[job.start], run, job.harm)
             moment = noise.uniform(0, last)
             if _run(job.words, run, kill=moment) == -signal.SIGKILL:
                 break
@@ -103,16 +103,19 @@ def _stage(name: str, stages: dict[str, Path], folder: Path) -> Path:
 
 
 def _undisturbed(job: Job, stages: dict[str, Path], run: Path) -> Path:
-    _copy(stages[job.start], run)
+    _copy(stages[job.start], run, job.harm)
     code = _run(job.words, run)
     if code:
         raise ConfigError(f"{' '.join(job.words)}: exit status {code}, and nobody killed it")
     return run
 
 
-def _copy(start: Path, run: Path) -> None:
+def _copy(start: Path, run: Path, harm: str) -> None:
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(start, run)
+    for path in run.glob(harm) if harm else ():
+        content = path.read_bytes()
+        path.write_bytes(content[:-100] + bytes(100))
 
 
 def _run(words: Sequence[str], run: Path, kill: float | None = None) -> int:

@@ -113,7 +113,7 @@ def test_samples_of_some_classes_are_repaired_as_they_were_asked_for(tmp_path):
     (file,) = out.glob("*.npz")
     file.write_bytes(b"broken")
     repair = ("verify", out, "--repair", work, "--trust")
-    fails(*repair, wanted=[str(out)])
+    fails(*repair, wanted=[str(out), "Give the same conditions (--condition), or"])
     assert "6 samples are whole" in run(*repair, "--condition", 1).stdout
     fails("verify", out, "--condition", 1, wanted=["belong to --repair RUN"])
 

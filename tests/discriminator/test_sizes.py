@@ -12,6 +12,7 @@ from torch import nn
 from gantandem import GAN, Direct, Refine, fit_ratio, shape_discriminator
 from gantandem.discriminator import sizes
 from gantandem.errors import InputError
+from gantandem.networks.score import Score
 
 POINTS = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
 GIVEN = {"updates": None, "batch": None, "check_samples": None, "check_every": None}
@@ -21,6 +22,10 @@ def pair(width: int = 8) -> GAN:
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 2))
     return GAN(generator, nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 1)), 2)
+
+
+def learners(gan: GAN) -> list:
+    return [lambda: gan.guide.network]
 
 
 def convolutions() -> GAN:
@@ -62,7 +67,7 @@ def test_longer_proposals_leave_fewer_of_them(monkeypatch):
     given = {"n": None, "updates": None, "batch": None}
     monkeypatch.setattr(sizes, "ALLOWED", 1e8)
     found = [
-        sizes.fitting_sizes(gan.networks, mover, gan.guide.network, 10_000, given, None)
+        sizes.fitting_sizes(gan.networks, mover, learners(gan), 10_000, given, None)[1]
         for mover in (Direct(), Refine(steps=50, step_size=0.1))
     ]
     assert found[0]["n"] == 100_000 > found[1]["n"] >= 5000
@@ -112,9 +117,9 @@ def test_fits_keep_the_sizes_that_they_took(monkeypatch):
 
 def test_few_real_samples_need_fewer_proposals_and_smaller_batches():
     gan = pair().replace(spread=1.0)
-    asked = gan.networks, Direct(), gan.guide.network
+    asked = gan.networks, Direct(), learners(gan)
     given = {"n": None, "updates": None, "batch": None}
-    found = [sizes.fitting_sizes(*asked, real, given, None) for real in (40, 280, 700, 50_000)]
+    found = [sizes.fitting_sizes(*asked, real, given, None)[1] for real in (40, 280, 700, 50_000)]
     assert [one["n"] for one in found] == [5_000, 5_600, 14_000, 100_000]
     assert [one["batch"] for one in found] == [128, 280, 700, 1_000]
 
@@ -126,6 +131,32 @@ def test_half_of_the_budget_is_for_proposals_and_the_whole_is_named(monkeypatch)
     monkeypatch.setattr(sizes, "WORTH_SAYING", 0.0)
     given = {"n": None, "updates": None, "batch": None}
     told = r"got '2s', but .*\(n 5,000\) takes about 29 seconds here: allow about 59 seconds in all"
-    asked = gan.networks, Refine(steps=1, step_size=0.1), gan.guide.network
+    asked = gan.networks, Refine(steps=1, step_size=0.1), learners(gan)
     with pytest.raises(InputError, match=told):
         sizes.fitting_sizes(*asked, 10_000, given, "2s")
+
+
+def test_a_smaller_network_learns_where_the_first_takes_too_long(monkeypatch):
+    gan = pair().replace(spread=1.0)
+    large = nn.Sequential(nn.Linear(2, 2000), nn.ReLU(), nn.Linear(2000, 1))
+    both = [lambda: large, *learners(gan)]
+    given = {"n": None, "updates": None, "batch": None}
+    for allowed, wanted in ((1e12, 0), (1e9, 1)):
+        monkeypatch.setattr(sizes, "ALLOWED", allowed)
+        which, _ = sizes.fitting_sizes(gan.networks, Direct(), both, 10_000, given, None)
+        assert which == wanted
+
+
+def test_the_fit_of_a_costly_discriminator_trains_a_new_network(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "gantandem.progress")
+    body = [nn.Linear(2, 900), nn.ReLU(), nn.Linear(900, 900), nn.ReLU(), nn.Linear(900, 1)]
+    body[-1].bias.data.fill_(-1.0)
+    gan = pair().replace(guide=Score(nn.Sequential(*body), "logit"))
+    monkeypatch.setattr(sizes, "ALLOWED", 1e10)
+    fit_ratio(gan, POINTS, schedule=[(5, 1e-3)], batch=64, progress=False)
+    assert "A smaller network is fitted" not in caplog.text
+    fitted = fit_ratio(gan, POINTS, progress=False)
+    assert "A smaller network is fitted" in caplog.text
+    (ratio,) = (one for one in fitted.ratios.values() if one.origin == "fitted")
+    names = [row["name"] for row in ratio.chosen["candidates"]]
+    assert names[:2] == ["shipped", "network"]

@@ -16,10 +16,11 @@ import gantandem as gt
 from gantandem import GAN, Key, Normal, Uniform
 from gantandem.data.images import load_images
 from gantandem.errors import ConfigError, DataError, InputError, WeightsError
+from gantandem.nets import build
 from gantandem.networks.statistics import unfilled
 from gantandem.runs import Workspace, fit_run
 from gantandem.runs.importing import _names, import_run
-from gantandem.runs.weights import read_latent
+from gantandem.runs.weights import read_latent, spec_of
 from local_data import data_folder
 from own_gans import QUICK, Discriminator, Generator, Judge, Labelled, pictures, settled, weights
 from run_files import everything
@@ -132,6 +133,31 @@ def test_an_argument_of_a_network(own, tmp_path):
     own["weights_g"] = weights(tmp_path, settled(Generator(4)), "narrow.pth")
     work = import_run(tmp_path / "run", **own, overrides=["generator.width=4", "seed=3"])
     assert work.gan.generator.width == 4 and work.recipe.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("dcgan-generator-32", {"filters": 8, "latent_dim": 5}),
+        ("sngan-conditional-generator-32", {"filters": 16, "classes": 3, "latent_dim": 4}),
+    ],
+)
+def test_sizes_of_a_named_architecture_are_read_off_its_weights(tmp_path, caplog, name, sizes):
+    network = build({"net": name, **sizes})
+    file = weights(tmp_path, settled(network), "netG.pth")
+    caplog.set_level("INFO")
+    spec = spec_of("generator", name, file, {"key": None, "strip_prefix": None})
+    assert {key: spec[key] for key in sizes} == sizes
+    assert f"the weights are those of {name}" in caplog.text
+
+
+def test_sizes_that_were_asked_for_are_not_read_off_the_weights(tmp_path):
+    network = build({"net": "dcgan-generator-32", "filters": 8, "latent_dim": 5})
+    file = weights(tmp_path, settled(network), "netG.pth")
+    asked = {"net": "dcgan-generator-32", "filters": 16}
+    assert spec_of("generator", asked, file, {}) == asked
+    with pytest.raises(WeightsError, match="'dcgan-generator-32', .*filters=8"):
+        GAN.from_files(asked, file, latent="normal:5x1x1")
 
 
 def test_a_generator_alone_and_no_data(own, tmp_path):

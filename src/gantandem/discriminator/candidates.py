@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,14 +51,16 @@ class Candidate(NamedTuple):
     spec: dict[str, Any]
 
 
-def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iterator[Candidate]:
+def candidates(
+    gan: GAN, parts: Real, shown: Evidence, options: Options, *, anew: bool = False
+) -> Iterator[Candidate]:
     """Everything that suits the data, in the order in which it is made.
 
     ``shipped`` is the guide as it is, and ``refreshed`` the guide with its normalisation
     statistics taken anew, if it keeps any; ``network`` is the better one of them trained further,
-    or a new network where there is no guide that can be. Where samples are up to 256 numbers and
-    no images, ``linear`` is a regularised line and ``trees`` are boosted trees that also see the
-    best network's logit.
+    or a new network where there is no guide that can be, or with ``anew``. Where samples are up
+    to 256 numbers and no images, ``linear`` is a regularised line and ``trees`` are boosted trees
+    that also see the best network's logit.
     """
     found: list[Candidate] = []
     if gan.guide is not None:
@@ -71,7 +73,7 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
             yield found[1]
     losses = [_rank_loss(gan, one.score, shown) for one in found]
     best = found[losses.index(min(losses))] if found else None
-    network = _network(gan, parts, shown, options, best)
+    network = _network(gan, parts, shown, options, None if anew else best)
     yield network
     x, cond = shown.made
     numbers = columns(x[:1], None if cond is None else cond[:1]).numel()
@@ -86,17 +88,25 @@ def candidates(gan: GAN, parts: Real, shown: Evidence, options: Options) -> Iter
         yield grown
 
 
-def learner(gan: GAN, parts: Real, network: nn.Module | None) -> nn.Module | None:
-    """A copy of the network that a fit will train, for what it costs; None for a head alone."""
+def learners(
+    gan: GAN, parts: Real, network: nn.Module | None
+) -> list[Callable[[], nn.Module | None]]:
+    """What makes copies of what a fit may train, for what they cost, the first choice first.
+
+    None stands for a head alone. A new network comes after the guide.
+    """
     if isinstance(network, FeatureRatio):
-        return None
-    if network is None and gan.guide is not None:
-        network = gan.guide.network
-    if network is None:
+        return [lambda: None]
+    if network is not None:
+        return [lambda: frozen_copy(network)]
+
+    def new() -> nn.Module:
         x, cond = take(parts.rows("fit"), torch.arange(2))
         with random_state(gan.device):
-            network = build(new_spec(gan, parts, x, cond)).to(gan.device)
-    return frozen_copy(network)
+            return frozen_copy(build(new_spec(gan, parts, x, cond)).to(gan.device))
+
+    guide = gan.guide
+    return [new] if guide is None else [lambda: frozen_copy(guide.network), new]
 
 
 def _rank_loss(gan: GAN, score: Score, shown: Evidence) -> float:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 from torch import nn
 
 from gantandem.data.real import RealData
-from gantandem.discriminator.candidates import Candidate, candidates, learner
+from gantandem.discriminator.candidates import Candidate, candidates, learners
 from gantandem.discriminator.checks import check_discriminator
 from gantandem.discriminator.features import backbone_ratio, seen_evidence
 from gantandem.discriminator.fitting import Evidence, Options, fit_network
@@ -162,8 +162,8 @@ def fit_ratio(
     updates = None if schedule is None else sum(count for count, _ in schedule)
     if backbone not in (None, DEFAULT):
         n = n or THROUGH_BACKBONE
-    sizes = fitting_sizes(
-        gan.networks, mover, learner(gan, parts, network), len(parts.fit),
+    which, sizes = fitting_sizes(
+        gan.networks, mover, learners(gan, parts, network), len(parts.fit),
         {"n": n, "updates": updates, "batch": batch}, budget,
     )  # fmt: skip
     n, updates, batch = sizes.values()
@@ -186,7 +186,7 @@ def fit_ratio(
         )
     options = Options(schedule, batch, weight_decay, seed, progress)
     if network is None:
-        offered = list(candidates(gan, parts, shown, options))
+        offered = list(candidates(gan, parts, shown, options, anew=which > 0))
     else:
         offered = [_given(network, spec or {}, shown, options)]
     strengths = STRENGTHS if strength is None else (strength, 1.0)

@@ -7,9 +7,10 @@ would take hours, all of them shrink together; a budget of time does the same by
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,8 @@ ALLOWED, ELSEWHERE = 4e13, 4e15
 """Operations of a step at its default sizes, on a CPU (minutes on two cores) and elsewhere."""
 WORTH_SAYING = 2e12
 """Before a step of more operations, how long it will take is measured and said."""
+SLACK = 1.5
+"""Times that a budget may be missed by before it is refused."""
 GRADIENT = 3
 """Passes that a pass with its gradient counts for."""
 CHECK_EVERY, FEW_LOOKS, STEP_LOOKS = 500, 3, 5
@@ -88,39 +91,66 @@ def shaping_sizes(
 def fitting_sizes(
     networks: Networks,
     mover: Mover,
-    trained: nn.Module | None,
+    learners: Sequence[Callable[[], nn.Module | None]],
     real: int,
     given: Mapping[str, int | None],
     budget: Budget | None,
-) -> dict[str, int]:
-    """``n``, ``updates`` and ``batch`` of a ratio's fit: proposals and training cost alike.
+) -> tuple[int, dict[str, int]]:
+    """What learns in a ratio's fit, and ``n``, ``updates`` and ``batch`` of it.
+
+    Proposals and training may cost alike.
 
     Args:
         networks: Of the law's proposals.
         mover: Prepared; it makes them.
-        trained: What learns, in eval mode; None if it is of no weight.
+        learners: They make what may learn, in eval mode, the first choice first: where its least
+            sizes take too long, the next is taken. None is of no weight.
         real: How many real samples there are to fit on, beside which more proposals say little.
         given: Sizes that the user gave, by name; they stay.
         budget: A time to keep to, half of it for proposals.
 
+    Returns:
+        The number of the learner, and the sizes.
+
     Raises:
         InputError: If the least sizes take longer than the budget, or that is no time.
     """
-    own, passes = measure(networks, trained), passes_of(mover)
+    passes, own = passes_of(mover), measure(networks, learners[0]())
+    batch = Size(min(1000, max(128, real)), 128)
+    sizes = {"updates": Size(1500, 300), "batch": batch}
 
-    def drawing(n: int) -> float:
-        return n * passes * own.whole
+    def learning(cost: Cost, updates: int, batch: int) -> float:
+        return GRADIENT * updates * 2 * batch * cost.score
 
-    def learning(updates: int, batch: int) -> float:
-        return GRADIENT * updates * 2 * batch * own.score
+    def too_long(cost: Cost) -> bool:
+        least = {name: given.get(name) or size.least for name, size in sizes.items()}
+        allowed = _allowed("fit_ratio", cost, budget, networks.device, 0.5)
+        return learning(cost, **least) > SLACK * allowed
+
+    which = 0
+    while which + 1 < len(learners) and too_long(own):
+        which += 1
+        own = measure(networks, learners[which]())
+        logger.info(
+            "fit_ratio: to train the discriminator further takes too long here. A smaller network "
+            "is fitted beside it; a larger budget trains the discriminator"
+        )
 
     def largest(sizes: Mapping[str, Size], work: Callable[..., float]) -> dict[str, int]:
         return _largest("fit_ratio", own, sizes, work, given, budget, networks.device, portion=0.5)
 
     most = min(100_000, max(5_000, MOST_BESIDE * real))
-    found = largest({"n": Size(most, 5_000)}, drawing)
-    batch = Size(min(1000, max(128, real)), 128)
-    return found | largest({"updates": Size(1500, 300), "batch": batch}, learning)
+    found = largest({"n": Size(most, 5_000)}, lambda n: n * passes * own.whole)
+    return which, found | largest(sizes, functools.partial(learning, own))
+
+
+def _allowed(
+    where: str, cost: Cost, budget: Budget | None, device: torch.device, portion: float
+) -> float:
+    """Operations that a step may take."""
+    if budget is None:
+        return ALLOWED if device.type == "cpu" else ELSEWHERE
+    return portion * seconds(budget, where) * cost.speed()
 
 
 def _largest(
@@ -138,17 +168,14 @@ def _largest(
     def at(share: float) -> dict[str, int]:
         return {name: given.get(name) or size.at(share) for name, size in sizes.items()}
 
-    if budget is None:
-        allowed = ALLOWED if device.type == "cpu" else ELSEWHERE
-    else:
-        allowed = portion * seconds(budget, where) * cost.speed()
+    allowed = _allowed(where, cost, budget, device, portion)
     shares = (0.9**step for step in range(100))
     found = next((at(share) for share in shares if work(**at(share)) <= allowed), at(0))
     if work(**found) <= WORTH_SAYING:
         return found
     takes = work(**found) / cost.speed()
     said = ", ".join(f"{name} {value:,}" for name, value in found.items())
-    if budget is not None and takes > 1.5 * portion * seconds(budget, where):
+    if budget is not None and takes > SLACK * portion * seconds(budget, where):
         raise InputError(
             f"{where} budget: got {show(budget)}, but the least of it ({said}) takes about "
             f"{in_words(takes)} here: allow about {in_words(takes / portion)} in all, or give "

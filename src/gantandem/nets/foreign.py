@@ -92,6 +92,28 @@ def load_foreign(
     raise WeightsError(f"{path} does not fit {type(network).__name__}: {tell(best)}. {hint}")
 
 
+def find_arguments(
+    path: str | Path, role: Role, name: str, *, key: str | None, strip_prefix: str | None
+) -> dict[str, Any]:
+    """How a built-in architecture is built for the weights of a file.
+
+    Args:
+        path: As for :func:`find_architecture`.
+        role: Likewise.
+        name: The architecture.
+        key: As for :func:`find_architecture`.
+        strip_prefix: Likewise.
+
+    Returns:
+        ``{"net": name, **arguments}``: what is no default, read off the shapes where they fit.
+
+    Raises:
+        WeightsError: As :func:`read_weights`.
+    """
+    found = _nearest(path, role, key, strip_prefix, {name: PUBLISHED[role][name]})
+    return {"net": name} if found is None or found[1] else found[0]
+
+
 def find_architecture(
     path: str | Path, role: Role, *, key: str | None = None, strip_prefix: str | None = None
 ) -> dict[str, Any]:
@@ -177,7 +199,11 @@ def _count(problems: Mapping[str, list[str]]) -> int:
 
 
 def _nearest(
-    path: str | Path, role: Role, key: str | None, strip_prefix: str | None
+    path: str | Path,
+    role: Role,
+    key: str | None,
+    strip_prefix: str | None,
+    among: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, list[str]]] | None:
     """The built-in architecture with the fewest differences, and these; None if none is near."""
     best: tuple[dict[str, Any], dict[str, list[str]]] | None = None
@@ -185,7 +211,7 @@ def _nearest(
     for state, _ in _readings(path, role, key, strip_prefix, content):
         plain = normalised(state)
         shapes = {name: tuple(value.shape) for name, value in plain.items()}
-        for name, kind in PUBLISHED[role].items():
+        for name, kind in (among or PUBLISHED[role]).items():
             try:
                 arguments = kind.read_arguments(shapes)
             except (KeyError, IndexError, ValueError):

@@ -8,7 +8,12 @@ import torch
 
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
+from gantandem.networks.counting import Operations
 from gantandem.networks.networks import Networks
+from gantandem.rng import Key
+
+LOOKED, LEAST = 1e12, 1000
+"""Operations in which the guide scores real samples, about; and the fewest that it scores."""
 
 
 def look_at(
@@ -27,8 +32,20 @@ def look_at(
     logits = None
     if networks.guide is not None:
         with networks.frozen():
-            parts = Rows(x, condition).split(batch)
+            parts = _some(networks, Rows(x, condition)).split(batch)
             scores = torch.cat([networks.guide(*part.to(networks.device)) for part in parts])
         prob = float(scores.double().sigmoid().mean())  # of a critic it means nothing
         logits = {"mean": float(scores.mean()), "median": float(scores.median()), "prob": prob}
     return float(f"{spread_of(x):.3g}"), logits
+
+
+def _some(networks: Networks, rows: Rows) -> Rows:
+    """Samples that the guide scores: all of them, or a random part where it is costly."""
+    guide, counted = networks.need_guide("observe"), Operations()
+    with torch.no_grad(), counted:
+        guide(*rows.map(lambda value: value[:2]).to(networks.device))
+    count = max(LEAST, int(LOOKED / max(counted.total / 2, 1)))
+    if count >= len(rows.x):
+        return rows
+    chosen = torch.randperm(len(rows.x), generator=Key(0).fold("observe").generator())[:count]
+    return rows.map(lambda value: value[chosen.to(value.device)])

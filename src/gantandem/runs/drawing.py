@@ -219,9 +219,10 @@ def refuse_others(before: Mapping[str, Any], now: Mapping[str, Any], where: str)
     before, now = dict(before), dict(now)
     versions = differences(before.pop("versions", {}), now.pop("versions", {}))
     if found := differences(before, now):
+        same = "conditions (--condition)" if found[0].startswith("condition:") else "settings"
         raise InputError(
             f"{where}: the samples there are of other settings: {'; '.join(found[:SHOWN])}. Give "
-            "the same settings, or another folder"
+            f"the same {same}, or another folder"
         )
     if versions:
         logger.warning(

@@ -23,8 +23,9 @@ from gantandem.gan import GAN
 from gantandem.latent import Inputs, Latent, Normal, Uniform, as_latent
 from gantandem.nets import build
 from gantandem.nets.copying import copy_network
-from gantandem.nets.foreign import find_architecture, load_foreign
+from gantandem.nets.foreign import find_architecture, find_arguments, load_foreign
 from gantandem.nets.layouts import AUTO, place_of
+from gantandem.nets.published import PUBLISHED
 from gantandem.nets.unwrapping import Role
 from gantandem.networks.score import Output
 from gantandem.networks.statistics import refresh_statistics, unfilled
@@ -107,7 +108,12 @@ def spec_of(
             f"{role} beside it, the architecture is found by the weights"
         )
     if network not in (None, "auto"):
-        return {"net": network}
+        if network not in PUBLISHED[role] or weights is None:
+            return {"net": network}
+        spec = find_arguments(weights, role, network, **options)
+        if len(spec) > 1:
+            logger.info("%s: the weights are those of %s", role, _said(spec))
+        return spec
     if weights is None:
         if role == "discriminator" and network is None:
             return None
