@@ -59,10 +59,10 @@ def as_condition(given: Any, where: str = "condition") -> Any:
             if value.dtype == torch.float64:
                 value = value.to(torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError) as error:
-        in_dict = ". For a network that takes a dict: adapt.AsDict(G, 'key'), and the value here"
+        in_dict = ". If the network takes a dict: wrap it in adapt.AsDict(G, 'key')"
         in_dict = in_dict if isinstance(given, Mapping) else ""
         raise InputError(
-            f"{where}: got {type(given).__name__}, which is no table of numbers "
+            f"{where}: got {type(given).__name__}, which is not an array of numbers "
             f"({str(error).partition('. ')[0]}); allowed are {ALLOWED}, or a function from ids to "
             f"rows{in_dict}"
         ) from None
@@ -100,7 +100,7 @@ def rows_for(condition: Condition, ids: Tensor) -> Tensor:
         got = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise InputError(
             f"condition: the function gave {got} for {len(ids)} ids; it must return one tensor "
-            "with a row for each id"
+            "with one row for each id"
         )
     return rows.to(ids.device)
 
@@ -126,8 +126,8 @@ def check_condition(own: Tensor | None, given: Tensor | None, count: int, where:
         return
     if own is None:
         raise InputError(
-            f"{where}: conditions were given, but this GAN has none; leave them out, or make it "
-            "with GAN(..., condition=...)"
+            f"{where}: conditions were given, but this GAN has no condition; leave them out, or "
+            "make the GAN with GAN(..., condition=...)"
         )
     wanted = f"({count}{''.join(f', {n}' for n in own.shape[1:])},) of {own.dtype}"
     if given is None:
@@ -139,5 +139,5 @@ def check_condition(own: Tensor | None, given: Tensor | None, count: int, where:
     if len(given) != count or given.dtype != own.dtype or given.shape[1:] != own.shape[1:]:
         raise InputError(
             f"{where}: got conditions of shape {tuple(given.shape)} of {given.dtype} for {count} "
-            f"samples; allowed is {wanted}, the kind this GAN was made with"
+            f"samples; allowed is {wanted}, as in this GAN's own condition"
         )

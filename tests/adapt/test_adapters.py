@@ -231,7 +231,7 @@ def test_adapters_do_not_change_what_they_are_around():
 
 
 def test_a_network_that_is_none_is_refused():
-    with pytest.raises(InputError, match="Mean: got function"):
+    with pytest.raises(InputError, match="Mean: the network is a function"):
         adapt.Mean(lambda x: x)
     with pytest.raises(InputError, match="allowed is a size or a shape"):
         as_shape("a", "Reshape")
@@ -254,7 +254,7 @@ def test_adapters_by_text():
 @pytest.mark.parametrize(("text", "said"), [
     ("itme=0", "did you mean 'item'"), ("item", "missing 1 required positional argument: 'item'"),
     ("twice=1", "takes 2 positional arguments"), ("with=3", "allowed is a mapping"),
-    ("with={a", "is no YAML"), ("truncated-w=0.5", "no module 'mapping'"),
+    ("with={a", "is not YAML"), ("truncated-w=0.5", "no module 'mapping'"),
     ("keyword=xx", "did you mean 'x'"),
 ])  # fmt: skip
 def test_what_is_wrong_in_a_text_is_said(text, said):
@@ -285,7 +285,7 @@ def test_vectors_become_channels_of_maps():
 
 
 def test_a_label_that_is_none_of_the_classes():
-    with pytest.raises(InputError, match="the label 3 is none of the 3"):
+    with pytest.raises(InputError, match="got the label 3, allowed are 0 to 2"):
         adapt.OneHot(nn.Identity(), 3)(torch.zeros(1), torch.tensor([3]))
     gan = made(CASES["one-hot"])
     with pytest.raises(InputError, match="do not know the label 7"):

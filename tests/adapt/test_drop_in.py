@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_said():
     for wrong in (torch.zeros(4, 3), torch.zeros(4), torch.zeros(0, 2)):
         with pytest.raises(InputError, match=r"allowed is \(N, 2\)"):
             ours(wrong)
-    with pytest.raises(InputError, match="has none"):
+    with pytest.raises(InputError, match="has no condition"):
         ours(latents(), torch.zeros(50))
     with pytest.raises(InputError, match="width"):
         model(Direct(), width=0)

@@ -54,7 +54,7 @@ def test_every_row_keeps_its_condition(conditional):
     assert spread < 0.8 < float(z.std()), "every row is accepted by the ratio of its own label"
     with pytest.raises(InputError, match=r"model\(z, condition\)"):
         ours(z)
-    with pytest.raises(InputError, match="2 rows for 60"):
+    with pytest.raises(InputError, match="2 conditions for 60"):
         ours(z, labels[:2])
 
 

@@ -86,7 +86,7 @@ def test_fixed_noise_is_refined():
 
 
 def test_noise_without_rows_is_refused_with_the_way_out():
-    with pytest.raises(InputError, match=r"no row for each latent; keep it fixed: FixedNoise"):
+    with pytest.raises(InputError, match=r"is not the batch, .* use FixedNoise"):
         adapt.NoiseFromLatent(seeded(Noisy, "shared"), 4)
     with pytest.raises(InputError, match="draws no noise in eval mode"):
         adapt.NoiseFromLatent(nn.Linear(4, 2), 4)

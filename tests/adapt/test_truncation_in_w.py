@@ -59,7 +59,7 @@ class Renamed(nn.Module):
 @pytest.mark.parametrize(("network", "said"), [
     (lambda: adapt.Item(Mapped(True), 0), "write adapt.Item(adapt.TruncatedW(G, 0.7), ...)"),
     (lambda: adapt.Keyword(Labelled(), "y"), "write adapt.Keyword(adapt.TruncatedW(G, 0.7), ...)"),
-    (Renamed, "no module 'mapping'; it needs one that maps z to w and one that makes samples"),
+    (Renamed, "no module 'mapping'; TruncatedW needs a module that maps z to w"),
     (Renamed, "adapt.TruncatedW(G, 0.7, mapping=NAME): allowed: style, synthesis"),
     (lambda: nn.Linear(4, 2), "no module 'mapping' and 'synthesis'"),
 ])  # fmt: skip

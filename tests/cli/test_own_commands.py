@@ -115,7 +115,7 @@ def test_samples_of_some_classes_are_repaired_as_they_were_asked_for(tmp_path):
     repair = ("verify", out, "--repair", work, "--trust")
     fails(*repair, wanted=[str(out), "Give the same conditions (--condition), or"])
     assert "6 samples are whole" in run(*repair, "--condition", 1).stdout
-    fails("verify", out, "--condition", 1, wanted=["belong to --repair RUN"])
+    fails("verify", out, "--condition", 1, wanted=["only used with --repair RUN"])
 
 
 def test_a_label_of_a_gan_without_conditions(imported):

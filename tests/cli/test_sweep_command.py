@@ -126,7 +126,7 @@ WRONG = {
     ("--sweep", "obrs.expected"): ["wanted is SAMPLER.KNOB"],
     ("--sweep", "obrs.expected=0"): ["obrs.expected: got 0"],
     ("--sweep", "refine.steps=2", "-n", "5"): ["n: got 5", "6 or more"],
-    ("--fit",): ["--fit belongs to --sweep"],
+    ("--fit",): ["--fit is only used with --sweep"],
     ("--sweep", "--samplers", "refin"): ["unknown sampler 'refin'", "'refine'"],
 }
 

@@ -58,7 +58,7 @@ def test_labels_of_a_dataset_are_left_aside_where_there_is_no_condition(door, tm
 
 
 def test_conditions_that_were_meant_are_refused_where_there_is_none():
-    with pytest.raises(InputError, match="this GAN has none"):
+    with pytest.raises(InputError, match="this GAN has no condition"):
         parts_for(gan(), (X, LABELS), "real")
 
 
@@ -135,6 +135,6 @@ def test_labels_of_another_width_suit_the_same_gan():
     g = gan(torch.arange(3))
     for labels in (LABELS.int(), LABELS.numpy().astype(np.uint8), LABELS.tolist()):
         assert g.observe(X, labels).spread == g.observe(X, LABELS).spread
-    with pytest.raises(InputError, match="the kind this GAN was made with"):
+    with pytest.raises(InputError, match="as in this GAN's own condition"):
         g.observe(X, LABELS.float())
     assert read((X, np.int64(3) * np.ones(300, np.int64))).cond.dtype == torch.int64

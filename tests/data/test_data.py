@@ -116,7 +116,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     whole = png(pictures(1)[0])
     (tmp_path / "good.png").write_bytes(whole)
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"half\.png is not a readable image.*repair or remove"):
+    with pytest.raises(DataError, match=r"half\.png cannot be read as an image.*repair or remove"):
         load_images(tmp_path)
     folder = write_tables(tmp_path / "set", [whole, b"not an image"], [whole])
     with pytest.raises(DataError, match="row 1"):
@@ -127,7 +127,7 @@ def test_images_of_different_size_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(pictures(1)[0]))
     (tmp_path / "b.png").write_bytes(png(pictures(1)[0][:, :4]))
     with pytest.raises(
-        DataError, match=r"b\.png is \(4, 5, 1\) where the first image is \(6, 5, 1\)"
+        DataError, match=r"b\.png is \(4, 5, 1\) but the first image is \(6, 5, 1\)"
     ):
         load_images(tmp_path)
 
@@ -182,7 +182,7 @@ def test_the_training_set_is_split_once_without_overlap(tmp_path: Path) -> None:
     real = load_real(folder, (10, 6, 4))
     assert torch.equal(real.fit, to_range(parts.fit.pixels))
     assert torch.equal(real.test, to_range(test))
-    with pytest.raises(DataError, match="20 training images; needed: 21"):
+    with pytest.raises(DataError, match="20 training images, but needs at least 21"):
         load_split(folder, (10, 6, 5))
 
 

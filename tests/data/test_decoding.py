@@ -121,13 +121,13 @@ REFUSED = {
     "WebP with alpha": (
         lambda: saved(with_alpha(RGB, SEEN_THROUGH), "WEBP", lossless=True), "transparent pixels"
     ),
-    "animated GIF": (lambda: several("GIF"), "holds 2 pictures"),
-    "animated WebP": (lambda: several("WEBP"), "holds 2 pictures"),
-    "animated PNG": (lambda: several("PNG"), "holds 2 pictures"),
-    "TIFF of two pages": (lambda: several("TIFF"), "holds 2 pictures"),
+    "animated GIF": (lambda: several("GIF"), "holds 2 images"),
+    "animated WebP": (lambda: several("WEBP"), "holds 2 images"),
+    "animated PNG": (lambda: several("PNG"), "holds 2 images"),
+    "TIFF of two pages": (lambda: several("TIFF"), "holds 2 images"),
     "a program for a printer": (
         lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 5\n%%EndComments\n",
-        "not a readable image .none of PNG",
+        "cannot be read as an image .none of PNG",
     ),
 }  # fmt: skip
 
@@ -196,11 +196,14 @@ def test_files_of_systems_are_skipped_and_counted(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "gantandem"):
         found = load_images(tmp_path)
     assert found.labels.tolist() == [0, 1]
-    assert "left aside are 6 hidden files and files of systems, and 1 that are no" in caplog.text
+    assert (
+        "skipped 6 hidden files and files of operating systems, and 1 files that are not"
+        in caplog.text
+    )
     assert not [one for one in caplog.records if one.levelno > logging.INFO]
     (tmp_path / "c.HEIC").write_bytes(b"")
     load_images(tmp_path)
-    assert "1 files of formats that are not read are left out (c.HEIC" in caplog.text
+    assert "skipped 1 files of other formats (c.HEIC" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -221,5 +224,5 @@ def test_a_test_set_of_other_images_is_refused(tmp_path):
     for name, array in {"train/a.png": GREY, "train/b.png": GREY, "test/c.png": RGB}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(saved(picture(array)))
-    with pytest.raises(DataError, match=r"images are \(1, 5, 6\), .* test set \(3, 5, 6\)"):
+    with pytest.raises(DataError, match=r"images are \(1, 5, 6\), .* test images are \(3, 5, 6\)"):
         load_split(tmp_path, (1, 0, 0))

@@ -166,30 +166,30 @@ def test_parts_may_be_anything_too(tmp_path):
         (torch.tensor(3.0), "got one number"),
         ("data.npy", "got the path 'data.npy'; open it first"),
         ([], "there are no samples"),
-        (iter(()), "an iterator that was read already is empty"),
-        ([[1.0, 2.0], [3.0]], "no array of numbers with one shape"),
-        ([["a", "b"]] * 50, "no array of numbers|no table of numbers"),
-        (np.array([["a", "b"]] * 50), "no array of numbers"),
+        (iter(()), "An iterator is empty after it was read once"),
+        ([[1.0, 2.0], [3.0]], "not an array of numbers of one shape"),
+        ([["a", "b"]] * 50, "not an array of numbers"),
+        (np.array([["a", "b"]] * 50), "not an array of numbers"),
         (np.array([[None, 1.0]] * 50), "50 samples hold values that are NaN"),
         (torch.zeros(50, 2, dtype=torch.complex64), "got a tensor of torch.complex64"),
-        (torch.zeros(50, 2, device="meta"), "allowed are dense real numbers"),
+        (torch.zeros(50, 2, device="meta"), "allowed are dense tensors"),
         (np.ma.masked_array(np.zeros((50, 2)), mask=np.eye(50, 2)), "some values are masked"),
-        (np.zeros((50, 2), dtype="datetime64[s]"), "no array of numbers"),
-        (np.zeros(50, dtype=[("a", "f4")]), "no array of numbers"),
+        (np.zeros((50, 2), dtype="datetime64[s]"), "not an array of numbers"),
+        (np.zeros(50, dtype=[("a", "f4")]), "not an array of numbers"),
         (TensorDataset, "got type; allowed are"),
         (nn.Linear(2, 2), "got Linear; allowed are"),
-        ([X, LABELS], "a pair of samples and conditions is a tuple"),
-        (torch.eye(50).to_sparse(), "allowed are dense real numbers"),
+        ([X, LABELS], "Pass a pair of samples and conditions as a tuple"),
+        (torch.eye(50).to_sparse(), "allowed are dense tensors"),
         (iter([X[:9], torch.zeros(9, 3)]), r"item 1 holds samples of shape \(3,\)"),
         ({"a": X, "b": X}, r"got the columns \['a', 'b'\]; give the samples as one of x, image"),
         ((X, LABELS, X), r"got items of 3 parts|holds samples of shape|one shape"),
         ((X, LABELS[:9]), "300 samples came with 9 conditions"),
-        ((X, lambda ids: ids), "got a function as conditions"),
-        ((X, ["a"] * 300), "conditions: got list, which is no table of numbers"),
+        ((X, lambda ids: ids), "the conditions are a function"),
+        ((X, ["a"] * 300), "conditions: got list, which is not an array of numbers"),
         (Items(lambda x, label: (x, label, 0)), "got items of 3 parts"),
         (Items(lambda x, label: {"caption": "a dog"}), r"got the columns \['caption'\]"),
-        (Items(lambda x, label: "a dog"), "no array of numbers|one number"),
-        (iter([(X[:9], LABELS[:9]), X[:9]]), "some items bring a condition and some do not"),
+        (Items(lambda x, label: "a dog"), "not an array of numbers|one number"),
+        (iter([(X[:9], LABELS[:9]), X[:9]]), "some items have a condition and some have none"),
         (iter([(X[:9], LABELS[:8])]), "item 0 holds 9 samples and 8 conditions"),
     ],
     ids=range(32),
@@ -207,10 +207,10 @@ def test_samples_that_change_are_told(caplog):
     noise = torch.Generator().manual_seed(0)
     moving = Items(lambda x, label: x + torch.randn(2, generator=noise))
     parts_for(gan(), moving, "fit_ratio real")
-    assert "another sample 0 each time (a random transform?)" in caplog.text
+    assert "another sample 0 each time (is there a random transform?)" in caplog.text
     caplog.clear()
     parts_for(gan(), DataLoader(moving, batch_size=50), "fit_ratio real")
-    assert "read it once for all calls: real = split_real(dataset)" in caplog.text
+    assert "read the dataset once for all calls: real = split_real(dataset)" in caplog.text
     caplog.clear()
     real = split_real(X)
     assert isinstance(real, Real)

@@ -125,7 +125,7 @@ def test_steps_are_named_one_after_the_other():
         parts_for(gan(3, 8, 8), torch.rand(60, 16, 16, 1), "real")
     with pytest.raises(DataError, match="these are batches, join them"):
         parts_for(gan(3, 8, 8), torch.rand(60, 5, 3, 8, 8), "real")
-    with pytest.raises(DataError, match=r"shape \(5,\).*must be \(N, 2\): make them alike"):
+    with pytest.raises(DataError, match=r"shape \(5,\).*must be \(N, 2\): reshape them"):
         parts_for(plane(), noise(60, 5), "real")
 
 

@@ -96,13 +96,13 @@ def test_what_cannot_be_read_is_one_message(tmp_path):
     cases = {
         "holds no samples": empty,
         "no such file or folder": tmp_path / "missing.png",
-        "of no kind that is read": text,
-        "broken.png is not a readable image": broken,
+        "is of another kind": text,
+        "broken.png cannot be read as an image": broken,
         "wrong.npy cannot be read": wrong,
         r"holds 2 arrays \(a, b\)": several,
         "pickled.npy cannot be read": pickled,
         r"large.png has shape \(1, 2, 3\) and": [small, large],
-        "pixels and .*numbers.npy numbers": [small, tmp_path / "numbers.npy"],
+        "pixels but .*numbers.npy holds numbers": [small, tmp_path / "numbers.npy"],
         "no file was given": [],
     }
     for message, paths in cases.items():

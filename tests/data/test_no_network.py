@@ -28,7 +28,7 @@ def asked(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_is_no_hub_name(path, asked):
-    with pytest.raises(DataError, match="OWNER/NAME|holds no images: wanted"):
+    with pytest.raises(DataError, match="OWNER/NAME|holds no images; allowed"):
         images.load_images(path)
     assert asked == []
 

@@ -13,7 +13,7 @@ from gantandem.errors import DataError
 from matching_gans import CALLS, UNIT, gan, noise
 
 IMAGENET = (UNIT - 0.45) / 0.225
-SAYS = "a discriminator tells them apart by that alone"
+SAYS = "A discriminator could tell them apart by this range alone"
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -79,7 +79,7 @@ def test_tables_of_other_libraries():
     same(parts_for(gan([0]), pair, "real"), split_real((X, LABELS)))
     flags = pandas.DataFrame({**columns, "b": LABELS.numpy() > 0})
     assert torch.equal(read(flags).x[:, 1], (LABELS > 0).double())
-    with pytest.raises(DataError, match="DataFrame is no array of numbers.*could not convert"):
+    with pytest.raises(DataError, match="DataFrame is not an array of numbers.*could not convert"):
         split_real(pandas.DataFrame({**columns, "b": ["a"] * 300}))
 
 

@@ -66,7 +66,7 @@ def test_a_folder_is_read_as_it_is_drawn_and_keeps_its_names(tmp_path):
     assert torch.allclose(x[0, 2], torch.from_numpy(pixels[..., 2] / 127.5 - 1).float())
     assert Inputs(tmp_path, size=(2, 6)).shape == (3, 2, 6)
     (tmp_path / "a.png").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"a.png is not a readable image"):
+    with pytest.raises(DataError, match=r"a.png cannot be read as an image"):
         latent.draw(Key(0), torch.tensor([0]))
     (tmp_path / "c").mkdir()
     with pytest.raises(DataError, match="holds no images"):

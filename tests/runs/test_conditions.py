@@ -26,7 +26,7 @@ def test_what_numpy_cannot_read_is_told(tmp_path):
     path = tmp_path / "rows.npy"
     np.save(path, np.array([1, 0]))
     path.write_bytes(path.read_bytes().replace(b"(2,)", b"(\0\0\0"))  # no ValueError of NumPy
-    with pytest.raises(InputError, match="no readable .npy file"):
+    with pytest.raises(InputError, match="read as an .npy file"):
         read_condition(str(path))
     with pytest.raises(InputError, match="no such file"):
         read_condition("x" * 300 + ".csv")

@@ -215,7 +215,7 @@ def test_images_of_another_size_are_cut_and_scaled_which_is_said(own, tmp_path, 
     work = import_run(tmp_path / "run", **own)
     x = work.real.fit[:]
     assert x.shape[1:] == (3, 8, 8) and float(x[:, :, 1:, 1:].min()) > 0.99
-    said = "(1, 12, 20) and the generator makes (3, 8, 8): the middle 12 x 12 of each is scaled"
+    said = "(1, 12, 20) but the generator makes (3, 8, 8): the middle 12 x 12 of each image is"
     assert said in caplog.text and caplog.text.count("the middle") == 1
 
 

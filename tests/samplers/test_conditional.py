@@ -126,7 +126,7 @@ def test_a_ratio_holds_for_every_choice_of_labels():
     assert one.law(Direct()) == gan.law(Direct())
     assert set(sample(one, Metropolis(proposals=3), 32, width=16).condition.tolist()) == {2}
     assert gan.with_condition(lambda ids: ids % 2).law(Direct()) == gan.law(Direct())
-    with pytest.raises(InputError, match="kind"):
+    with pytest.raises(InputError, match="own condition"):
         gan.with_condition(torch.zeros(4, 3))
 
 
@@ -141,7 +141,7 @@ X = torch.zeros(100, 2)
     [
         (X, "must bring their conditions"),
         ((X, torch.zeros(99).long()), "100 samples came with 99 conditions"),
-        ((X, torch.zeros(100, 3)), "the kind this GAN was made with"),
+        ((X, torch.zeros(100, 3)), "as in this GAN's own condition"),
         ((X, torch.zeros(100)), "allowed is .* of torch.int64"),
         (Real(X, X, X, X), "must bring their conditions"),
     ],
@@ -154,7 +154,7 @@ def test_real_data_must_bring_their_conditions(call, real, words):
 
 def test_conditions_where_there_should_be_none():
     gan = GAN(nn.Linear(2, 2), nn.Linear(2, 1), Normal(2))
-    with pytest.raises(InputError, match="this GAN has none"):
+    with pytest.raises(InputError, match="this GAN has no condition"):
         fit_ratio(gan, (X, torch.zeros(100).long()))
     with pytest.raises(InputError, match="must bring"):
         boxes(Tilt()).observe(X)

@@ -56,7 +56,7 @@ def test_samples_that_were_fitted_on_are_told(caplog):
 
 def test_what_does_not_suit_the_generator_is_refused():
     gan = exact_gan()
-    with pytest.raises(DataError, match=r"score: the samples have shape \(3,\) and the gen"):
+    with pytest.raises(DataError, match=r"score: the samples have shape \(3,\) but the gen"):
         gt.score(gan, torch.zeros(4, 3))
     with pytest.raises(DataError, match="NaN"):
         gt.score(gan, torch.full((4, 2), torch.nan))

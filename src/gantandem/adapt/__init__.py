@@ -119,7 +119,8 @@ def wrapped(network: nn.Module, texts: Sequence[str]) -> nn.Module:
         except TypeError as error:
             reason = str(error).partition("() ")[2] or str(error)
             raise ConfigError(
-                f"adapter {text!r}: {reason}; write {name}=VALUE, or {name} where it needs none"
+                f"adapter {text!r}: {reason}; write {name}=VALUE, or only {name} if it takes no "
+                "value"
             ) from None
         except InputError as error:
             raise ConfigError(f"adapter {text!r}: {error}") from None
@@ -133,4 +134,4 @@ def _read(value: str, text: str) -> Any:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"adapter {text!r}: {value!r} is no YAML ({error})") from None
+        raise ConfigError(f"adapter {text!r}: {value!r} is not YAML ({error})") from None

@@ -39,8 +39,8 @@ class Adapter(nn.Module):
         super().__init__()
         if not isinstance(network, nn.Module):
             raise InputError(
-                f"{type(self).__name__}: got {type(network).__name__} as the network, allowed is "
-                "an nn.Module"
+                f"{type(self).__name__}: the network is a {type(network).__name__}, allowed is an "
+                "nn.Module"
             )
         self.network = unwrapped(network)
 
@@ -81,7 +81,10 @@ def check_names(adapter: Adapter, names: Sequence[str], line: str) -> None:
     kind = type(network).__name__
     if isinstance(network, Adapter):
         inside = f"adapt.{kind}({line.format('G')}, ...)"
-        raise InputError(f"{own}: {kind} passes no keyword on; put {own} inside it: {inside}")
+        raise InputError(
+            f"{own}: {kind} does not pass keywords to the network inside it; put {own} inside "
+            f"{kind}: {inside}"
+        )
     raise InputError(
         f"{own}: the forward of {kind} has no argument {wrong[0]!r}; {near(wrong[0], known)}"
     )

@@ -88,7 +88,7 @@ def _one_hot(labels: Tensor, classes: int) -> Tensor:
     known = vectors.any(1)
     if not bool(known.all()):
         wrong = int(labels[~known][0])
-        raise InputError(f"OneHot: the label {wrong} is none of the {classes} from 0 on")
+        raise InputError(f"OneHot: got the label {wrong}, allowed are 0 to {classes - 1}")
     return vectors.to(torch.get_default_dtype())
 
 
@@ -107,7 +107,8 @@ class Embedded(Adapter):
         self.name = name
         if not isinstance(getattr(self.network, name, None), nn.Module):
             raise InputError(
-                f"Embedded: {type(self.network).__name__} has no module {name!r} that embeds labels"
+                f"Embedded: {type(self.network).__name__} has no module {name!r} to embed labels; "
+                "pass the name of the module that does, name=..."
             )
 
     def forward(self, x: Any, labels: Tensor) -> Any:

@@ -167,10 +167,14 @@ class SampledGenerator(nn.Module):
             raise InputError(
                 "condition: this GAN is conditional, so pass model(z, condition)"
                 if condition is None
-                else "condition: this GAN has none; call model(z), or make it with condition=..."
+                else "condition: this GAN has no condition; call model(z), or make the GAN with "
+                "condition=..."
             )
         if condition is not None and len(condition) != len(z):
-            raise InputError(f"condition: got {len(condition)} rows for {len(z)} latents")
+            raise InputError(
+                f"condition: got {len(condition)} conditions for {len(z)} latents; give one for "
+                "each latent"
+            )
 
 
 @dataclass(frozen=True)

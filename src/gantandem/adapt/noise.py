@@ -192,15 +192,15 @@ class NoiseFromLatent(Adapter):
             )
         if seen[0] != seen[1]:
             raise InputError(
-                f"NoiseFromLatent: {type(self.network).__name__} draws noise that has no row for "
-                "each latent; keep it fixed: FixedNoise(G)"
+                f"NoiseFromLatent: {type(self.network).__name__} draws noise whose first axis is "
+                "not the batch, so the noise cannot come from the latents; use FixedNoise(G)"
             )
         return {place: int(count) for place, count in seen[0].items()}
 
     def _misfit(self, error: Exception, weight: Tensor, condition: Tensor | None) -> InputError:
         """What to say of latents that the network does not take: which size it takes."""
         kind, asked = type(self.network).__name__, self.latent
-        hint = "" if condition is not None else "; where it needs a condition, condition=labels"
+        hint = "" if condition is not None else "; if it needs a condition, pass condition=labels"
         sizes = dict.fromkeys(sizes_of(self.network))
         shapes = itertools.chain(*(((size,), (size, 1, 1)) for size in sizes))
         for self.latent in shapes:
@@ -236,7 +236,7 @@ class NoiseFromLatent(Adapter):
             if place not in noise or noise[place].numel() != drawn.numel():
                 raise InputError(
                     f"NoiseFromLatent: {type(self.network).__name__} draws {tuple(drawn.shape)} "
-                    f"at {place!r}, which is not in the plan that was found; keep its noise fixed: "
+                    f"at {place!r}, which it did not draw when it was first run; use "
                     "FixedNoise(G)"
                 )
             return noise[place].reshape(drawn.shape)

@@ -36,7 +36,7 @@ def _item(value: Any, item: int | str) -> Any:
         return getattr(value, str(item)) if by_name else value[item]
     except (AttributeError, LookupError, TypeError):
         raise InputError(
-            f"Item: what the network returns, {shown(value)}, has no {item!r}"
+            f"Item: the network returns {shown(value)}, which has no item {item!r}"
         ) from None
 
 
@@ -74,7 +74,9 @@ class Mean(Adapter):
             value = [_item(scale, self.item) for scale in value]
         maps = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
         if not maps:
-            raise InputError(f"Mean: the network returns {shown(value)}, where scores are needed")
+            raise InputError(
+                f"Mean: the network returns {shown(value)}, but scores (N, ...) are needed"
+            )
         return torch.stack([one.reshape(len(one), -1).mean(1) for one in maps]).mean(0)
 
 

@@ -35,7 +35,8 @@ class _Beside(Adapter):
         if x.shape[1:] != self.reference.shape[1:]:
             raise InputError(
                 f"{type(self).__name__}: the reference holds samples of shape "
-                f"{self._reference[1:]}, and is given {tuple(x.shape[1:])}"
+                f"{self._reference[1:]}, but the network is called with samples of shape "
+                f"{tuple(x.shape[1:])}; they must be equal"
             )
         return self.reference.to(x)
 

@@ -87,8 +87,8 @@ class BeforeSigmoid(nn.Module):
         if not compiling and bool(((prob < 0) | (prob > 1)).any()):
             low, high = float(prob.min()), float(prob.max())
             raise InputError(
-                f"discriminator {type(self.network).__name__}: output='prob', but values "
-                f"from {low:.3g} to {high:.3g} came; a probability lies in [0, 1]. Pass "
+                f"discriminator {type(self.network).__name__}: output='prob', but it returns "
+                f"values from {low:.3g} to {high:.3g}, and a probability lies in [0, 1]. Pass "
                 "output='logit' (before the sigmoid) or 'critic'"
             )
         return torch.logit(prob, eps=torch.finfo(prob.dtype).eps)
@@ -169,7 +169,8 @@ def warn_probabilities(network: nn.Module, *inputs: Tensor) -> None:
     """Say that what is taken for a logit comes out of a sigmoid."""
     if ends_in_sigmoid(network, *inputs):
         logger.warning(
-            "discriminator %s ends in a sigmoid, so that it gives probabilities, but "
-            "output='logit': every ratio would lie between 1 and e. Pass output='prob'",
+            "discriminator %s ends in a sigmoid, so it returns probabilities, but the GAN has "
+            "output='logit'. Read as logits, they make every ratio lie between 1 and e. Pass "
+            "output='prob'",
             type(network).__name__,
         )

@@ -74,16 +74,16 @@ class TruncatedW(Adapter):
         kind = type(self.network).__name__
         if isinstance(self.network, Adapter):
             return (
-                f"TruncatedW: it is the innermost adapter, and is put around {kind}: write "
+                f"TruncatedW: it must be the innermost adapter, but here it wraps {kind}: write "
                 f"adapt.{kind}(adapt.TruncatedW(G, {self.psi}), ...)"
             )
         names = [name for name, _ in self.network.named_children()]
         words = " and ".join(map(repr, missing.values()))
         given = ", ".join(f"{role}=NAME" for role in missing)
         return (
-            f"TruncatedW: {kind} has no module {words}; it needs one that maps z to w and one that "
-            f"makes samples of w. Name them, adapt.TruncatedW(G, {self.psi}, {given}): "
-            f"{near(next(iter(missing.values())), names)}"
+            f"TruncatedW: {kind} has no module {words}; TruncatedW needs a module that maps z to "
+            "w and a module that makes samples from w. Give their names, adapt.TruncatedW(G, "
+            f"{self.psi}, {given}): {near(next(iter(missing.values())), names)}"
         )
 
     def forward(self, z: Tensor, *cond: Any, **fixed: Any) -> Any:

@@ -32,7 +32,9 @@ for module in (make, own, improve, draw, judge):
 def _moved(ctx: typer.Context) -> None:
     now = {"bench": "python -m experiments bench", "reproduce": "python -m experiments"}
     where = now[str(ctx.info_name)]
-    raise ConfigError(f"`gantandem {ctx.info_name}` is now `{where}`, run in a clone of GANtandem")
+    raise ConfigError(
+        f"`gantandem {ctx.info_name}` is now `{where}`; run it in a clone of GANtandem"
+    )
 
 
 for name in ("bench", "reproduce"):
@@ -50,10 +52,10 @@ def _version(wanted: bool) -> None:
 def root(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say no more than is needed.")
+        bool, typer.Option("--quiet", "-q", help="Show only errors and results.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Set up what all commands share."""

@@ -28,8 +28,8 @@ def sample(
         typer.Option(
             "--sampler",
             help="Name of the sampler.",
-            show_default="the recommended one; else collaborative, drs of a run not shaped, "
-            "refine of a translator",
+            show_default="the recommended one; else collaborative, drs if not shaped, refine for a "
+            "translator",
         ),
     ] = None,
     n: Annotated[
@@ -46,35 +46,42 @@ def sample(
         str, typer.Option("--format", help="npz, png, parquet, webdataset or module:Name.")
     ] = "npz",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace samples that are there already.")
+        bool, typer.Option("--overwrite", help="Replace the samples in the folder.")
     ] = False,
     bounds: Annotated[
         str | None,
         typer.Option(
             "--range",
-            help="Values of black and white in pictures, for example 0,1.",
-            show_default="the run's, or found",
+            help="Values of black and white in images, for example 0,1.",
+            show_default="the run's, or found from samples",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Draw what is missing there, or damaged.")
+        bool,
+        typer.Option("--resume", help="Continue: draw only samples that are missing or damaged."),
     ] = False,
     start: Annotated[int, typer.Option("--start", min=0, help="First id.")] = 0,
     ids: Annotated[
         str | None,
-        typer.Option("--ids", help="Draw these instead of -n: 3,17,100-120.", show_default=False),
+        typer.Option(
+            "--ids",
+            help="Draw the samples with these ids instead of -n: 3,17,100-120.",
+            show_default=False,
+        ),
     ] = None,
     condition: Annotated[
         str | None,
         typer.Option(
-            help="Of a conditional GAN: a label such as 7, some such as 3,5, or a .csv, .txt or "
-            ".npy file with a row for each sample.",
+            help="For a conditional GAN: a label such as 7, several such as 3,5, or a .csv, .txt "
+            "or .npy file with one row for each sample.",
             show_default="the run's",
         ),
     ] = None,
     inputs: Annotated[
         Path | None,
-        typer.Option(help="Of a translator: another folder of images.", show_default="the run's"),
+        typer.Option(
+            help="For a translator: another folder of input images.", show_default="the run's"
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option(help="Refuse a ratio that was fitted on another law.")
@@ -124,18 +131,20 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Samples.", show_default=False)],
     run: Annotated[
         Path | None,
-        typer.Option("--repair", help="Draw damaged samples again from this run.", metavar="RUN"),
+        typer.Option("--repair", help="Draw damaged samples again, with this run.", metavar="RUN"),
     ] = None,
     condition: Annotated[
         str | None,
         typer.Option(
-            help="With --repair: what the samples were asked for, as for sample.",
+            help="With --repair: the --condition that the samples were drawn with.",
             show_default="the run's",
         ),
     ] = None,
     inputs: Annotated[
         Path | None,
-        typer.Option(help="With --repair: the images of a translator.", show_default="the run's"),
+        typer.Option(
+            help="With --repair: the input images of a translator.", show_default="the run's"
+        ),
     ] = None,
     device: Device = None,
     trust: Trust = False,
@@ -146,7 +155,7 @@ def verify(
 
     if run is None:
         if condition is not None or inputs is not None:
-            raise ConfigError("--condition and --inputs belong to --repair RUN")
+            raise ConfigError("--condition and --inputs are only used with --repair RUN")
         found = runs.verify_folder(folder)
     else:
         work = runs.Workspace(run, device=device, trust=trust)
@@ -184,7 +193,7 @@ def compare(
         typer.Option(
             "--samplers",
             help="Names, separated by commas.",
-            show_default="direct,drs,metropolis, and once shaped refine,collaborative",
+            show_default="direct,drs,metropolis; on a shaped run also refine,collaborative",
         ),
     ] = None,
     n: Annotated[
@@ -195,23 +204,26 @@ def compare(
         int | None, typer.Option("--seed", "-s", min=0, help="Default: the run's.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the numbers to this file.")
+        Path | None, typer.Option("--json", help="Also write the results to this JSON file.")
     ] = None,
     sweep: Annotated[
         list[str] | None,
         typer.Option(
             "--sweep",
-            help="Vary a knob instead, for example `obrs.expected=2,4,8` (repeatable); by itself: "
-            "the usual knob of every sampler. Writes RUN/sweep.json and sweep.png.",
+            help="Vary a setting instead, for example `obrs.expected=2,4,8` (repeatable); without "
+            "a value: the usual setting of every sampler. Writes RUN/sweep.json and "
+            "sweep.png.",
             show_default=False,
         ),
     ] = None,
     fit: Annotated[
-        bool, typer.Option("--fit", help="With --sweep: fit the ratios that settings need.")
+        bool, typer.Option("--fit", help="With --sweep: fit the ratios that are missing.")
     ] = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Measure anew what was measured so already."),
+        typer.Option(
+            "--again", help="Measure again what was measured before with the same settings."
+        ),
     ] = False,
     page: Annotated[bool, typer.Option("--report", help="Write RUN/report.html as well.")] = False,
     device: Device = None,
@@ -227,7 +239,9 @@ def compare(
     if json_file is not None:
         check_place(json_file)
     if fit and not sweep:
-        raise ConfigError("--fit belongs to --sweep: 'gantandem fit-ratio' fits ratios by itself")
+        raise ConfigError(
+            "--fit is only used with --sweep; to fit ratios, run 'gantandem fit-ratio'"
+        )
     step = "compare --sweep --fit" if fit else "compare"
     work = runs.Workspace(run, overrides or (), device, step, trust=trust)
     names = None if samplers is None else split_names(samplers)
@@ -261,7 +275,8 @@ def compare(
 def report(
     run: Run,
     picture: Annotated[
-        Path | None, typer.Option("--summary", help="Also draw a small summary to this PNG.")
+        Path | None,
+        typer.Option("--summary", help="Also write a small summary picture to this PNG file."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:

@@ -79,13 +79,16 @@ Device = Annotated[
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Import the classes that its files name: this runs their code."),
+    typer.Option(
+        "--trust", help="Import the classes that the files of the run name; this runs their code."
+    ),
 ]
 Budget = Annotated[
     str | None,
     typer.Option(
         "--budget",
-        help="How long it may take, about: 90s, 10m, 1h. Sizes that are not set follow it.",
+        help="About how long the step may take: 90s, 10m, 1h. It chooses the sizes that you do "
+        "not set.",
         show_default=False,
     ),
 ]
@@ -109,7 +112,7 @@ class Group(TyperGroup):
         """Run the command that was asked for."""
         try:
             if "" in _typed:
-                raise ConfigError("an argument is empty: is a variable of the shell not set?")
+                raise ConfigError("an argument is empty. Is a shell variable not set?")
             with terminable():
                 return super().invoke(ctx)
         except GANtandemError as error:

@@ -15,10 +15,12 @@ Samplers = Annotated[
     typer.Option(
         "--samplers",
         help="Names, separated by commas.",
-        show_default="direct,collaborative; direct of a run not shaped",
+        show_default="direct,collaborative; only direct if the run was not shaped",
     ),
 ]
-Sampler = Annotated[str, typer.Option("--sampler", help="On the law of its proposals.")]
+Sampler = Annotated[
+    str, typer.Option("--sampler", help="The sampler whose proposals the ratio judges.")
+]
 
 
 class Method(str, Enum):
@@ -103,7 +105,8 @@ def recommend(
         str | None,
         typer.Option(
             "--samplers",
-            help="Candidates, by names separated by commas, on the run as it is.",
+            help="Candidates: names separated by commas. The run is then neither shaped nor "
+            "fitted.",
             show_default="OBRS, refinement at three layers, collaborative",
         ),
     ] = None,
@@ -124,8 +127,8 @@ def recommend(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="Measure images by this network's features: efficientnet-lite0, timm:NAME or "
-            "module:Class; not the one that guides or judges.",
+            help="Measure images by the features of this network: efficientnet-lite0, timm:NAME "
+            "or module:Class. Do not name the network that guides or judges.",
             show_default=False,
         ),
     ] = None,
@@ -181,7 +184,7 @@ def split_names(text: str) -> list[str]:
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise ConfigError(f"samplers: got {text!r}; wanted are names separated by commas")
+        raise ConfigError(f"samplers: got {text!r}; allowed are names separated by commas")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"samplers: {', '.join(twice)} is given twice")

@@ -23,8 +23,8 @@ Condition = Annotated[
     str | None,
     typer.Option(
         "--condition",
-        help="Of a conditional GAN: one label such as 7, or a .csv, .txt or .npy file with a row "
-        "for each sample; labels in the files come along.",
+        help="For a conditional GAN: one label such as 7, or a .csv, .txt or .npy file with one "
+        "row for each sample. Not needed if the files of samples hold labels.",
         show_default=False,
     ),
 ]
@@ -40,7 +40,7 @@ Real = Annotated[
     Path | None,
     typer.Option(
         "--real",
-        help="Real samples: a ratio is fitted beside these, and no run is named.",
+        help="Real samples, instead of a run: a ratio is fitted on them and on the samples.",
         show_default=False,
     ),
 ]
@@ -48,7 +48,8 @@ Backbone = Annotated[
     str | None,
     typer.Option(
         "--backbone",
-        help="With --real: look at pictures through this network, efficientnet-lite0 say.",
+        help="With --real: judge images by the features of this network, for example "
+        "efficientnet-lite0.",
         show_default=False,
     ),
 ]
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
 def score(
     words: Words,
     sampler: Annotated[
-        str, typer.Option("--sampler", help="Whose proposals the ratio judges.")
+        str, typer.Option("--sampler", help="The sampler on whose proposals the ratio was fitted.")
     ] = "direct",
     real: Real = None,
     backbone: Backbone = None,
@@ -77,7 +78,9 @@ def score(
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[
         int | None,
-        typer.Option("--top", min=0, help="Show the N best alone.", show_default="both ends"),
+        typer.Option(
+            "--top", min=0, help="Show only the N best samples.", show_default="both ends"
+        ),
     ] = None,
     strict: Strict = True,
     device: Device = None,
@@ -107,7 +110,7 @@ def select(
     words: Annotated[
         list[str],
         typer.Argument(
-            help="A run folder, then files or folders of pictures or arrays; and settings of the "
+            help="A run folder, then files or folders of images or arrays; and settings of the "
             "sampler as key=value.",
             show_default=False,
             metavar="RUN FILES...",
@@ -127,7 +130,7 @@ def select(
         typer.Option(
             "--out",
             "-o",
-            help="Copy what is accepted there; nothing is overwritten.",
+            help="Copy the accepted samples to this folder; nothing is overwritten.",
             show_default="print the names",
         ),
     ] = None,
@@ -186,7 +189,7 @@ def _parted(words: Sequence[str]) -> tuple[Path, list[str], list[str]]:
     if not files:
         raise InputError(
             f"no file was given: type the run folder, then files or folders of samples ({run} "
-            "FILES...); or with --real FOLDER the samples alone"
+            "FILES...); with --real FOLDER type only the samples"
         )
     return Path(run), files, settings
 
@@ -195,7 +198,8 @@ def _need_real(backbone: str | None, budget: str | None) -> None:
     for name, given in (("backbone", backbone), ("budget", budget)):
         if given is not None:
             raise InputError(
-                f"--{name} belongs to --real: a run has its ratio already (gantandem fit-ratio)"
+                f"--{name} is only used with --real; the ratio of a run is fitted by 'gantandem "
+                "fit-ratio'"
             )
 
 

@@ -12,7 +12,7 @@ from gantandem.cli.frame import Count, Device, Overrides, Seed, Trust, hint, not
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Give up what the folder holds of a run; what goes is said first."
+        "--overwrite", help="Replace the run in the folder; a message lists what is lost."
     ),
 ]
 
@@ -29,7 +29,7 @@ def demo(
     seed: Seed = 0,
     n: Count = 10_000,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Load the shipped weights instead of training.")
+        bool, typer.Option("--pretrained", help="Use the shipped weights instead of training.")
     ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     overwrite: Overwrite = False,
@@ -71,7 +71,7 @@ def train(
         Path | None, typer.Option("--out", "-o", help="Run folder; default runs/TASK-SEED.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option(help="Go on from the last checkpoint in the folder.")
+        bool, typer.Option(help="Continue from the last checkpoint in the folder.")
     ] = True,
     overwrite: Overwrite = False,
     device: Device = None,

@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
 Architecture = Annotated[
     str | None,
     typer.Option(
-        help="Name of a built-in architecture, or module:Class.", show_default="found by weights"
+        help="Name of a built-in architecture, or module:Class.",
+        show_default="found from the weights",
     ),
 ]
 Weights = Annotated[
@@ -29,7 +30,9 @@ Weights = Annotated[
 ]
 Adapters = Annotated[
     list[str] | None,
-    typer.Option(help="Adapter around it, such as item=0 (repeatable).", show_default=False),
+    typer.Option(
+        help="Adapter around the network, such as item=0 (repeatable).", show_default=False
+    ),
 ]
 
 
@@ -45,7 +48,7 @@ def import_(
         typer.Option(
             help="normal:100x1x1, normal:128, uniform:62, uniform:62:0,1, or images:FOLDER for a "
             "translator.",
-            show_default="a normal, of the size that the generator takes",
+            show_default="a normal of the size that the generator takes",
         ),
     ] = None,
     data: Annotated[
@@ -62,23 +65,27 @@ def import_(
     condition: Annotated[
         str | None,
         typer.Option(
-            help="What the GAN is conditioned on: labels (those of the data), 7, or labels.csv.",
+            help="The condition of the GAN: labels (the labels of the data), 7, or labels.csv.",
             show_default=False,
         ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="Entry of the files that holds the weights.", show_default="found"),
+        typer.Option(
+            help="The entry of the weight files that holds the weights.", show_default="found"
+        ),
     ] = None,
     strip_prefix: Annotated[
         str | None,
-        typer.Option(help="What the names of weights begin with.", show_default="found"),
+        typer.Option(
+            help="The prefix of the names of weights, which is removed.", show_default="found"
+        ),
     ] = None,
     layout: Annotated[
         str,
         typer.Option(
-            help="How the files are laid out: auto, state-dict, mimicry, rosinality, pgan-zoo, "
-            "hifi-gan or lightning."
+            help="The layout of the weight files: auto, state-dict, mimicry, rosinality, "
+            "pgan-zoo, hifi-gan or lightning."
         ),
     ] = "auto",
     adapt_g: Adapters = None,
@@ -86,7 +93,9 @@ def import_(
     bounds: Annotated[
         str | None,
         typer.Option(
-            "--range", help="Values of black and white, such as -1,1.", show_default="found"
+            "--range",
+            help="Values of black and white in images, such as -1,1.",
+            show_default="found",
         ),
     ] = None,
     seed: Seed = 0,
@@ -160,4 +169,4 @@ def layers(
         runs.write_json(json_file, {"layers": [one._asdict() for one in found]})
     out.print(layers_table(found))
     layer = work.refinement().layer
-    hint(f"the run refines {layer!r}: gantandem shape {run} shape.refine.layer=NAME takes another")
+    hint(f"the run refines {layer!r}; to change it: gantandem shape {run} shape.refine.layer=NAME")

@@ -62,8 +62,8 @@ def decode_all(rows: Iterable[tuple[str, bytes, int]], where: str) -> tuple[Tens
         shape = shape or this
         if this != shape:
             raise DataError(
-                f"{where}: {name} is {this} where the first image is {shape} (height, width, "
-                "channels): all must be alike"
+                f"{where}: {name} is {this} but the first image is {shape} (height, width, "
+                "channels): all images must have one shape"
             )
         if not refused:
             check_size(2 * (len(raw) + len(pixels)), where)
@@ -104,31 +104,32 @@ def decode(encoded: bytes) -> tuple[bytes, tuple[int, int, int]]:
         error: Any = f"none of {', '.join(FORMATS)}"
     except Exception as damage:  # of a damaged file Pillow raises many unrelated kinds
         error = damage
-    raise RefusedError(f"is not a readable image ({error}): repair or remove it")
+    raise RefusedError(f"cannot be read as an image ({error}): repair or remove it")
 
 
 def _pixels(image: Any, module: Any) -> tuple[bytes, tuple[int, int, int]]:
     if image.width * image.height > LARGEST:
         raise RefusedError(
-            f"has {image.width:,} x {image.height:,} pixels, and at most {LARGEST:,} are read: "
-            "is it a decompression bomb? Else make it smaller"
+            f"has {image.width:,} x {image.height:,} pixels, and at most {LARGEST:,} are allowed. "
+            "Check that the file is not a decompression bomb, and make the image smaller"
         )
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:  # the others of an MPO are previews and depths
         raise RefusedError(
-            f"holds {frames} pictures, frames or pages: save those you mean as files of their own"
+            f"holds {frames} images (frames or pages): save each image that you need as its own "
+            "file"
         )
     packed = " ".join(str(tile[3]) for tile in image.tile)
     if re.match(r"[IF]\b", image.mode) or re.search(r"(?<!BGR);16", packed):
         raise RefusedError(
-            "has more than 8 bits a channel: scale it to 8, as suits its values, and save it again"
+            "has more than 8 bits a channel: scale its values to 8 bits and save it again"
         )
     unscaled = image.mode == "1" or "L;2" in packed or "L;4" in packed
     mode = KEPT.get(image.mode)
     if mode is None:
         raise RefusedError(
-            f"is of mode {image.mode}; read are grey and RGB of 8 bits: convert it, and save it "
-            "again"
+            f"is of mode {image.mode}; allowed are grey and RGB of 8 bits: convert the image and "
+            "save it again"
         )
     image.load()
     rotation = ROTATIONS.get(image.getexif().get(ORIENTATION, 1))
@@ -138,8 +139,7 @@ def _pixels(image: Any, module: Any) -> tuple[bytes, tuple[int, int, int]]:
         shown = image.convert("RGBA")
         if unscaled or shown.getchannel("A").getextrema()[0] < 255:  # unscaled: as is the colour
             raise RefusedError(
-                "has transparent pixels: put it on a background of your choice, and save it "
-                "without alpha"
+                "has transparent pixels: put the image on a background and save it without alpha"
             )
         image = shown if mode == "RGB" else image
     return image.convert(mode).tobytes(), (image.height, image.width, len(mode))

@@ -30,14 +30,15 @@ def say_left_aside(folder: Path, files: list[Path], hidden: int) -> None:
     others = sum(path.suffix.lower() not in (*SUFFIXES, ".parquet") for path in files)
     if hidden or others:
         logger.info(
-            "%s: left aside are %d hidden files and files of systems, and %d that are no images",
+            "%s: skipped %d hidden files and files of operating systems, and %d files that are "
+            "not images",
             folder, hidden, others,
         )  # fmt: skip
     unread = [path.name for path in files if path.suffix.lower() in UNREAD]
     if unread:
         logger.warning(
-            "%s: %d files of formats that are not read are left out (%s, ...): save them as PNG if "
-            "they belong to the images", folder, len(unread), unread[0],
+            "%s: skipped %d files of other formats (%s, ...). If they are images of your data, "
+            "save them as PNG", folder, len(unread), unread[0],
         )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def locate(name: str, hub: str, data: str | Path | None = None) -> str:
     if given:
         if (Path(given) / name).is_dir():
             return str(Path(given) / name)
-        raise DataError(f"$GANTANDEM_DATA is {given}, which holds no folder {name}")
+        raise DataError(f"$GANTANDEM_DATA is {given}, and this folder holds no folder {name}")
     for root in (Path.cwd(), Path(__file__).resolve().parents[3]):
         folder = root.parent / "shared" / "data" / name
         if folder.is_dir():
@@ -91,8 +91,9 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         hub = HUB_NAME.fullmatch(str(source)) and folder.suffix.lower() not in FILES
         if not hub or folder.parent.is_dir():
             raise DataError(
-                f"data: {source}: no such folder or file. Give a folder of images, an .npy, "
-                ".npz or .parquet file, or OWNER/NAME of the hub (no folder OWNER may be here)"
+                f"data: {source}: no such folder or file. Give a folder of images, an .npy, .npz "
+                "or .parquet file, or OWNER/NAME of the hub (if there is a folder OWNER here, "
+                "the name is taken for a path)"
             )
         return _decode(_table_rows(str(source), split), str(source))
     files, hidden = list_files(folder)
@@ -107,7 +108,7 @@ def load_images(source: str | Path, split: str = "train") -> Images:
         paths = [path for path in paths if path.relative_to(folder).parts[0] != "test"]
     if not paths:
         raise DataError(
-            f"{inner} holds no images: wanted are Parquet files or {', '.join(SUFFIXES)} files"
+            f"{inner} holds no images; allowed are Parquet files and {', '.join(SUFFIXES)} files"
         )
     if split == "test" and not has_test(source):
         whole = load_images(source, "train")
@@ -160,9 +161,15 @@ def load_split(source: str | Path, sizes: tuple[int, int, int]) -> Split:
         )  # fmt: skip
     if train.pixels.shape[1:] != test.pixels.shape[1:]:
         shapes = (tuple(part.pixels.shape[1:]) for part in (train, test))
-        raise DataError("{}: images are {}, and those of the test set {}".format(source, *shapes))
+        raise DataError(
+            "{}: training images are {}, but test images are {}; all must have one shape".format(
+                source, *shapes
+            )
+        )
     if len(train.pixels) < sum(sizes):
-        raise DataError(f"{source} has {len(train.pixels)} training images; needed: {sum(sizes)}")
+        raise DataError(
+            f"{source} has {len(train.pixels)} training images, but needs at least {sum(sizes)}"
+        )
     order = torch.randperm(len(train.pixels), generator=torch.Generator().manual_seed(0))
     fit, select, calibrate = (
         Images(train.pixels[rows], train.labels[rows])
@@ -189,9 +196,9 @@ def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
         table = datasets.load_dataset(source, split=split)
     except Exception as error:  # the library raises many unrelated kinds, none of ours
         raise DataError(
-            f"dataset {source!r}, split {split!r}, cannot be loaded ({error}). Give its folder "
-            "with data=, set $GANTANDEM_DATA to the folder that holds it, put it in "
-            "../shared/data, or check the hub name and the network"
+            f"dataset {source!r}, split {split!r}, cannot be loaded ({error}). Pass its folder as "
+            "data=, set $GANTANDEM_DATA to the folder that holds it, put it into ../shared/data, "
+            "or check the hub name and the network connection"
         ) from error
     column = next((c for c in ("image", "img") if c in table.column_names), None)
     if column is None:
@@ -201,9 +208,11 @@ def _table_rows(source: str, split: str) -> Iterable[tuple[str, bytes, int]]:
         labels = table["label"] if "label" in table.column_names else [-1] * len(table)
         for row, (image, label) in enumerate(zip(table[column], labels, strict=True)):
             if image is None or image["bytes"] is None:
-                raise DataError(f"{source}: row {row} has no image: leave such rows out")
+                raise DataError(f"{source}: row {row} has no image: remove this row")
             if not isinstance(label, int):
-                raise DataError(f"{source}: row {row} has the label {label!r}, which is no number")
+                raise DataError(
+                    f"{source}: row {row} has the label {label!r}, which is not a number"
+                )
             yield f"row {row} ({image['path']})", image["bytes"], label
     except (DataError, MemoryError):
         raise

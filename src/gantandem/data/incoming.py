@@ -65,7 +65,10 @@ def read(data: Any, where: str = "real", shape: tuple[int, ...] | None = None) -
         x, _, _ = read(data[0], where, shape)
         cond = as_condition(data[1], f"{where} conditions")
         if not isinstance(cond, Tensor):
-            raise DataError(f"{where}: got a function as conditions; give one row for each sample")
+            raise DataError(
+                f"{where}: the conditions are a function; pass an array with one row for each "
+                "sample"
+            )
         if len(x) != len(cond):
             raise DataError(
                 f"{where}: {len(x)} samples came with {len(cond)} conditions; every sample needs "
@@ -124,9 +127,9 @@ def _check_steady(data: Any, where: str) -> None:
         first, again = (_parted(data[place], where)[0] for _ in range(2))
         if first.shape != again.shape or not torch.equal(first.nan_to_num(), again.nan_to_num()):
             logger.warning(
-                "%s: the dataset gives another sample %d each time (a random transform?), so that "
-                "no sample can be held out in later calls; take the transform off, or read it once "
-                "for all calls: real = split_real(dataset)",
+                "%s: the dataset gives another sample %d each time (is there a random "
+                "transform?), so no sample can be held out from later calls. Remove the "
+                "transform, or read the dataset once for all calls: real = split_real(dataset)",
                 where,
                 place,
             )
@@ -140,13 +143,14 @@ def _array(data: Any, where: str) -> Tensor | Stored:
         x = data.detach() if isinstance(data, Tensor) else numbers(data)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{where}: {type(data).__name__} is no array of numbers with one shape "
+            f"{where}: {type(data).__name__} is not an array of numbers of one shape "
             f"({str(error).partition('. ')[0]}); allowed are {ALLOWED}"
         ) from None
     odd = x.is_nested or x.is_complex() or x.is_quantized or x.is_meta
     if odd or x.layout != torch.strided:
         raise DataError(
-            f"{where}: got a tensor of {x.dtype}, {x.layout}; allowed are dense real numbers"
+            f"{where}: got a tensor of {x.dtype}, {x.layout}; allowed are dense tensors of real "
+            "numbers"
         )
     if x.dim() == 0:
         raise DataError(f"{where}: got one number; allowed are {ALLOWED}")
@@ -202,21 +206,25 @@ def _join(
             x, cond = x[None], None if cond is None else cond[None]
         if xs and x.shape[1:] != xs[0].shape[1:]:
             raise DataError(
-                f"{where}: item {place} holds samples of shape {tuple(x.shape[1:])}, and the first "
-                f"one {tuple(xs[0].shape[1:])}: all must be alike (a pair of samples and "
-                "conditions is a tuple)"
+                f"{where}: item {place} holds samples of shape {tuple(x.shape[1:])}, and the "
+                f"first one {tuple(xs[0].shape[1:])}; all samples must have one shape. Pass a "
+                "pair of samples and conditions as a tuple"
             )
         if x.dim() == 0 or (cond is not None and len(cond) != len(x)):
             got = "no rows" if x.dim() == 0 else f"{len(x)} samples and {len(cond)} conditions"  # type: ignore
-            raise DataError(f"{where}: item {place} holds {got}; a batch has one row a sample")
+            raise DataError(
+                f"{where}: item {place} holds {got}; a batch needs one row for each sample"
+            )
         xs.append(x)
         conds.append(cond)
     if not xs:
         raise DataError(
-            f"{where}: there are no samples; an iterator that was read already is empty: give a "
+            f"{where}: there are no samples. An iterator is empty after it was read once; pass a "
             "list, a Dataset or a DataLoader, which can be read again"
         )
     given = [cond for cond in conds if cond is not None]
     if given and len(given) < len(xs):
-        raise DataError(f"{where}: some items bring a condition and some do not")
+        raise DataError(
+            f"{where}: some items have a condition and some have none; give all or none"
+        )
     return Incoming(torch.cat(xs), torch.cat(given) if given else None)

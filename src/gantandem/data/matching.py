@@ -101,7 +101,9 @@ def typed(x: Tensor | Stored, dtype: torch.dtype, where: str) -> Tensor | Stored
         DataError: If the generator makes integers, and the samples are none.
     """
     if not dtype.is_floating_point and x.dtype.is_floating_point:
-        raise DataError(f"{where}: got {x.dtype}, and the generator makes {dtype}; round them")
+        raise DataError(
+            f"{where}: got {x.dtype}, but the generator makes {dtype}; convert the data"
+        )
     return x if x.dtype == dtype else x.to(dtype)
 
 
@@ -143,10 +145,10 @@ def check_shape(got: Shape, want: Shape, where: str) -> None:
     """
     if got == want:
         return
-    advice = ", then ".join(_steps(got, want)) or "make them alike"
+    advice = ", then ".join(_steps(got, want)) or "reshape them"
     raise DataError(
-        f"{where}: the samples have shape {_text(got)} and the generator makes {_text(want)}, so "
-        f"the data must be {_text(('N', *want))}: {advice}"
+        f"{where}: the samples have shape {_text(got)} but the generator makes "
+        f"{_text(want)}. The data must be {_text(('N', *want))}: {advice}"
     )
 
 
@@ -217,8 +219,8 @@ def check_range(real: Tensor, made: Tensor, where: str) -> str | None:
         return None
     spans = [f"[{float(x.min()):.3g}, {float(x.max()):.3g}]" for x in (r, g)]
     message = (
-        f"{where}: the data lie in {spans[0]} and the generator's samples in {spans[1]}: a "
-        f"discriminator tells them apart by that alone; {advice}"
+        f"{where}: the data lie in {spans[0]} and the generator's samples in {spans[1]}. A "
+        f"discriminator could tell them apart by this range alone; {advice}"
     )
     if real.dtype == torch.uint8:
         raise DataError(message)
@@ -267,4 +269,4 @@ def _scale(r: Tensor, g: Tensor) -> str | None:
     places = (apart & other).nonzero().flatten().tolist()
     if not places:
         return None
-    return f"map column {places[0]} as the generator's training data were (standardised, say)"
+    return f"map column {places[0]} as the generator's training data were, standardised for example"

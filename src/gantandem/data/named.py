@@ -119,12 +119,12 @@ def _files(path: Path, where: str) -> Iterator[_File]:
     if path.is_dir():
         inner = [p for p in list_files(path)[0] if p.suffix.lower() in (*SUFFIXES, *ARRAYS)]
         if not inner:
-            raise DataError(f"{where}: the folder {path} holds no samples; wanted are {WANTED}")
+            raise DataError(f"{where}: the folder {path} holds no samples; allowed are {WANTED}")
         yield from (_File(one, one.relative_to(path)) for one in inner)
     elif not path.exists():
         raise DataError(f"{where}: {path}: no such file or folder")
     elif path.suffix.lower() not in (*SUFFIXES, *ARRAYS):
-        raise DataError(f"{where}: {path} is of no kind that is read; wanted are {WANTED}")
+        raise DataError(f"{where}: {path} is of another kind; allowed are {WANTED}")
     else:
         yield _File(path, Path(path.name))
 
@@ -141,9 +141,9 @@ def _read_file(file: _File, where: str, channels: int | None) -> Iterator[_Part]
     except GANtandemError:
         raise
     except Exception as error:  # of damaged files the libraries raise many unrelated kinds
-        raise DataError(f"{where}: {path} cannot be read ({error}); make it again") from error
+        raise DataError(f"{where}: {path} cannot be read ({error}); make the file again") from error
     if x.ndim == 0 or x.dtype.kind not in "fiub":
-        raise DataError(f"{where}: {path} holds no array of numbers with a row for each sample")
+        raise DataError(f"{where}: {path} holds no array of numbers with one row for each sample")
     yield _Part(x, [f"{path}[{row}]" for row in range(len(x))], file, cond=cond)
 
 
@@ -186,8 +186,8 @@ def _held(arrays: Mapping[str, np.ndarray], path: Path, where: str) -> _Read:
     if len(found) != 1:
         raise DataError(
             f"{where}: {path} holds {len(names)} arrays ({', '.join(sorted(names)[:SHOWN])}"
-            f"{', ...' if len(names) > SHOWN else ''}); the samples are looked for under "
-            f"{', '.join(SAMPLES)}, or are the only array"
+            f"{', ...' if len(names) > SHOWN else ''}); call the array of samples "
+            f"{' or '.join(SAMPLES)}, or save no other array"
         )
     x, cond = arrays[found[0]], None if beside is None else arrays[beside]
     return x, cond if cond is not None and len(cond) == len(x) else None
@@ -252,7 +252,7 @@ def _check_alike(parts: Sequence[_Part], where: str) -> None:
         pixels = next(p.file.path for p in parts if p.x.dtype == np.uint8 and p.x.ndim == 4)
         values = next(p.file.path for p in parts if p.x.dtype != np.uint8 or p.x.ndim != 4)
         raise DataError(
-            f"{where}: {pixels} holds pixels and {values} numbers: give them in two calls"
+            f"{where}: {pixels} holds pixels but {values} holds numbers; score them in two calls"
         )
     _same_size([part.x.shape[1:] for part in parts], [str(part.file.path) for part in parts])
 
@@ -261,8 +261,8 @@ def _same_size(shapes: Sequence[tuple[int, ...]], names: Sequence[str]) -> None:
     for shape, name in zip(shapes, names, strict=True):
         if shape != shapes[0]:
             raise DataError(
-                f"{name} has shape {shape} and {names[0]} {shapes[0]}: all samples must be alike. "
-                "Resize them, or give each size in a call of its own"
+                f"{name} has shape {shape} and {names[0]} {shapes[0]}; all samples must have one "
+                "shape. Resize them, or score each size in its own call"
             )
 
 

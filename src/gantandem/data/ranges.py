@@ -35,8 +35,8 @@ def check_range(value: Sequence[float | str] | str, where: str = "range") -> Ran
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(
-            f"{where}: got {value!r}; wanted are two numbers, the value of black and the value of "
-            "white, for example (-1, 1), (0, 1) or (0, 255)"
+            f"{where}: got {value!r}; allowed are two numbers, the value of black and the value "
+            "of white, for example (-1, 1), (0, 1) or (0, 255)"
         )
     return low, high
 
@@ -86,7 +86,7 @@ def to_levels(x: NDArray[Any], bounds: Range) -> NDArray[np.uint8]:
     """
     levels = _levels(x, bounds)
     if not np.isfinite(levels).all():
-        raise InputError("images: a value that is not finite has no colour; leave those images out")
+        raise InputError("images: some values are NaN or infinite; leave these images out")
     return np.clip(levels, 0, 255).round().astype(np.uint8)
 
 

@@ -114,8 +114,8 @@ def in_range(x: Source, bounds: Range | None, where: str = "data") -> Source:
         return x
     if bounds is None:
         raise DataError(
-            f"{where}: the images are bytes, and the values of the generator's own images are of "
-            "no usual range: say which values are black and white, for example --range=-1,1"
+            f"{where}: the images are bytes, and the generator's values fit no usual range. State "
+            "which values are black and white, for example --range=-1,1"
         )
     return Pixels(x.source if isinstance(x, Stored) else x, bounds)
 
@@ -150,8 +150,8 @@ def fitted(x: Source, shape: tuple[int, ...], where: str) -> Source:
             part = F.interpolate(part, shape[1:], mode="bilinear", antialias=True)
         made.append(part.round().clamp(0, 255).byte())
     logger.warning(
-        "%s: the images are of shape %s and the generator makes %s: the middle %d x %d of each is "
-        "scaled to that",
+        "%s: the images have shape %s but the generator makes %s: the middle %d x %d of each "
+        "image is scaled to this size",
         *(where, own, shape, *size),
     )
     return torch.cat(made)
@@ -165,7 +165,7 @@ def _array(path: Path) -> Opened:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"data: {path} is no readable .npy file ({error})") from error
+        raise DataError(f"data: {path} cannot be read as an .npy file ({error})") from error
     x = read(_channels_first(array), f"data {path}").x
     small = isinstance(x, Stored) and array.nbytes < 2**24
     return Opened(x[:] if small else x)
@@ -186,15 +186,15 @@ def _table(path: Path) -> Opened:
     try:
         table = parquet.read_table(path)
     except Exception as error:  # as of the datasets library
-        raise DataError(f"data: {path} is no readable Parquet file ({error})") from error
+        raise DataError(f"data: {path} cannot be read as a Parquet file ({error})") from error
     names = [name for name in table.column_names if name not in LABELS]
     labels = [name for name in table.column_names if name in LABELS]
     try:
         columns = [np.asarray(table[name].to_numpy(), dtype=np.float32) for name in names]
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"data: {path}: some columns hold no numbers ({error}); images are read from the "
-            "folder that holds their Parquet files"
+            f"data: {path}: some columns do not hold numbers ({error}). If these are images, pass "
+            "the folder of the Parquet files"
         ) from error
     if not columns:
         raise DataError(f"data: {path}: there are no columns of numbers")

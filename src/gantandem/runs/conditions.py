@@ -69,7 +69,7 @@ def _numpy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except Exception as error:  # of a damaged file NumPy raises many unrelated kinds
-        raise InputError(f"condition: {path} is no readable .npy file ({error})") from error
+        raise InputError(f"condition: {path} cannot be read as an .npy file ({error})") from error
 
 
 def _text(path: Path) -> Tensor:
