@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 
@@ -136,7 +137,13 @@ def test_faults_are_found_and_damage_is_drawn_again(work, tmp_path):
     assert result.exit_code == 1
     for line in ("100.npz: damaged", "200.npz: missing", "notes.txt: extra", "150 samples are"):
         assert line in result.output
-    words = ["verify", str(tmp_path), "--repair", str(work.run)]
+    (told,) = [line for line in result.output.splitlines() if "drawn again by: " in line]
+    words = shlex.split(told.partition(": ")[2])[1:]  # as it can be pasted
+    assert words == ["verify", str(tmp_path), "--repair", str(work.run)]
+    (tmp_path / "manifest.json").rename(tmp_path.parent / "away.json")
+    result = CliRunner().invoke(app, ["verify", str(tmp_path)])
+    assert f"gantandem verify {tmp_path} --repair RUN" in result.output
+    (tmp_path.parent / "away.json").rename(tmp_path / "manifest.json")
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1 and "350 samples are whole" in result.output, result.output
     assert contents(tmp_path) == before

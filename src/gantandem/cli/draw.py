@@ -167,6 +167,8 @@ def verify(
     for line in found.faults:
         out.print(line, markup=False)
     out.print(f"{found.whole:,} samples are whole: {folder}", markup=False)
+    if run is None and (command := runs.repairing(folder, found.damaged)) is not None:
+        out.print(f"what is damaged is drawn again by: {command}", markup=False)
     if found.faults:
         raise typer.Exit(1)
 

@@ -23,7 +23,7 @@ from gantandem.runs.steps import (
     shape_run,
 )
 from gantandem.runs.sweeps import sweep_run
-from gantandem.runs.verifying import repair_folder, verify_folder
+from gantandem.runs.verifying import repair_folder, repairing, verify_folder
 from gantandem.runs.whole import demo, pretrained_run
 from gantandem.runs.workspace import DEFENSIVE, Workspace, task_of
 
@@ -43,6 +43,7 @@ __all__ = [
     "pretrained_run",
     "recommend_run",
     "repair_folder",
+    "repairing",
     "sample_run",
     "score_run",
     "select_run",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -109,6 +110,7 @@ def sample_run(
     with terminable(), _output(folder):
         writer = make_writer(kind, folder, overwrite=overwrite, resume=resume, **options)
         writer.about |= about(work)
+        writer.opening["run"] = os.path.relpath(work.run, folder)
         done: list[Shard] = []
         if resume:
             _, now = start_run(work.gan, sampler, asked[0][1], seed, None, asked[0][0], strict)
@@ -131,7 +133,8 @@ def _write(
 ) -> dict[str, Any]:
     """Write blocks, and at the end, whatever that is, the manifest of everything."""
     parts: dict[int, dict[str, Any]] = {}
-    writer.opening = {"asked": say_ids(all_ids), "interrupted": True}
+    run = dict(writer.opening)
+    writer.opening |= {"asked": say_ids(all_ids), "interrupted": True}
     wanted, total = sum(count for _, count in asked), {}
     stopped = True
 
@@ -156,7 +159,7 @@ def _write(
     finally:
         shards, _ = read_shards(writer.folder)
         if shards:
-            total = {**shards[0].settings, **_sum(list(parts.values())), **_seen(writer)}
+            total = {**shards[0].settings, **run, **_sum(list(parts.values())), **_seen(writer)}
             kept = sum(shard.count for shard in shards)
             left = without(all_ids, [(shard.first, shard.count) for shard in shards])
             total |= {"n": wanted, "start": asked[0][0], "asked": say_ids(all_ids)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -11,12 +13,13 @@ from typing import Any, NamedTuple
 
 from gantandem.engine.sampling import sample_iter
 from gantandem.errors import InputError, OutputError, trusted
-from gantandem.files import PREFIX, SUFFIX
+from gantandem.files import PREFIX, SUFFIX, parse_json
 from gantandem.files.locking import locked
 from gantandem.progress import terminable
 from gantandem.runs.drawing import about, asked_before, refuse_others
 from gantandem.runs.formats import make_writer
 from gantandem.runs.naming import names_of
+from gantandem.runs.recipe import RUN_FILE
 from gantandem.runs.shards import Shard, Stretch, joined, read_shards, say_ids, without
 from gantandem.runs.specs import check_texts
 from gantandem.runs.workspace import Workspace
@@ -77,6 +80,25 @@ def _ids(folder: Path, have: list[Stretch]) -> Iterable[str]:
         asked = [(low, at - low)] if have else []
     if gaps := without(asked, joined(have)):
         yield f"ids {say_ids(gaps)}: missing; draw them with gantandem sample ... --resume"
+
+
+def repairing(folder: Path, damaged: Iterable[Shard]) -> str | None:
+    """The command that draws damaged samples again, to paste; None where none are damaged.
+
+    The run is named where the folder knows it, and is still there.
+    """
+    damaged = list(damaged)
+    if not damaged:
+        return None
+    run = "RUN"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        total = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
+        place = os.path.normpath(folder / total["run"])
+        if os.path.isfile(os.path.join(place, RUN_FILE)):
+            run = place
+    command = shlex.join(["gantandem", "verify", str(folder), "--repair", run])
+    asked = any("condition" in shard.settings for shard in damaged)
+    return command + " (and the --condition that was asked for, if one was)" * asked
 
 
 def repair_folder(folder: str | Path, work: Workspace, *, trust: bool = False) -> Found:
