@@ -11,9 +11,21 @@ import torch
 from scipy import stats
 from torch import nn
 
-from gantandem import DRS, GAN, OBRS, Direct, Rejection, Uniform, from_config, prepare, sample
+from gantandem import (
+    DRS,
+    GAN,
+    OBRS,
+    Direct,
+    Refine,
+    Rejection,
+    Uniform,
+    from_config,
+    prepare,
+    sample,
+)
 from gantandem.engine.preparing import PER_CONDITION
 from gantandem.errors import InputError, NonFiniteError
+from gantandem.ratios.ratio import Ratio
 from gantandem.settings import to_config
 
 SLOPE, LEVEL = torch.tensor([0.0, 1.0, 3.0, 6.0]), torch.tensor([-2000.0, 0.0, 5.0, 300.0])
@@ -187,7 +199,21 @@ def test_a_heavy_tail_is_laid_to_its_class(caplog):
 
     gan = GAN(Same(), Heavy(), Uniform(1, 0.0, 1.0), condition=LABELS)
     prepare(gan, OBRS(pilot=2000))
+    assert "obrs: the tail of the ratios is heavy" in caplog.text
     assert "under condition 3" in caplog.text
+
+
+@pytest.mark.parametrize("mover", [Direct(), Refine(layer="data", steps=1, step_size=0.01)])
+def test_a_heavy_tail_is_told_once_of_a_ratio(mover, caplog):
+    network = nn.Sequential(nn.Linear(1, 1))
+    nn.init.constant_(network[0].weight, 900)
+    gan = GAN(nn.Identity(), network, Uniform(1, 0.0, 1.0))
+    gan = gan.with_ratio(gan.law(prepare(gan, mover).sampler), Ratio(gan.guide))
+    for expected, pilot in ((2, 2000), (4, 2000), (8, 3000)):
+        prepare(gan, OBRS(proposal=mover, expected=expected, pilot=pilot))
+    said = [text for text in caplog.messages if "tail of the ratios is heavy" in text]
+    assert len(said) == 1
+    assert said[0].startswith("obrs: " if mover.name == "direct" else "obrs of refine: ")
 
 
 @pytest.mark.parametrize(

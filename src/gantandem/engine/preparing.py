@@ -171,6 +171,10 @@ def _make(
         return pilots[-1][0]
 
     frozen: Any = dataclasses.replace(sampler, proposal=mover).prepare(pilot)  # type: ignore
+    if pilots and (caution := frozen.caution(pilots[0][0])):
+        of = "" if mover.name == "direct" else f" of {mover.name}"
+        cause = f"{frozen.name} {id(gan.ratio(mover, strict=strict).score.network)}"
+        networks.say(cause, f"{frozen.name}{of}: {caution}")
     given = not pilots
     if given and isinstance(frozen, Accepts):
         pilot(min(frozen.pilot, LOOKED_AT_GIVEN))

@@ -236,13 +236,12 @@ class Selector(Settings, ABC):
         """Judge one finished proposal a row."""
 
     def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
-        """Say what to count of what was judged: by the name of an event, (N,) bool each.
-
-        Args:
-            chain: What ``judge`` made of the rows.
-            new: The proposals that it judged.
-        """
+        """Say what to count of ``new`` and what ``judge`` made of it: by event, (N,) bool each."""
         return {}
+
+    def caution(self, pilot: Proposal) -> str:
+        """Warn, in words, of what the proposals of its pilot show; "" of nothing."""
+        return ""
 
 
 class Accepts(Selector, ABC):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,8 +13,6 @@ from gantandem.samplers.base import PILOTS, Accepts, Proposal, Proposing
 from gantandem.samplers.constants import Constant, by_condition, look_up, pack, worst
 from gantandem.samplers.direct import Direct
 from gantandem.settings import Count, Rule
-
-logger = logging.getLogger(__name__)
 
 HEAVY_TAIL = 0.02
 """Below this effective share of its pilot, OBRS says that the tail of the ratios is heavy."""
@@ -55,13 +52,16 @@ class OBRS(Accepts):
     max_attempts: Count | None = None
 
     def prepare(self, pilot: Callable[[int], Proposal]) -> OBRS:
-        """Find log c on the pilot, and warn when the tail of its ratios is heavy."""
+        """Find log c on the pilot."""
         if self.log_scale is not None:
             return self
         groups = by_condition(self.name, pilot(self.pilot or PILOTS))
-        warn_heavy(self.name, groups)
         found = {key: _budgeted_scale(values, self.expected) for key, values in groups.items()}
         return replace(self, log_scale=pack(found))
+
+    def caution(self, pilot: Proposal) -> str:
+        """Warn of a heavy tail."""
+        return heavy_tail(by_condition(self.name, pilot, quiet=True))
 
     def log_accept(self, new: Proposal) -> Tensor:
         """Log c + log r; above 0 it is certain, which is the min of min(c r, 1)."""
@@ -73,24 +73,20 @@ class OBRS(Accepts):
         return math.ceil(32 * self.expected) if self.max_attempts is None else self.max_attempts
 
 
-def warn_heavy(name: str, groups: Mapping[Any, Tensor]) -> None:
-    """Warn where the weights of a few proposals are nearly all there are.
+def heavy_tail(groups: Mapping[Any, Tensor]) -> str:
+    """What to say where the weights of a few proposals are nearly all there are; else "".
 
     Args:
-        name: Of the sampler.
         groups: (n,) log ratios of each condition, see ``by_condition``.
     """
     share, where = worst({key: effective_share(v) for key, v in groups.items()})
-    if share < HEAVY_TAIL:
-        logger.warning(
-            "%s: the tail of the ratios is heavy: the weights of the pilot%s are worth "
-            "%.2g%% as many equal ones (under %g%%), so what is accepted rests on a few. Look "
-            "at diagnose(); refit or calibrate the ratio, or refine the proposals",
-            name,
-            where,
-            100 * share,
-            100 * HEAVY_TAIL,
-        )
+    if share >= HEAVY_TAIL:
+        return ""
+    return (
+        f"the tail of the ratios is heavy: the weights of the pilot{where} are worth "
+        f"{100 * share:.2g}% as many equal ones (under {100 * HEAVY_TAIL:g}%), so what is accepted "
+        "rests on a few. Look at diagnose(); refit or calibrate the ratio, or refine the proposals"
+    )
 
 
 def effective_share(log_ratio: Tensor) -> float:

@@ -28,10 +28,10 @@ from gantandem.files import write_bytes
 from gantandem.files.locking import locked
 from gantandem.gan import GAN
 from gantandem.rng import Key
-from gantandem.samplers import OBRS, Accepts, Chain, Proposal, Selector, from_config
+from gantandem.samplers import Accepts, Chain, Proposal, Selector, from_config
 from gantandem.samplers.constants import by_condition
 from gantandem.samplers.named import SamplerLike, as_sampler, sampler_label
-from gantandem.samplers.obrs import effective_share, warn_heavy
+from gantandem.samplers.obrs import effective_share, heavy_tail
 from gantandem.scoring.scores import Scores
 from gantandem.scoring.scoring import BATCH, score_rows
 from gantandem.settings import check, to_config
@@ -230,8 +230,8 @@ def _accepted(selector: Selector, scores: Scores, key: Key) -> tuple[Selector, T
     ids = torch.arange(len(log_ratio))
     everything = Proposal(ids, torch.zeros_like(ids), log_ratio, cond)
     frozen = selector.prepare(lambda n: everything)
-    if not isinstance(frozen, OBRS):  # which says it by itself
-        warn_heavy(frozen.name, by_condition(frozen.name, everything, quiet=True))
+    if tail := heavy_tail(by_condition(frozen.name, everything, quiet=True)):
+        logger.warning("%s: %s", frozen.name, tail)
     if isinstance(frozen, Accepts):
         chain = frozen.judge(key, empty_chain(len(ids)), everything)
         return frozen, (chain.accepted & (log_ratio > -torch.inf)).nonzero().flatten()
