@@ -15,8 +15,8 @@ Improve:  shape (or shape_discriminator), fit_ratio, calibrate, fit_latent_rewei
 Sample:   sample, sample_iter, prepare; SAMPLERS by name, and as classes (OBRS, Refine, MALA, ...);
           collaborative(gan) is refinement with acceptance; from_config and to_config for JSON
 Judge:    score and select, for samples that exist already; score_samples if there is nothing else
-Measure:  recommend (which sampler to use); compare, sweep, chain_report, pareto_front, cautions,
-          report
+Measure:  recommend (which sampler to use); compare, sweep, memorisation, chain_report,
+          pareto_front, cautions, report
 Keep:     GAN.save and GAN.load; save_run and load_run for a RUN folder of the command line;
           deterministic() for the same bits on an accelerator
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from gantandem.evaluate.comparing import compare
     from gantandem.evaluate.comparison import Compared, Comparison
     from gantandem.evaluate.knobs import Sweep
+    from gantandem.evaluate.memorising import Memorisation, memorisation
     from gantandem.evaluate.metrics.pareto import pareto_front
     from gantandem.evaluate.recommendation import Recommendation
     from gantandem.evaluate.recommending import recommend
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "evaluate.chains": ("ChainReport", "chain_report"),
     "evaluate.comparing": ("compare",),
+    "evaluate.memorising": ("Memorisation", "memorisation"),
     "evaluate.recommendation": ("Recommendation",),
     "evaluate.recommending": ("recommend",),
     "evaluate.comparison": ("Compared", "Comparison"),
@@ -179,6 +181,7 @@ __all__ = [
     "Latent",
     "LatentOpt",
     "LatentReweight",
+    "Memorisation",
     "Metropolis",
     "Mover",
     "Normal",
@@ -208,6 +211,7 @@ __all__ = [
     "from_config",
     "layers",
     "load_run",
+    "memorisation",
     "open_data",
     "pareto_front",
     "prepare",

@@ -12,6 +12,8 @@ from torch import nn
 import gantandem as gt
 from gantandem.errors import InputError
 from gantandem.evaluate.against import COMPONENTS, Against
+from gantandem.evaluate.eyes import features_of
+from gantandem.evaluate.metrics.images import frechet
 from gantandem.evaluate.metrics.kernel import kernel_distance
 from gantandem.nets.features import FeatureRatio
 from gantandem.networks.score import Score
@@ -75,12 +77,39 @@ def test_images_are_measured_in_features(features):
     measure = Against(images(), eyes)
     alike, other = measure(images()), measure(images(scale=0.8))
     assert set(alike) == {
-        "frechet_distance", "kid", "c2st", "precision", "recall", "density", "coverage",
+        "frechet_distance", "kid", "vendi", "c2st", "precision", "recall", "density", "coverage",
     }  # fmt: skip
     for key in ("frechet_distance", "kid", "c2st"):
         assert alike[key] < other[key]
     assert alike["c2st"] < 0.6 and alike["precision"] > other["precision"]
     assert measure._few(measure._real).shape[1] == min(features, COMPONENTS)
+
+
+def test_the_distance_within_a_class_sees_classes_exchanged():
+    eyes, labels = Eyes().eval(), torch.arange(600) % 3
+    real, made = (images() + labels[:, None, None, None] for _ in range(2))
+    measure = Against(real, eyes, labels)
+    right, wrong = measure(made, labels), measure(made, (labels + 1) % 3)
+    assert right["frechet_distance"] == wrong["frechet_distance"]
+    assert right["intra_class_distance"] < 0.2 * wrong["intra_class_distance"]
+    parts = [frechet(features_of(eyes, made[labels == k]), features_of(eyes, real[labels == k]))
+             for k in range(3)]  # fmt: skip
+    assert right["intra_class_distance"] == pytest.approx(sum(parts) / 3)
+    assert "intra_class_distance" not in measure(made)
+    few = measure(made[:2], torch.tensor([7, 8]))  # classes that real samples do not have
+    assert "intra_class_distance" not in few
+
+
+def test_compare_measures_within_classes_where_there_are_labels():
+    class Labelled(Painter):
+        def forward(self, z, y):
+            return super().forward(z) + 0.1 * y[:, None, None, None]
+
+    labels = torch.arange(900) % 3
+    gan = gt.GAN(Labelled(), None, 2, condition=torch.arange(3))
+    found = gt.compare(gan, ["direct"], (images(900), labels), 60, backbone=Eyes(), progress=False)
+    assert found["direct"].row["metrics"]["intra_class_distance"] > 0
+    assert "intra_class_distance" in found.floor
 
 
 def test_compare_and_recommend_measure_through_a_backbone():

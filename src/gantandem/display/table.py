@@ -78,6 +78,14 @@ COLUMNS = (
     Column(
         "kid", "KID", "low", "kernel distance of features: unbiased, 0 for two sets of one law", 4
     ),
+    Column(
+        "intra_class_distance",
+        "within class",
+        "low",
+        "Fréchet distance between features within a class, mean over the classes",
+        2,
+    ),
+    Column("vendi", "Vendi", None, "how many different samples there are, in effect", 1),
     Column("confidence", "confidence", None, "mean largest class probability", 3, brief=False),
     Column("classifier_score", "CS", "high", "classifier score: confident and diverse classes", 2),
     Column("precision", "precision", "high", "share of the samples among the real ones", 3),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gantandem.evaluate.eyes import features_of
 from gantandem.evaluate.metrics.distance import sliced_wasserstein
-from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.evaluate.metrics.kernel import kernel_distance
 from gantandem.evaluate.metrics.manifold import NEIGHBOURS, manifold_metrics
 from gantandem.evaluate.metrics.two_sample import ENOUGH, c2st
-from gantandem.nets.backbones import pooled
+from gantandem.evaluate.metrics.vendi import vendi_score
 
 MOST = 5000
 """Samples, and real ones, whose nearest neighbours are looked for."""
@@ -21,7 +21,6 @@ NARROW = 256
 """Trees are fitted to samples of at most so many numbers."""
 COMPONENTS = 64
 """Principal components of more features that trees are fitted to."""
-BATCH = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,29 +31,39 @@ class Against:
     ``density`` and ``coverage``, of at most 5,000 samples and as many real ones. In pixels they
     say little of what an image shows.
 
-    Through a backbone: ``frechet_distance``, ``kid``, ``c2st`` (of more than 256 features on the
-    first 64 principal components of the real ones) and the last four, all of its features. Values
-    compare only with values on the same backbone.
+    Through a backbone: ``frechet_distance``, ``kid``, ``vendi`` (where no row is of zeros), with
+    labels ``intra_class_distance`` (the mean Fréchet distance within a class), ``c2st`` (of more
+    than 256 features on the first 64 principal components of the real ones) and the last four, all
+    of its features. Values compare only with values on the same backbone.
 
     Args:
         real: (M, *x_shape) real samples that nothing was fitted on.
         backbone: From (N, *x_shape) samples to (N, F) features, or maps (N, F, h, w) that are
             averaged; in eval mode. What guides or judges must be another one.
+        labels: (M,) classes of the real samples, or None.
     """
 
     real: Tensor
     backbone: nn.Module | None = None
+    labels: Tensor | None = None
 
-    def __call__(self, x: Tensor) -> dict[str, float]:
-        """Measure (N, *x_shape) samples."""
+    def __call__(self, x: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+        """Measure (N, *x_shape) samples, and their labels (N,) if they have some."""
         real, size = self._real, min(len(x), len(self.real))
         if self.backbone is None:
             found = {"sliced_w1": sliced_wasserstein(x, real)}
         else:
-            from gantandem.evaluate.metrics.images import frechet  # torchmetrics is slow to import
+            from gantandem.evaluate.metrics.images import (  # torchmetrics is slow to import
+                frechet,
+                intra_class_distance,
+            )
 
-            x = self._features(x)
+            x = features_of(self.backbone, x)
             found = {"frechet_distance": frechet(x, real), "kid": kernel_distance(x, real)}
+            if bool(x[:size].any(1).all()):
+                found["vendi"] = vendi_score(x[:size])
+            if labels is not None and self.labels is not None:
+                found |= intra_class_distance(x, labels, real, self.labels)
         if size >= ENOUGH and (x[0].numel() <= NARROW or self.backbone is not None):
             found["c2st"] = c2st(self._few(x), self._few(real))
         if size > NEIGHBOURS:
@@ -64,14 +73,7 @@ class Against:
 
     @functools.cached_property
     def _real(self) -> Tensor:
-        return self.real if self.backbone is None else self._features(self.real)
-
-    def _features(self, x: Tensor) -> Tensor:
-        assert self.backbone is not None
-        place = next(iter(self.backbone.state_dict().values()), x).device
-        with torch.no_grad():
-            parts = [pooled(self.backbone(part.to(place))).cpu() for part in x.split(BATCH)]
-        return need_finite(torch.cat(parts), "features of samples").double()
+        return self.real if self.backbone is None else features_of(self.backbone, self.real)
 
     @functools.cached_property
     def _axes(self) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gantandem.condition import is_labels
 from gantandem.data.real import Real, RealData
 from gantandem.discriminator.features import backbone_body
 from gantandem.discriminator.parts import parts_for
@@ -106,7 +107,8 @@ def compare(
     results = Comparison(gan, n=n, seed=seed)
     if parts is not None:
         results.real = parts.test[:n].cpu()
-        results.floor = named_numbers(metrics(parts.select[:n].cpu()))
+        spare = parts.rows("select").map(lambda value: value[:n].cpu())
+        results.floor = named_numbers(_asked(metrics, *spare))
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     for name, sampler in named.items():
         if name in failed:
@@ -169,7 +171,9 @@ def measured_by(
     body = backbone_body(gan, backbone, backbone_weights, where)
     for warning in shared_eyes(gan, body):
         logger.warning("%s: %s", where, warning)
-    return Against(parts.test[:n].cpu(), body), parts
+    rows = parts.rows("test").map(lambda value: value[:n].cpu())
+    labels = rows.cond if rows.cond is not None and is_labels(rows.cond) else None
+    return Against(rows.x, body, labels), parts
 
 
 def check_all(
@@ -217,9 +221,18 @@ def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
         "acceptance": len(out) / m["proposals"],
         "events": m["events"],
         "sampler": m["sampler"],
-        "metrics": named_numbers(metrics(need_finite(out.x.cpu(), f"samples of {name}"))),
+        "metrics": named_numbers(
+            _asked(metrics, need_finite(out.x.cpu(), f"samples of {name}"), out.condition)
+        ),
     }
     return Compared(row, out)
+
+
+def _asked(metrics: Metrics, x: Tensor, condition: Tensor | None) -> Mapping[str, Any]:
+    """Metrics of samples, by their labels where the metric takes them."""
+    if isinstance(metrics, Against) and metrics.labels is not None and condition is not None:
+        return metrics(x, condition.cpu())
+    return metrics(x)
 
 
 def named_numbers(measured: Any) -> dict[str, Any]:

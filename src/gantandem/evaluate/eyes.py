@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
+from gantandem.nets.backbones import pooled
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.hashing import weights_hash
+
+BATCH = 250
+
+
+def features_of(backbone: nn.Module, x: Tensor) -> Tensor:
+    """Features (N, F) of images (N, C, H, W), in float64 on the CPU; maps are averaged.
+
+    Raises:
+        NonFiniteError: If a feature is not finite.
+    """
+    place = next(iter(backbone.state_dict().values()), x).device
+    with torch.no_grad():
+        parts = [pooled(backbone(part.to(place))).cpu() for part in x.split(BATCH)]
+    return need_finite(torch.cat(parts), "features of samples").double()
 
 
 def eyes_of(network: nn.Module) -> dict[str, str]:

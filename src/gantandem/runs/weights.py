@@ -108,7 +108,7 @@ def spec_of(
             f"{role} beside it, the architecture is found by the weights"
         )
     if network not in (None, "auto"):
-        if network not in PUBLISHED[role] or weights is None:
+        if not isinstance(network, str) or network not in PUBLISHED[role] or weights is None:
             return {"net": network}
         spec = find_arguments(weights, role, network, **options)
         if len(spec) > 1:

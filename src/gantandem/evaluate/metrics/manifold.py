@@ -54,7 +54,7 @@ def manifold_metrics(x: Tensor, real_x: Tensor, k: int = NEIGHBOURS) -> dict[str
     inside = torch.zeros(len(made), dtype=torch.long, device=real.device)
     for start in range(0, len(made), CHUNK):
         rows = slice(start, start + CHUNK)
-        distance = _distance(made[rows], real)
+        distance = distances(made[rows], real)
         in_real = distance <= real_radius
         inside[rows] = in_real.sum(1)
         covered |= in_real.any(0)
@@ -72,14 +72,15 @@ def _radii(points: Tensor, k: int) -> Tensor:
     radii = []
     for start in range(0, len(points), CHUNK):
         rows = points[start : start + CHUNK]
-        distance = _distance(rows, points)
+        distance = distances(rows, points)
         own = torch.arange(start, start + len(rows), device=points.device)
         distance[torch.arange(len(rows), device=points.device), own] = torch.inf
         radii.append(distance.topk(k, dim=1, largest=False).values[:, -1])
     return torch.cat(radii)
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances (N, M) of the rows of (N, d) and (M, d)."""
     # The matrix form is quicker for features, but loses digits where points are tight and far
     # from 0: in the plane the plain form is as quick.
     few = a.shape[1] <= PLAIN
