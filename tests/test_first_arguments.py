@@ -90,7 +90,7 @@ def test_metrics_take_samples(metrics):
 
 @pytest.mark.parametrize("returned", [0.3, None, [1.0], {1: 2.0}, torch.tensor(1.0)])
 def test_metrics_return_named_numbers(returned):
-    with pytest.raises(InputError, match="metrics: returned .* wanted are named numbers"):
+    with pytest.raises(InputError, match="metrics: returned .* allowed are named numbers"):
         gt.compare(toy_gan(), {"direct": gt.Direct()}, lambda x: returned, 4)
 
 

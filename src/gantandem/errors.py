@@ -148,7 +148,7 @@ def look_up(
     if ":" not in name:
         raise ConfigError(f"unknown {what} {name!r}; {near(name, known)}, or 'module:Name'")
     if not imports(name):
-        raise ConfigError(f"{what} {name!r} cannot be imported: wanted is 'package.module:Name'")
+        raise ConfigError(f"{what} {name!r} cannot be imported: allowed is 'package.module:Name'")
     module, _, attribute = name.partition(":")
     try:
         found = getattr(_module(module), attribute)
@@ -204,7 +204,7 @@ def trusted(
     """
     if ":" in name and name not in known and not trust:
         raise ConfigError(
-            f"{what} {name!r} is not built in, and to import what a file names runs code. If you "
+            f"{what} {name!r} is not built in, and importing a name from a file runs code. If you "
             f"trust the file and that module, pass trust=True (in a command: --trust){instead}"
         )
 

@@ -23,8 +23,8 @@ FIELDS = ("x", "z", "log_ratio", "steps", "attempts", "accepted", "ids")
 class Samples:
     """Samples in id order with what is known of each.
 
-    ``samples[:10]``, ``samples[samples.accepted]`` and ``samples[3]`` are some of them, with all
-    that is known of these; the manifest goes on to tell of the whole run.
+    ``samples[:10]``, ``samples[samples.accepted]`` and ``samples[3]`` hold some of the samples with
+    all their fields; their manifest is still that of the whole run.
 
     Args:
         x: (N, *x_shape) samples.
@@ -36,7 +36,7 @@ class Samples:
         accepted: (N,) False where the budget ran out; the last proposal is then there.
         ids: (N,) ids; with the seed they name a sample.
         manifest: Seed, versions, sampler configuration, weight hashes, passes and events.
-        condition: (N, ...) what each was conditioned on; None for an unconditional GAN.
+        condition: (N, ...) the condition of each sample; None for an unconditional GAN.
     """
 
     x: Tensor
@@ -87,7 +87,7 @@ class Samples:
         """
         parts = list(blocks)
         if not parts:
-            raise ValueError("no samples to join")
+            raise ValueError("there are no samples to join")
         columns = {f: torch.cat([getattr(p, f) for p in parts]) for f in parts[0].fields}
         return cls(**columns, manifest=manifest)
 
@@ -154,7 +154,7 @@ class Samples:
             raise DataError(f"{path}: not a samples file, or damaged ({error}); {again}") from None
         lengths = {f: len(value) if value.dim() else None for f, value in values.items()}
         if len(set(lengths.values())) != 1 or None in lengths.values():
-            raise DataError(f"{path}: rows do not match ({lengths}); {again}")
+            raise DataError(f"{path}: its arrays have different lengths ({lengths}); {again}")
         if not isinstance(manifest, dict):
             raise DataError(f"{path}: its manifest is a {type(manifest).__name__}; {again}")
         return cls(**values, manifest=manifest)

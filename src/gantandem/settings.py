@@ -58,7 +58,7 @@ Schedule = Annotated[
     tuple[tuple[Count, Positive], ...], Rule("one or more pairs (updates, learning rate)", bool)
 ]
 Layer = Annotated[
-    str, Rule("a layer's name in quotes of its own, such as 'latent', 'data' or '3'", bool)
+    str, Rule("the name of a layer as a quoted text, such as 'latent', 'data' or '3'", bool)
 ]
 
 _PLAIN = {
@@ -266,7 +266,7 @@ def to_config(sampler: Any) -> dict[str, Any]:
     """
     kind = type(sampler)
     if not dataclasses.is_dataclass(kind):
-        raise ConfigError(f"sampler: got {show(sampler)}, which is no dataclass of settings")
+        raise ConfigError(f"sampler: got {show(sampler)}, which is not a dataclass of settings")
     own = issubclass(kind, Settings) and kind.__module__.startswith("gantandem.samplers.")
     name = kind.name if own else f"{kind.__module__}:{kind.__qualname__}"
     config: dict[str, Any] = {"name": name}

@@ -73,7 +73,7 @@ def check_sampler(sampler: Mover | Selector, gan: GAN | None = None) -> None:
         ContractError: If a check fails; the message says which and how.
     """
     if isinstance(sampler, type) or not isinstance(sampler, (Mover, Selector)):
-        _fail("protocol", f"{sampler!r} is an instance of no subclass of Mover or Selector")
+        _fail("protocol", f"{sampler!r} is not an instance of a subclass of Mover or Selector")
     gan = toy_gan() if gan is None else gan
     _check_config(sampler, "as given")
     with _untouched(gan):

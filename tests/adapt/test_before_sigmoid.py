@@ -99,7 +99,7 @@ def test_refinement_moves_what_a_probability_of_one_would_leave():
 def test_other_losses_are_critics(name):
     gan = gt.GAN(nn.Identity(), nn.Linear(2, 1), 2, output=name)
     assert gan.guide.output == "critic" and not gan.ratios
-    with pytest.raises(gt.GANtandemError, match="hinge, Wasserstein, least squares.*fit_ratio"):
+    with pytest.raises(gt.GANtandemError, match="hinge, Wasserstein or least squares.*fit_ratio"):
         gt.sample(gan, gt.OBRS(), 8, progress=False)
 
 

@@ -219,9 +219,9 @@ def test_a_file_where_a_folder_is_wanted_and_the_other_way_round(work, tmp_path)
     fails("sample", work / "run.yaml", wanted=["not a run folder (is a file)"])
     (tmp_path / "file").write_text("mine")
     words = ("sample", work, "--sampler", "direct", "-n", 4, "--out")
-    fails(*words, tmp_path / "file", wanted=["is a file, and a folder is wanted"])
+    fails(*words, tmp_path / "file", wanted=["is a file, but a folder is needed"])
     words = ("compare", work, "--samplers", "direct", "-n", 16, "--json")
-    fails(*words, tmp_path, wanted=["is a folder, and a file is wanted"])
+    fails(*words, tmp_path, wanted=["is a folder: give the path of a file"])
     assert (tmp_path / "file").read_text() == "mine"
 
 

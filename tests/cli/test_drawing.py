@@ -47,7 +47,7 @@ def test_what_an_older_guide_made_is_marked_in_the_report(work):
     assert stale == {"direct": False, "drs": False, "refine": True}
     assert "refine, collaborative: measured with a generator, guide or ratio" in page
     assert "collaborative, refitted (of an older guide)" in page
-    assert "direct, refitted (of" not in page and "The sweep is of a generator" in page
+    assert "direct, refitted (of" not in page and "The sweep was measured with a generator" in page
     run("calibrate", work, "--sampler", "direct", "--method", "platt")
     run("report", work)
     assert ">drs (stale)<" in (work / "report.html").read_text()

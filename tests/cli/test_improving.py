@@ -100,7 +100,7 @@ def test_a_run_of_version_0_1_keeps_its_discriminator_from_now_on(trained, ready
         assert one(folder, "guide").read_bytes() == one(ready, "guide").read_bytes()
         assert one(folder, "discriminator").read_bytes() == one(trained, "guide").read_bytes()
     old = earlier(Path(shutil.copytree(ready, tmp_path / "shaped")))
-    assert "goes on from the shaped guide" in " ".join(run("shape", old).stderr.split())
+    assert "continues from the shaped guide" in " ".join(run("shape", old).stderr.split())
 
 
 def test_a_step_takes_the_settings_that_it_uses(trained, ready):
@@ -115,7 +115,7 @@ def test_a_step_takes_the_settings_that_it_uses(trained, ready):
 def test_two_writers_of_one_run_do_not_undo_each_other(work):
     first, second = Workspace(work), Workspace(work)
     calibrate_run(first, "direct", "platt")
-    with pytest.raises(ConfigError, match="was changed by another command meanwhile"):
+    with pytest.raises(ConfigError, match="was changed by another command in the meantime"):
         diagnose_run(second, "direct")
     diagnose_run(first, "direct")
     with locked(work, "shape"):

@@ -79,7 +79,7 @@ def test_wrong_words_are_one_message(fitted, points, tmp_path):
     fails("score", fitted, points, "--condition", "seven", wanted=["--condition: got 'seven'"])
     fails("score", fitted, points, "--condition", "7", wanted=["this GAN has no condition"])
     fails("score", fitted, points, "--out", tmp_path / "a.txt", wanted=[".csv or .json"])
-    fails("select", fitted, points, "--sampler", "refine", wanted=["accepts none"])
+    fails("select", fitted, points, "--sampler", "refine", wanted=["does not accept them"])
     text = fails("score", fitted, points, "--sampler", "refine", wanted=["no ratio was fitted"])
     assert "gantandem fit-ratio RUN" in text
 

@@ -136,7 +136,7 @@ def test_where_numbers_cannot_go_is_found_before_measuring(run, tmp_path, monkey
     monkeypatch.setattr("gantandem.runs.compare_run", lambda *_, **__: pytest.fail("measured"))
     words = ["compare", run, "-n", 64, "--samplers", "direct", "--json"]
     assert "cannot be written" in fails(*words, tmp_path / "file" / "a.json")
-    assert "is a folder, and a file is wanted" in fails(*words, tmp_path)
+    assert "is a folder: give the path of a file" in fails(*words, tmp_path)
 
 
 def test_more_samples_than_the_memory_holds_are_refused_early(monkeypatch):

@@ -123,7 +123,7 @@ WRONG = {
     ("--sweep", "obrs.expected=two"): ["got 'two'", "a number of 1 or more"],
     ("--sweep", "obrs.expected=2,2"): ["2 is given twice"],
     ("--sweep", "obrs.expected=2", "--sweep", "obrs.expected=4"): ["obrs.expected", "twice"],
-    ("--sweep", "obrs.expected"): ["wanted is SAMPLER.KNOB"],
+    ("--sweep", "obrs.expected"): ["allowed is SAMPLER.KNOB"],
     ("--sweep", "obrs.expected=0"): ["obrs.expected: got 0"],
     ("--sweep", "refine.steps=2", "-n", "5"): ["n: got 5", "6 or more"],
     ("--fit",): ["--fit is only used with --sweep"],

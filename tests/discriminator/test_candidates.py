@@ -222,4 +222,4 @@ def test_a_choice_by_a_handful_of_samples_is_said(caplog):
     assert "3 generated samples are held out" in caplog.text
     caplog.clear()
     gt.fit_ratio(gan, real, **{**QUICK, "n": 400})
-    assert "held out, and what is chosen" not in caplog.text
+    assert "are held out. With fewer" not in caplog.text

@@ -187,9 +187,7 @@ def test_labels_without_a_real_sample_are_said_once(call, asked, caplog):
     gan = boxes(Tilt(), asked)
     for _ in range(2):
         call(gan, (x[few], label[few]), **SHORT.get(call, {}))
-    assert (
-        caplog.text.count("no sample of 2 of the 4 labels that this GAN is asked for (2, 3)") == 1
-    )
+    assert caplog.text.count("no sample of 2 of the 4 labels in this GAN's condition (2, 3)") == 1
     caplog.clear()
     call(gan.with_condition(label[few]), (x[few], label[few]), **SHORT.get(call, {}))
     assert "no sample of" not in caplog.text

@@ -250,7 +250,7 @@ def test_shape_needs_logits_and_a_discriminator():
     gan = poor()
     with pytest.raises(InputError, match="no discriminator"):
         shape(GAN(gan.generator, None, gan.latent), cloud())
-    with pytest.raises(InputError, match="does not end in a sigmoid"):
+    with pytest.raises(InputError, match="has no sigmoid at its end"):
         prob = gan.replace(guide=Score(Clamped(), "prob"))
         shape(prob, cloud(), refine=Refine(steps=2, step_size=0.1))
 

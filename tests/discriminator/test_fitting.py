@@ -61,7 +61,7 @@ def test_where_nothing_can_be_told_the_ratio_is_one(size, caplog):
     gan = gt.GAN(Same(), None, size)
     with caplog.at_level(logging.WARNING):
         fitted = gt.fit_ratio(gan, cloud(1000, size), **QUICK)
-    assert sum("nothing tells held-out real from generated" in m for m in caplog.messages) == 1
+    assert sum("no candidate tells held-out real from generated" in m for m in caplog.messages) == 1
     assert fitted.ratio(gt.Direct()).strength == 0
     out = gt.sample(fitted, gt.OBRS(expected=4, pilot=500), 200, width=64, progress=False)
     assert (out.attempts == 1).all() and out.accepted.all() and (out.log_ratio == 0).all()
@@ -78,7 +78,7 @@ def network(size: int = 2) -> nn.Module:
 @pytest.mark.parametrize("rate", [1e30, 1e38])
 def test_a_rate_that_ruins_the_network_at_once_is_refused(rate):
     gan = gt.GAN(Same(), None, 2)
-    words = "left the finite numbers after .* Take a lower learning rate"
+    words = "became NaN or infinite after .* Take a learning rate below"
     with pytest.raises(InputError, match=words):
         fit = {**QUICK, "schedule": [(40, rate)], "network": nn.Sequential(network(), Cubed())}
         gt.fit_ratio(gan, cloud(500, 2, 0, 1.0), **fit)
@@ -97,7 +97,7 @@ def test_a_rate_that_breaks_later_keeps_the_best_weights(caplog):
     fit = {**QUICK, "schedule": [(50, 3e-3), (40, 1e30)], "network": own}
     with caplog.at_level(logging.WARNING):
         fitted = gt.fit_ratio(gan, cloud(1000, 2, 0, 1.0), **fit)
-    (said,) = [m for m in caplog.messages if "finite numbers" in m]
+    (said,) = [m for m in caplog.messages if "NaN or infinite" in m]
     assert "are kept" in said
     assert log_loss(fitted, cloud(2000, 2, 1, 1.0), cloud(2000, 2, 2)) < LOG_2 - 0.1
 

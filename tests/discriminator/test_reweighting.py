@@ -104,7 +104,7 @@ def test_the_density_is_that_of_what_is_drawn_missed_budgets_included(budget, mo
 
 
 def test_a_budget_that_many_would_use_up_is_refused():
-    with pytest.raises(InputError, match="0.251 of the candidates pass.*budget of 8.*0.1%"):
+    with pytest.raises(InputError, match="0.251 of the latents are accepted.*budget of 8.*0.1%"):
         tilted(budget=8)
     with pytest.raises(InputError, match="budget"):
         tilted(budget=0)

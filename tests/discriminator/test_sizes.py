@@ -85,7 +85,7 @@ def test_a_budget_sets_the_sizes_and_they_are_told(monkeypatch, caplog):
     assert all(short[name] < long[name] for name in short)
     assert re.search(r"shape: about [78] seconds here \(updates", caplog.text)
     with pytest.raises(
-        InputError, match=r"shape budget: got '0.1s', but the least of it \(updates 300"
+        InputError, match=r"shape budget: got '0.1s', but even the smallest sizes \(updates 300"
     ):
         sizes.shaping_sizes(pair().networks, 50, None, GIVEN, "0.1s")
 
@@ -130,7 +130,7 @@ def test_half_of_the_budget_is_for_proposals_and_the_whole_is_named(monkeypatch)
     monkeypatch.setattr(sizes, "measure", lambda *given: slow)
     monkeypatch.setattr(sizes, "WORTH_SAYING", 0.0)
     given = {"n": None, "updates": None, "batch": None}
-    told = r"got '2s', but .*\(n 5,000\) takes about 29 seconds here: allow about 59 seconds in all"
+    told = r"got '2s', but .*\(n 5,000\) take about 29 seconds here. Allow about 59 seconds in all"
     asked = gan.networks, Refine(steps=1, step_size=0.1), learners(gan)
     with pytest.raises(InputError, match=told):
         sizes.fitting_sizes(*asked, 10_000, given, "2s")

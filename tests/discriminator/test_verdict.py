@@ -53,7 +53,7 @@ def test_numbers_stand_with_their_errors_and_what_is_unknown_is_left_out():
     lines = {line[2:17].strip(): line[17:].split() for line in text.splitlines()[4:]}
     assert lines["mean ratio"][:4] == ["1.010", "±", "0.020", "mean"]
     assert lines["log loss"][:2] == ["0.5000", "in"]
-    assert "fitted on 25% of the real ones" in text
+    assert "fitted on 25% of these real samples" in text
     bare = diagnose_probs(np.array([0.2, 0.8, 0.4, 0.6]), np.array([0, 1, 0, 1]))
     assert "mean ratio" not in str(bare) and "of its proposals" not in str(bare)
     assert "that judges its proposals" in str(bare)

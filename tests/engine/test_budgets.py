@@ -97,7 +97,7 @@ def test_what_no_pilot_told_is_not_made_up(sampler):
 )
 def test_a_hopeless_sampler_is_refused_after_its_pilot(sampler):
     gan, made = counted(steep(40.0))
-    with pytest.raises(BudgetError, match="by the pilot one proposal in .* would use up") as stop:
+    with pytest.raises(BudgetError, match="in the pilot one proposal in .* would use up") as stop:
         sample(gan, sampler, 5_000)
     assert stop.value.samples is None
     assert sum(made) < (sampler.pilot or 10_000) + 3_000  # the pilot and looks, not 5,000 samples

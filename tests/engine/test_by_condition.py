@@ -170,12 +170,12 @@ def test_conditions_that_do_not_repeat_share_one_constant_and_say_so(caplog):
     gan = GAN(Same(), Near(), Uniform(1, 0.0, 1.0), condition=rows)
     frozen, spent = prepare(gan, OBRS(expected=2, pilot=4000))
     assert isinstance(frozen.log_scale, float) and spent == 4000
-    assert "one serves all" in caplog.text
+    assert "All conditions share one constant" in caplog.text
 
 
 def test_a_condition_without_a_constant_is_named():
     frozen, _ = prepare(boxes(LABELS[:2]), OBRS(expected=2, pilot=200))
-    with pytest.raises(InputError, match="condition 2: .*prepared without it"):
+    with pytest.raises(InputError, match="condition 2: .*prepared without this condition"):
         sample(boxes(LABELS), frozen, 64)
     plain = GAN(nn.Identity(), nn.Linear(1, 1), Uniform(1))
     with pytest.raises(InputError, match="no condition"):

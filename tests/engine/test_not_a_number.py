@@ -161,7 +161,7 @@ def test_a_ratio_of_zero_is_rejected_and_no_fault(sampler):
 
 
 def test_proposals_that_all_have_a_ratio_of_zero_are_said_to():
-    with pytest.raises(BudgetError, match="Metropolis: .* left with a ratio of 0"):
+    with pytest.raises(BudgetError, match="Metropolis: .* had a ratio of 0"):
         sample(half(), Metropolis(proposals=2), 400, width=64)
 
 
@@ -199,7 +199,7 @@ def test_shaping_that_leaves_the_numbers_keeps_the_best_guide_so_far(monkeypatch
     refine = Refine(steps=2, step_size=0.1)
     shaped = shape(toy_gan(), torch.randn(400, 2), refine=refine, **options)
     assert [entry["update"] for entry in shaped.history] == [0, 2]
-    assert "shape stops after 4 updates: refine: 60 of 64" in caplog.text
+    assert "shape stopped after 4 updates: refine: 60 of 64" in caplog.text
 
 
 def test_ula_returns_finite_rows():

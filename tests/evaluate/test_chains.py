@@ -154,7 +154,7 @@ def test_report_is_json_and_repeats():
     "sampler", [Direct(), Metropolis(proposal=MALA(step_size=0.1))], ids=lambda s: s.name
 )
 def test_what_makes_no_chain_is_refused(sampler):
-    with pytest.raises(InputError, match=f"{type(sampler).__name__}.*which makes no chain"):
+    with pytest.raises(InputError, match=f"{type(sampler).__name__}.*which does not make chains"):
         chain_report(flat(), sampler)
 
 

@@ -87,7 +87,7 @@ def test_it_draws_points_and_images_and_says_what_it_cannot_draw(found, tmp_path
     pictures = gt.compare(images, ["direct"], real, 32, progress=False).plot()
     assert [len(axes.images) for axes in pictures.axes] == [1, 1]
     lines = gt.compare(gt.GAN(nn.Linear(2, 5), None, 2), "direct", torch.randn(60, 5), 32)
-    with pytest.raises(InputError, match=r"samples of shape \(5,\); what can be drawn are"):
+    with pytest.raises(InputError, match=r"samples of shape \(5,\); allowed are"):
         lines.plot()
 
 

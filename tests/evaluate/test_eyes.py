@@ -120,7 +120,7 @@ def test_compare_and_recommend_measure_through_a_backbone():
     assert found.by.key == "c2st" and "frechet_distance" in found.tried["direct"].blocks
     assert "pixels" not in found.verdict
     found = gt.recommend(gan, real, {"mine": gt.Direct()}, n=400, progress=False)
-    assert "This was measured in pixels" in found.verdict
+    assert "This was measured on pixels" in found.verdict
     calls = {
         "compare": gt.compare,
         "recommend": lambda gan, _, *more, **m: gt.recommend(gan, *more, **m),
@@ -148,5 +148,5 @@ def test_whoever_measures_by_the_judges_eyes_is_warned(caplog):
             caplog.clear()
             with caplog.at_level(logging.WARNING):
                 call(judged, ["direct"], real, n=400, backbone=Eyes(seed=seed), progress=False)
-            told = [m for m in caplog.messages if "looks through the backbone that measures" in m]
+            told = [m for m in caplog.messages if "uses the backbone that also measures" in m]
             assert len(told) == times

@@ -83,7 +83,7 @@ def test_metrics_of_the_users_own_are_numbers_of_any_kind_or_a_failed_row(work, 
             return next(given)
 
     work.task = Own(**{f.name: getattr(work.task, f.name) for f in fields(work.task)})
-    with pytest.raises(IncompleteError, match=r"direct: .*object.*a metric returns numbers"):
+    with pytest.raises(IncompleteError, match=r"direct: .*object.*a metric must return numbers"):
         compare_run(work, ("direct", "refine"), 200)
     kept = json.loads((work.run / "metrics.json").read_text())
     assert list(kept["samplers"]) == ["refine"]

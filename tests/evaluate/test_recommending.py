@@ -116,7 +116,7 @@ def real(n=4000):
     "given, wanted",
     [
         (lambda _: {"c2st": math.nan}, "returned NaN"),
-        (lambda _: 3, "wanted are named numbers"),
+        (lambda _: 3, "allowed are named numbers"),
         (lambda _: 1 / 0, "ZeroDivisionError"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_metric_that_some_candidate_lacks_leaves_it_out():
         return {"c2st": 0.6, **({"precision": 0.9} if len(calls) <= 3 else {})}
 
     found = gt.recommend(toy_gan(), real(), ["obrs"], n=300, metrics=lambda _: measure)
-    assert found.failed == {"obrs": "precision was measured of plain samples alone"}
+    assert found.failed == {"obrs": "precision was measured on plain samples only"}
 
 
 def test_where_all_are_told_at_once_another_metric_ranks():
@@ -199,7 +199,7 @@ def test_a_metric_of_ones_own_ranks():
     assert found.by.key == "frechet_distance" and seen[:5] == [(at, 100) for at in range(5)]
     with pytest.raises(InputError, match="by: got 'c2st'; allowed: frechet_distance"):
         gt.recommend(toy_gan(), real(), n=500, metrics=metrics, by="c2st", progress=False)
-    with pytest.raises(InputError, match="none of what they measure has a known direction"):
+    with pytest.raises(InputError, match="whether high or low is better"):
         gt.recommend(toy_gan(), real(), n=500, metrics=lambda _: lambda x: {"mine": 1.0})
 
 

@@ -81,11 +81,11 @@ def test_a_sweep_is_read_from_text(text, name, knob, values):
 
 
 MISTAKES = {
-    "obrs=2,4": "wanted is SAMPLER.KNOB",
-    "obrs.expected": "wanted is SAMPLER.KNOB",
-    ".expected=2": "wanted is SAMPLER.KNOB",
-    "obrs.=2": "wanted is SAMPLER.KNOB",
-    "obrs.expected=": "no value given",
+    "obrs=2,4": "allowed is SAMPLER.KNOB",
+    "obrs.expected": "allowed is SAMPLER.KNOB",
+    ".expected=2": "allowed is SAMPLER.KNOB",
+    "obrs.=2": "allowed is SAMPLER.KNOB",
+    "obrs.expected=": "no value was given",
     "obrs.expected=[2": "not a list of values",
     "obrs.expected=2,4,2": "2 is given twice",
     "obrs.expected=2,2.0": "2 is given twice",

@@ -66,7 +66,7 @@ def test_it_is_a_number_of_sets_and_seed_and_leaves_threads_as_they_are(monkeypa
     ("x", "y"), [((99, 2), (200, 2)), ((200, 2), (99, 2)), ((200, 2), (200, 3)), ((0, 2), (200, 2))]
 )
 def test_sets_that_cannot_be_compared_are_refused(x: tuple, y: tuple) -> None:
-    with pytest.raises(InputError, match="equal shapes and at least 100 of each"):
+    with pytest.raises(InputError, match="shapes must be equal, and at least 100 of each"):
         c2st(torch.zeros(x), torch.zeros(y))
 
 

@@ -184,18 +184,18 @@ def normals(key, ids, attempts):
 @pytest.mark.parametrize(
     "broken, words",
     [
-        ({"draw": lambda k, ids, a: torch.randn(len(ids), 2)}, "another latent in another call"),
+        ({"draw": lambda k, ids, a: torch.randn(len(ids), 2)}, "different latents for the same id"),
         (
             {"draw": lambda k, ids, a: normals(k, ids, a) - normals(k, ids, a).mean(0)},
-            "each row by itself",
+            "each row independently",
         ),
-        ({"draw": lambda k, ids, a: normals(k, ids, 0)}, "every attempt of an id the same latent"),
-        ({"draw": lambda k, ids, a: normals(k, ids, a)[:1]}, r"draw gives \(1, 2\)"),
+        ({"draw": lambda k, ids, a: normals(k, ids, 0)}, "the same latent for every attempt"),
+        ({"draw": lambda k, ids, a: normals(k, ids, a)[:1]}, r"draw returns \(1, 2\)"),
         ({"draw": lambda k, ids, a: normals(k, ids, a).tolist()}, "a call failed.*'list' object"),
         ({"draw": lambda k, ids: normals(k, ids, 0)}, "a call failed.*argument"),
         ({"log_prob": lambda z: -0.5 * z.square()}, r"log_prob \(64, 2\)"),
         ({"log_prob": lambda z: -z.square().sum()}, r"log_prob \(\); allowed are .* \(64,\)"),
-        ({"log_prob": lambda z: math.nan * z.sum(1)}, "log_prob of its own draws is NaN"),
+        ({"log_prob": lambda z: math.nan * z.sum(1)}, "log_prob is NaN"),
         ({"log_prob": lambda z: z.sum(1) - math.inf}, "NaN or -inf"),
         ({"config": {"scale": torch.ones(2)}}, "a call failed.*JSON"),
         ({"config": "own"}, "a call failed"),

@@ -111,7 +111,7 @@ def test_what_is_no_backbone_is_one_message():
     gan, real = picture_gan(), pictures(400, 1)
     cases = {
         r"does not take images of shape \(.*\) \(its first layer takes": Three(),
-        "tells no num_features|gives tuple": Tuple(),
+        "has no attribute num_features|gives tuple": Tuple(),
         "backbone 'efficientnet': did you mean": "efficientnet",
     }
     for message, backbone in cases.items():

@@ -62,7 +62,7 @@ def test_compiled_and_parallel_wrappers_are_taken_off():
 def test_what_cannot_be_copied_is_said():
     network = nn.Linear(2, 1)
     network.lock = threading.Lock()
-    with pytest.raises(InputError, match="Linear: a copy of it cannot be made.*lock"):
+    with pytest.raises(InputError, match="Linear: it cannot be copied.*lock"):
         copy_network(network)
 
 

@@ -157,11 +157,11 @@ class Rows(nn.Module):
 def test_what_a_backbone_takes_and_what_the_data_are():
     points = gt.testing.toy_gan()
     real = torch.randn(400, 2)
-    said = r"'mnist-backbone' looks at images \(C, H, W\), and the data are points of shape \(2,\)"
+    said = r"'mnist-backbone' takes images \(C, H, W\), but the data have shape \(2,\)"
     with pytest.raises(InputError, match=said):
         gt.fit_ratio(points, real, backbone="mnist-backbone", **QUICK)
     said = (
-        r"Rows does not take points of shape \(2,\) \(its first layer takes rows of 7\).*no images"
+        r"Rows does not take points of shape \(2,\) \(its first layer takes rows of 7\).*not images"
     )
     with pytest.raises(InputError, match=said):
         gt.fit_ratio(points, real, backbone=Rows(), **QUICK)

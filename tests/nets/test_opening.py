@@ -143,7 +143,7 @@ def test_parts_that_hold_themselves_end_in_a_message(tmp_path: Path) -> None:
 def test_tensors_of_other_kinds_are_refused(tensor: torch.Tensor, tmp_path: Path) -> None:
     path = tmp_path / "netG.pth"
     torch.save({"w": tensor}, path)
-    assert "save plain ones" in refusal(path)
+    assert "save dense tensors" in refusal(path)
 
 
 def test_what_published_files_hold_beside_weights_is_no_hindrance(tmp_path: Path) -> None:

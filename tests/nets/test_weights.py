@@ -190,7 +190,7 @@ def test_networks_are_found_by_name_or_import() -> None:
         build({"net": "torch.nn:Lineer"})
     with pytest.raises(ConfigError, match="does not take.*'depth'"):
         build({"net": "mlp-generator", "depth": 3})
-    with pytest.raises(ConfigError, match="needs a name"):
+    with pytest.raises(ConfigError, match="needs the key"):
         build({"width": 3})
     with pytest.raises(ConfigError, match="allowed is a subclass of Module"):
         build({"net": "builtins:dict"})

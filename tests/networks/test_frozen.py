@@ -77,7 +77,7 @@ def test_improving_calls_give_new_gans():
 def test_nothing_writes_to_a_gan(name):
     gan = toy_gan()
     for write in (lambda: setattr(gan, name, None), lambda: delattr(gan, name)):
-        with pytest.raises(InputError, match=rf"GAN.{name}: a GAN never changes, replace"):
+        with pytest.raises(InputError, match=rf"GAN.{name}: a GAN cannot be changed; replace"):
             write()
 
 

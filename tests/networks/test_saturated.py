@@ -39,7 +39,7 @@ def said_by(gan: gt.GAN, sampler, caplog) -> list[str]:
 def test_a_guide_that_takes_all_for_real_is_said_once(offset, sampler, caplog):
     gan = gt.GAN(nn.Identity(), Sure(offset), 2)
     (said,) = said_by(gan, sampler, caplog)
-    assert "sure that they are real" in said and "Sure" in said and "as_guide=True" in said
+    assert "certain that they are real" in said and "Sure" in said and "as_guide=True" in said
     x = gt.sample(gan, sampler, 64, progress=False)
     assert float((x.x - x.z).abs().max()) < 0.01  # it is true
 
@@ -52,7 +52,7 @@ def test_the_kind_of_output_does_not_matter(output, caplog):
 
 def test_the_flow_that_weighs_by_the_probability_is_stuck_at_the_other_end(caplog):
     (said,) = said_by(gt.GAN(nn.Identity(), Sure(-55.0), 2), JS, caplog)
-    assert "sure that they are fake" in said
+    assert "certain that they are fake" in said
     assert not said_by(gt.GAN(nn.Identity(), Sure(55.0), 2), JS, caplog)
 
 

@@ -216,7 +216,7 @@ def test_spectral_norms_are_settled(norm, caplog):
     ("network", "given", "message"),
     [
         (nn.Linear(2, 1), [torch.zeros(4, 2)], "no layer of Linear keeps statistics"),
-        (nn.BatchNorm1d(2), [], "got none"),
+        (nn.BatchNorm1d(2), [], "there are no batches"),
         (nn.BatchNorm1d(2), [torch.zeros(4, 3)], "does not take batch 0"),
         (nn.BatchNorm1d(2), [torch.zeros(4, 2), torch.zeros(1, 2)], "does not take batch 1"),
         (nn.BatchNorm1d(2), [(torch.zeros(4, 2), torch.zeros(4))], "does not take batch 0"),

@@ -68,7 +68,7 @@ def test_less_than_the_whole_ratio_is_used_and_said(caplog):
     ratio = gan.ratio(gt.Direct())
     assert ratio.strength in STRENGTHS and ratio.strength < 1
     (said,) = [m for m in caplog.messages if "farther from held-out real data" in m]
-    assert f"r^{ratio.strength:g} of network" in said and "strength=1 uses all of r" in said
+    assert f"r^{ratio.strength:g} of network" in said and "strength=1 uses r itself" in said
     found = gt.diagnose(gan, data(4000, 3))
     assert found.strength == ratio.strength
     assert any(f"acceptance uses r^{ratio.strength:g}" in one for one in found.warnings)

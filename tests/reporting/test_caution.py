@@ -83,7 +83,7 @@ def test_plain_samples_chosen_badly_are_not_laid_to_refinement(images, tmp_path)
 
     text = warnings_after(images, tmp_path / "run", change)
     (said,) = [line for line in text.splitlines() if line.startswith("obrs made samples worse")]
-    assert "Its ratio picks the wrong ones" in said and "step size" not in said
+    assert "Its ratio accepts the wrong samples" in said and "step size" not in said
 
 
 def test_only_the_last_diagnosis_of_a_law_is_warned_of(planar, tmp_path):

@@ -52,7 +52,7 @@ def test_of_a_comparison():
 
 @pytest.mark.parametrize("of", [None, 3, {"direct": 1}, torch.zeros(2)])
 def test_of_nothing_else(of):
-    with pytest.raises(InputError, match="cautions: got .* allowed are a GAN, what compare"):
+    with pytest.raises(InputError, match="cautions: got .* allowed are a GAN, a result of compare"):
         gt.cautions(of)
 
 

@@ -139,7 +139,11 @@ def test_a_shaping_history_too_short_for_a_curve_draws_none():
 
 @pytest.mark.parametrize(
     ("kept", "marked", "label"),
-    [(3, (3, 1.05), "guide kept"), (0, (0, 4.0), "guide kept"), (None, (2, 1.0), "not on record")],
+    [
+        (3, (3, 1.05), "guide kept"),
+        (0, (0, 4.0), "guide kept"),
+        (None, (2, 1.0), "does not say which guide"),
+    ],
 )
 def test_the_guide_that_was_kept_is_marked_and_not_the_nearest(kept, marked, label):
     distances = (4.0, 2.0, 1.0, 1.05, 3.0)

@@ -34,7 +34,7 @@ def test_what_numpy_cannot_read_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("seven", "wanted is a label such as 7"), ("none.csv", "no such file"), ("", "wanted is")],
+    [("seven", "allowed is a label such as 7"), ("none.csv", "no such file"), ("", "allowed is")],
 )
 def test_what_is_none(text, wanted):
     with pytest.raises(InputError, match=wanted):
@@ -43,7 +43,7 @@ def test_what_is_none(text, wanted):
 
 @pytest.mark.parametrize(
     ("content", "wanted"),
-    [("a\nb\n", "line 2"), ("", "rows of numbers"), ("1,2\n3\n", "of one length")],
+    [("a\nb\n", "line 2"), ("", "rows of numbers"), ("1,2\n3\n", "of equal length")],
 )
 def test_files_that_hold_none(tmp_path, content, wanted):
     path = tmp_path / "labels.csv"

@@ -138,9 +138,9 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ("seed", "wanted is key=value"),
-        ("=3", "wanted is key=value"),
-        ("train..x=3", "wanted is key=value"),
+        ("seed", "allowed is key=value"),
+        ("=3", "allowed is key=value"),
+        ("train..x=3", "allowed is key=value"),
         ("seed=[1", "not YAML"),
         ("seed.x=1", "no keys inside"),
         ("trian.iterations=3", "did you mean 'train'"),

@@ -117,7 +117,9 @@ def test_folders_of_version_0_1_load_and_become_new_ones(pair, tmp_path):
 def test_a_run_file_of_something_else_is_not_replaced(pair, tmp_path):
     (tmp_path / "run.yaml").write_text("steps: [build, test]\n")
     before = everything(tmp_path)
-    with pytest.raises(ConfigError, match="no RUN's, and is not replaced: choose another folder"):
+    with pytest.raises(
+        ConfigError, match="not belong to a RUN, so it is not replaced: choose another folder"
+    ):
         pair[0].save(tmp_path)
     assert everything(tmp_path) == before
 
@@ -132,7 +134,7 @@ def test_files_are_those_of_a_run(pair, tmp_path, named):
     pair[0].save(tmp_path)
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "files": named}))
-    with pytest.raises(ConfigError, match=r"run\.yaml: files: .* is no file of a RUN"):
+    with pytest.raises(ConfigError, match=r"run\.yaml: files: .* does not name a file of a RUN"):
         gt.GAN.load(tmp_path)
 
 

@@ -85,7 +85,7 @@ def test_what_is_of_a_hub_is_not_trusted(hub):
 def test_what_is_not_there(hub, tmp_path):
     with pytest.raises(InputError, match="cannot be fetched: 404"):
         GAN.from_pretrained("me/none")
-    with pytest.raises(InputError, match="no folder, and no OWNER/NAME"):
+    with pytest.raises(InputError, match="neither a folder nor OWNER/NAME"):
         GAN.from_pretrained(tmp_path / "none")
     with pytest.raises(ConfigError, match="GAN.from_files"):
         GAN.from_pretrained(tmp_path)

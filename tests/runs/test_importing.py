@@ -125,7 +125,7 @@ def test_the_latent_is_read_off_the_generator(own):
 @pytest.mark.parametrize("file", ["netG.pth", Path("netG.pth"), "a/g.safetensors"])
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
 def test_a_weight_file_in_the_place_of_a_network_is_told(file, role):
-    with pytest.raises(ConfigError, match=rf"{role}: .* it is weights_{role[0]}"):
+    with pytest.raises(ConfigError, match=rf"{role}: .* pass it as weights_{role[0]}"):
         gt.GAN.from_files(**{role: file})
 
 

@@ -74,7 +74,9 @@ def test_a_row_of_another_n_or_seed_is_measured_anew_and_others_go(run, drawn, a
     compare_run(Workspace(run), ("direct",), asked.get("n", N), seed=asked.get("seed"))
     assert drawn == ["direct", "refine", "direct"]
     assert list(rows(run)) == ["direct"]
-    assert "rows of another n, seed, data, network or version go: refine" in caplog.text
+    assert (
+        "results for another n, seed, data, network or version are removed: refine" in caplog.text
+    )
 
 
 @pytest.mark.slow

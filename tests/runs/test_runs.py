@@ -174,7 +174,7 @@ def test_a_description_that_fits_not_gives_way_to_what_the_network_tells(tmp_pat
 
 def test_a_wrong_description_is_noticed_before_it_is_too_late(tmp_path):
     gan = fresh()
-    with pytest.raises(InputError, match="another network than this MLPGenerator"):
+    with pytest.raises(InputError, match="does not describe this MLPGenerator"):
         save_run(gan, tmp_path, specs={"generator": {**GENERATOR, "width": 17}})
     assert not list(tmp_path.iterdir())
 

@@ -242,7 +242,7 @@ def test_a_folder_that_vanishes_is_told_and_not_made_again(work, tmp_path, monke
 
     monkeypatch.setattr(NpzWriter, "write", gone)
     monkeypatch.setattr(Writer, "_write_counted", vanish)
-    with pytest.raises(OutputError, match="is gone.*nothing kept"):
+    with pytest.raises(OutputError, match="no longer exists.*nothing kept"):
         sample_run(work, "direct", N, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -291,6 +291,6 @@ def test_a_kill_between_a_file_and_its_manifest_is_gone_on_from(work, tmp_path, 
 
 def test_numbered_files_of_others_are_not_taken_for_samples(work, tmp_path):
     (tmp_path / "000000000012.png").write_bytes(b"of a data set that numbers its pictures so")
-    with pytest.raises(InputError, match="no manifest names the samples there"):
+    with pytest.raises(InputError, match="no manifest names the samples in it"):
         sample_run(work, "direct", N, tmp_path, resume=True)
     assert (tmp_path / "000000000012.png").is_file()

@@ -52,7 +52,7 @@ def test_networks_that_do_not_fit_are_refused_before_training(tmp_path, monkeypa
 
 def test_a_file_is_not_replaced_unasked(tmp_path):
     file = write_recipe(tmp_path / "recipe.yaml")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_recipe(file)
     write_recipe(file, overwrite=True)
 

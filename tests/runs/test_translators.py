@@ -52,7 +52,7 @@ def test_a_folder_goes_in_and_its_images_come_out_refined(gan, tmp_path):
 def test_images_as_text(gan, tmp_path):
     latent = read_latent(f"images:8x12:{tmp_path / 'horses'}")
     assert latent.draw(Key(0), torch.arange(2)).shape == (2, 3, 8, 12)
-    with pytest.raises(DataError, match="is no folder of images"):
+    with pytest.raises(DataError, match="is not a folder of images"):
         read_latent("images:nowhere")
     with pytest.raises(ConfigError, match="images:FOLDER"):
         read_latent("image:horses")

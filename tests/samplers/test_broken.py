@@ -178,7 +178,7 @@ class SaysTooMuch(Direct):
         (Cheap(), "passes"),
         (Metropolis, "protocol"),
         (lambda z: z, "protocol"),
-        (LooksLikeOne(), "no subclass of Mover or Selector"),
+        (LooksLikeOne(), "not an instance of a subclass of Mover or Selector"),
     ],
     ids=[
         "lives on",
@@ -201,7 +201,9 @@ def test_broken_samplers_are_caught(sampler, words):
 
 
 def test_a_sampler_that_is_no_subclass_is_refused_in_one_message():
-    with pytest.raises(InputError, match="subclasses gantandem.Mover or gantandem.Selector"):
+    with pytest.raises(
+        InputError, match="must be a subclass of gantandem.Mover or gantandem.Selector"
+    ):
         sample(toy_gan(), LooksLikeOne(), 4)
 
 

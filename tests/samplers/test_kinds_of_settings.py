@@ -99,7 +99,7 @@ def test_whatever_is_given_is_a_setting_or_is_refused_by_name(kind, field):
         (lambda: Refine(betas=[2, 2]), "refine betas: got [2, 2], allowed is two shares of 0"),
         (lambda: Refine(clamp=1), "refine clamp: got 1, allowed is two numbers (low, high)"),
         (lambda: Refine(clamp=(1, -1)), "low below high"),
-        (lambda: Refine(layer=3), "refine layer: got 3, allowed is a layer's name in quotes"),
+        (lambda: Refine(layer=3), "refine layer: got 3, allowed is the name of a layer"),
         (lambda: Refine(steps=True), "refine steps: got True, allowed is an integer of 1 or more"),
         (lambda: Refine(steps=5.0), "refine steps: got 5.0"),
         (lambda: Refine(spread=0.0), "refine spread: got 0.0, allowed is a number above 0 or None"),

@@ -204,6 +204,6 @@ def test_settings_out_of_range(make, words):
 
 def test_an_unprepared_chain_says_so():
     gan, ids = networks_for(narrow(), MALA()), torch.arange(16)
-    with gan.frozen(), pytest.raises(InputError, match="not resolved"):
+    with gan.frozen(), pytest.raises(InputError, match="not tuned"):
         state = MALA().init(gan, Key(0), ids, ids)
         MALA().step(gan, Key(0), state)

@@ -56,7 +56,7 @@ def test_a_selector_stands_for_its_proposals():
 def test_chains_by_name():
     report = gt.chain_report(toy_gan(), "mala", chains=2, draws=4, burn_in=0, progress=False)
     assert report.sampler == "mala"
-    with pytest.raises(InputError, match="makes no chain"):
+    with pytest.raises(InputError, match="does not make chains"):
         gt.chain_report(toy_gan(), "direct")
 
 

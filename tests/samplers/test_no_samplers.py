@@ -148,5 +148,5 @@ def test_configurations_of_no_sampler(config, words):
     with pytest.raises(ConfigError) as told:
         from_config(config)
     assert words in str(told.value)
-    with pytest.raises(ConfigError, match="no dataclass of settings"):
+    with pytest.raises(ConfigError, match="not a dataclass of settings"):
         to_config(config)

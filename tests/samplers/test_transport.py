@@ -270,7 +270,7 @@ def test_a_guide_that_cannot_scale_is_refused():
         (lambda: DOT(offset=0), "dot offset"),
         (lambda: DOT(pairs=0), "dot pairs"),
         (lambda: DOT(betas=(0.9, 1.0)), "dot betas"),
-        (lambda: DOT(clamp=(-1, 1)), "belongs to layer='data'"),
+        (lambda: DOT(clamp=(-1, 1)), "is only allowed with layer='data'"),
     ],
 )
 def test_settings(make, words):

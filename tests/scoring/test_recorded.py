@@ -60,7 +60,7 @@ def test_what_cannot_be_scored_is_one_message():
         gt.score_samples(plain(10), plain(100))
     with pytest.raises(DataError, match="at least 40"):
         gt.score_samples(plain(100), plain(10))
-    with pytest.raises(DataError, match="make them alike"):
+    with pytest.raises(DataError, match="give both the same shape"):
         gt.score_samples(plain(100), torch.zeros(100, 3))
     with pytest.raises(DataError, match="conditions"):
         gt.score_samples((plain(100), torch.zeros(100).long()), plain(100))

@@ -160,7 +160,7 @@ class TestDigits:
 
     @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (5, 28, 28), (5, 3, 28, 28)])
     def test_images_of_a_wrong_shape_are_refused(self, shape: tuple[int, ...]) -> None:
-        with pytest.raises(InputError, match=r"wanted is \(N, 1, 28, 28\)"):
+        with pytest.raises(InputError, match=r"allowed is \(N, 1, 28, 28\)"):
             image_metrics(torch.zeros(shape), torch.zeros(5, 1, 28, 28))
 
 

@@ -153,14 +153,14 @@ def test_changed_data_never_go_on_from_a_checkpoint(tmp_path: Path, caplog) -> N
     train_gan(task(), data, folder=tmp_path)
     path = tmp_path / CHECKPOINT
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="is of another run: its data is"):
+    with pytest.raises(ConfigError, match="belongs to another run: its data is"):
         train_gan(task(), data.flip(1), folder=tmp_path)
     assert path.read_bytes() == before
     tensors, metadata = read_tensors(path)
     del metadata["data"]  # as version 0.1 wrote it
     write_tensors(path, tensors, metadata)
     train_gan(task(), data, folder=tmp_path)
-    assert "did not note its data" in caplog.text
+    assert "did not record its data" in caplog.text
 
 
 def test_every_real_sample_is_seen_once_in_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,19 +17,19 @@ _SHAPE = r"\(([\d, ]+)\)"
 _CODE = r"(?:\(?real(?: [-+*/] |\.|\[)|torch\.nn\.functional\.|\(real [-+])"
 """How lines begin that map data in Python; what they do stands in words before the colon."""
 WORDS: dict[str, str | Callable[[re.Match[str]], str]] = {
-    r"pass trust=True \(in a command: --trust\)": "say --trust",
+    r"pass trust=True \(in a command: --trust\)": "pass --trust",
     r", or give the networks yourself: GAN\.load\([^)]*\)": "",
-    r"\b(?:say )?(overwrite|trust|resume)=True(?: \(--\1\))?": r"say --\1",
+    r"\b(?:pass )?(overwrite|trust|resume)=True(?: \(--\1\))?": r"pass --\1",
     r"\bresume and overwrite\b": "--resume and --overwrite",
-    rf"pass latent={_SHAPE}, or Uniform\({_SHAPE}\)": lambda m: f"say --latent normal:{_by(m[1])}",
-    r"pass latent=(\d+)": r"say --latent normal:\1",
-    rf"pass latent={_SHAPE}": lambda m: f"say --latent normal:{_by(m[1])}",
+    rf"pass latent={_SHAPE}, or Uniform\({_SHAPE}\)": lambda m: f"pass --latent normal:{_by(m[1])}",
+    r"pass latent=(\d+)": r"pass --latent normal:\1",
+    rf"pass latent={_SHAPE}": lambda m: f"pass --latent normal:{_by(m[1])}",
     r" with latent=(\d+)": r" --latent normal:\1",
     r"\bweights_([gd])\b": r"--weights-\1",
     r"\badapt_([gd])\b": r"--adapt-\1",
     r"\boutput='(\w+)'": r"--output \1",
-    r"^(latent|condition|key|output): (got|it cannot|'labels')": r"--\1: \2",
-    r"\bgive data\b$": "say --data",
+    r"^(latent|condition|key|output): (got|its shape|'labels')": r"--\1: \2",
+    r"\bgive data\b$": "pass --data",
     rf": {_CODE}.*?(?=, then |$)": "",
     r" \(real [*+][^()]*\)": "",
 }

@@ -175,12 +175,12 @@ def diagnose(
 ) -> Diagnosis:
     """Measure a ratio on test data: is its probability of real what it claims to be?
 
-    The statistics diagnose a ratio on its own law, each with its standard error; they do not
-    choose a guide, and none of them alone speaks for a ratio: Z is 0 for a ratio of 1 everywhere,
-    and a better Brier score can go with worse accepted samples. ``fit_ratio`` chooses by the
-    samples. What speaks against the ratio is logged, and is in ``warnings``. Nothing changes in
-    the GAN; ``gan.with_diagnosis(diagnosis)`` is one that knows it, so that selectors stop
-    saying that its ratio was never diagnosed.
+    The statistics diagnose a ratio on its own law, each with its standard error. They are not meant
+    to choose a guide, and none of them alone shows that a ratio is right: Z is 0 for a ratio of 1
+    everywhere, and a better Brier score can come with worse accepted samples. ``fit_ratio`` chooses
+    by the accepted samples. Faults of the ratio are logged, and ``warnings`` holds them. The GAN is
+    not changed; ``gan.with_diagnosis(diagnosis)`` makes a GAN that holds the diagnosis, and its
+    selectors no longer warn that the ratio was never diagnosed.
 
     Args:
         gan: With a ratio for the law.

@@ -79,7 +79,7 @@ class _Clock:
         if not self.said and needed > SLOW:
             logger.warning(
                 "fit_ratio: %d images go through the backbone once, which takes about %.0f "
-                "minutes. A smaller n, or fewer real samples, take less",
+                "minutes. A smaller n or fewer real samples take less time",
                 self.total,
                 needed / 60,
             )
@@ -117,7 +117,7 @@ class _Features:
                     self._array = np.memmap(file, np.float32, "w+", shape=(count, size))
             except OSError as error:
                 raise InputError(
-                    f"fit_ratio: {needed / 2**30:.1f} GiB of features find no room in "
+                    f"fit_ratio: {needed / 2**30:.1f} GiB of features do not fit into "
                     f"{tempfile.gettempdir()} ({error.strerror or error}). Take a smaller n, or "
                     "set $TMPDIR to a folder with more room"
                 ) from error
@@ -195,8 +195,8 @@ def _on_backbone(
         return network.to(x.device), {}
     if x.dim() != 4:
         raise InputError(
-            f"{where} backbone: {backbone!r} looks at images (C, H, W), and the data are points "
-            f"of shape {tuple(x.shape[1:])}: leave backbone out, or give a network that takes them"
+            f"{where} backbone: {backbone!r} takes images (C, H, W), but the data have shape "
+            f"{tuple(x.shape[1:])}; leave backbone out, or give a network that takes such data"
         )
     name, _, side = str(own).partition("@")
     if side and not (side.isdigit() and int(side) >= 16):

@@ -84,14 +84,15 @@ def fit_network(own: nn.Module, shown: Evidence, options: Options, what: str) ->
         )
     if broken is not None and best.step == 0:
         raise InputError(
-            f"{what}: the fit left the finite numbers after {broken} updates, and no update "
-            f"before had helped. Take a lower learning rate than {max(rates):g} in "
+            f"{what}: the weights became NaN or infinite after {broken} updates, and no earlier "
+            f"update had lowered the held-out loss. Take a learning rate below {max(rates):g} in "
             "schedule=[(updates, rate), ...], or check the scale of the data"
         )
     if broken is not None:
         logger.warning(
-            "%s: the fit left the finite numbers after %d updates; the weights of update %d "
-            "are kept. A lower learning rate in schedule=[(updates, rate), ...] goes on longer",
+            "%s: the weights became NaN or infinite after %d updates; the weights of update %d "
+            "are kept. To train longer, take a lower learning rate in schedule=[(updates, rate), "
+            "...]",
             what,
             broken,
             best.step,

@@ -109,10 +109,9 @@ def check_unseen(
     share = share_seen(ratio, real, guide, but=step)
     if share > CHANCE and (made is None or share_seen(ratio, made, guide, but=step) <= CHANCE):
         logger.warning(
-            "%s: %.0f%% of the %d held-out real samples are among those that this ratio or "
-            "its guide was fitted on, so that it looks better than it is; pass the same data to "
-            "every call, which splits them the same way each time, or a Real whose parts have no "
-            "sample in common",
+            "%s: %.0f%% of the %d held-out real samples are among those that this ratio or its "
+            "guide was fitted on, so the numbers are better than on new samples. Pass the same "
+            "data to every call, or a Real whose parts have no sample in common",
             step,
             100 * share,
             len(real),

@@ -188,9 +188,10 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float, given: bool =
     clear = min(others, key=lambda one: one.loss)
     if not chosen.tells:
         logger.warning(
-            "fit_ratio: nothing tells held-out real from generated samples (loss %.4f +- %.4f, "
-            "r = 1 has .6931). The ratio is 1 everywhere, and acceptance by it changes nothing. "
-            "More real samples, or a network that suits the data (network=...), may find more",
+            "fit_ratio: no candidate tells held-out real from generated samples (loss %.4f +- "
+            "%.4f; a ratio of 1 has .6931). The ratio is 1 everywhere, so acceptance by it "
+            "changes nothing. More real samples, or a network that suits the data (network=...), "
+            "may help",
             chosen.loss,
             chosen.error,
         )
@@ -199,11 +200,11 @@ def say(chosen: Judged, others: Sequence[Judged], strength: float, given: bool =
         return
     if strength < 1 or clear.loss < chosen.loss - 2 * (clear.error + chosen.error):
         logger.warning(
-            "fit_ratio: samples accepted by the ratio r that tells real from generated samples "
-            "best (%s, loss %.3f) are farther from held-out real data than samples accepted by "
-            "%s (distance %.3g against %.3g; without acceptance %.3g), so acceptance uses the "
-            "latter. The generator may miss some of the data. strength=1 uses all of r: each "
-            "sample is likelier, and the whole is farther from the data by that distance",
+            "fit_ratio: the ratio r with the lowest loss (%s, loss %.3f) accepts samples that "
+            "are farther from held-out real data than those that %s accepts (distance %.3g "
+            "against %.3g; without acceptance %.3g), so acceptance uses the latter. The "
+            "generator may miss some of the data. strength=1 uses r itself: each sample is then "
+            "more likely under the data, but the samples as a whole are farther from the data",
             clear.candidate.name,
             clear.loss,
             f"r^{strength:g} of {chosen.candidate.name}",

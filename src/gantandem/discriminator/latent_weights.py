@@ -82,9 +82,9 @@ class ReweightedLatent(Latent):
             object.__setattr__(self, "acceptance", self._measure())
         if not 0 < self._rate <= 1 or self.missed > MISSED_SHARE:
             raise InputError(
-                f"latent reweighting: {self._rate:.3g} of the candidates pass, so {self.missed:.2%}"
-                f" of the draws would use up their budget of {self.budget} (allowed: 0.1%). Raise "
-                "the budget or lower the cap"
+                f"latent reweighting: {self._rate:.3g} of the latents are accepted, so "
+                f"{self.missed:.2%} of the ids would use up their budget of {self.budget} "
+                "(allowed: 0.1%). Raise the budget or lower the cap"
             )
 
     @property

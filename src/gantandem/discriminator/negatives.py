@@ -71,7 +71,7 @@ class Negatives:
         if self._buffer is None or self._filled < self.batch:
             raise NonFiniteError(
                 f"shape: {patience} steps of the pool gave {self._filled} finite samples, fewer "
-                f"than a batch of {self.batch}. Take a smaller step_size, or clamp"
+                f"than a batch of {self.batch}. Take a smaller step_size, or set clamp"
             )
         index = torch.randint(self._filled, (self.batch,), generator=self._pick)
         return take(self._buffer, index)
@@ -123,7 +123,7 @@ class Negatives:
         if not bool(sound.any()):
             raise NonFiniteError(
                 f"shape: none of {self.batch:,} refined samples is finite. Take a smaller "
-                "step_size, or clamp"
+                "step_size, or set clamp"
             )
         return Rows(x[sound], self.gan.conditions(ids[sound]))
 

@@ -74,9 +74,9 @@ def _say_missing(gan: GAN, cond: Tensor | None, where: str) -> None:
         named = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
         gan.networks.say(
             f"missing {named}",
-            f"{where}: there is no sample of {len(missing)} of the {len(asked.unique())} labels "
-            f"that this GAN is asked for ({named}): what is fitted says nothing of them, and what "
-            "is measured does not see them. Give samples of them, or ask for the others: gan = "
+            f"{where}: the data have no sample of {len(missing)} of the {len(asked.unique())} "
+            f"labels in this GAN's condition ({named}), so fits and measurements leave them out. "
+            "Give samples of these labels, or remove them from the condition: gan = "
             "gan.with_condition(labels)",
         )
 
@@ -126,9 +126,9 @@ def _split(x: Tensor | Stored, cond: Tensor | None, apart: bool) -> Real:
     if distinct < MIN_REAL and not apart:
         apart = True
         logger.warning(
-            "real: %d samples are %d distinct ones, fewer than the %d that separate parts need; "
-            "each part holds samples that the others hold too, and no held-out number can be "
-            "trusted",
+            "real: %d samples are %d distinct ones, fewer than the %d that separate parts need. "
+            "The parts share samples, so no number measured on held-out samples can be trusted. "
+            "Give more distinct samples",
             len(x),
             distinct,
             MIN_REAL,

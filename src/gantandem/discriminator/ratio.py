@@ -77,31 +77,31 @@ def fit_ratio(
     seed: int = 0,
     progress: bool | None = None,
 ) -> GAN:
-    """Freeze a law and fit the ratio that selectors will judge its proposals by.
+    """Fit the ratio r = p_data / p_law by which selectors judge the proposals of a law.
 
-    Also the way to start when the generator came without a discriminator. Goodfellow et al.
+    Start with this function if the generator came without a discriminator. Goodfellow et al.
     2014, Proposition 1: the minimiser of the logistic loss is log p_data / p_law. A tenth of the
-    proposals and the real data's ``select`` part are held out. Several candidates are fitted
-    (the shipped discriminator as it is, the same trained further or a new network, and for rows
-    of numbers a regularised line and boosted trees), each is calibrated on the held-out samples
-    (Platt 1999, bounded by the largest ratio that these bear out), and the one whose
-    *accepted* samples come nearest to held-out real data is kept, of those alike the one with
-    the lowest loss.
+    proposals and the ``select`` part of the real data are held out. Several candidates are fitted:
+    the shipped discriminator as it is, the same trained further or a new network, and for
+    samples of up to 256 numbers a regularised linear model and boosted trees. Each is calibrated
+    on the held-out samples (Platt 1999; its largest ratios are limited to values that these
+    samples support). The candidate whose *accepted* samples are nearest to held-out real data is
+    kept; among candidates of about the same distance, the one with the lowest loss.
 
-    Where the generator misses much of the data, acceptance by the whole ratio r can lead away
-    from them, however good r is. Acceptance then uses r^t, t the largest ``strength`` of a few
-    that held-out distance allows, and a warning says so; where nothing tells real from generated
-    samples, t = 0. A diagnosis is of r.
+    If the generator misses much of the data, acceptance by r can lead away from the data, even if
+    r is right. Acceptance then uses r^t, where t is the largest ``strength`` that the held-out
+    distance allows, and a warning says so. If no candidate tells real from generated samples,
+    t = 0. ``diagnose`` measures r.
 
     For a conditional GAN the ratio is that of x given its condition, log p_data(x | c) /
-    p_law(x | c): the law's proposals are asked for the conditions of the real samples, shuffled.
+    p_law(x | c): the proposals have the conditions of the real samples, shuffled.
 
     Args:
         gan: Networks and latent.
         real: (N, *x_shape) real samples, the pair of these and their conditions, or a ``Real``
             split in parts.
-        proposal: The sampler whose law it is (of a selector its proposal), or its name; None
-            takes the mover the GAN was shaped for, or ``Direct()``.
+        proposal: The sampler whose law it is (if it is a selector, that of its proposal), or its
+            name; None takes the mover that the GAN was shaped for, or ``Direct()``.
         network: The only candidate, left unchanged (a copy is trained); weights that are frozen
             in it stay.
         spec: How to rebuild ``network`` from a file: ``{"net": name, **arguments}``.
@@ -127,7 +127,7 @@ def fit_ratio(
         width: Lanes.
         budget: How long it may take, about: seconds, or a text such as "10m". The sizes that are
             not given then follow this machine's speed; they are logged.
-        seed: Of the data order.
+        seed: The seed of the proposals, of initial weights and of the order of the data.
         progress: Show a progress bar.
 
     Returns:
@@ -145,7 +145,7 @@ def fit_ratio(
     schedule = check("fit_ratio schedule", Schedule | None, schedule)
     weight_decay = check("fit_ratio weight_decay", NotNegative, weight_decay)
     if network is not None and backbone is not None:
-        raise InputError("fit_ratio: got network and backbone; a backbone makes the network")
+        raise InputError("fit_ratio: got network and backbone; give one of them")
     if network is not None:
         gan.check(network)
     strength = check("fit_ratio strength", Share | None, strength)
@@ -180,8 +180,8 @@ def fit_ratio(
     out_real, out_made = len(shown.out_real.x), len(shown.out_made.x)
     if min(out_real, out_made) < LEAST:
         logger.warning(
-            "fit_ratio: %d real and %d generated samples are held out, and what is chosen on fewer "
-            "than %d is chance. Give more real samples, or a larger n",
+            "fit_ratio: only %d real and %d generated samples are held out. With fewer than %d "
+            "the choice among candidates is chance. Give more real samples, or a larger n",
             *(out_real, out_made, LEAST),
         )
     options = Options(schedule, batch, weight_decay, seed, progress)

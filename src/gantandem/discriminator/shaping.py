@@ -86,9 +86,9 @@ def shape_discriminator(
         updates: Discriminator updates: 3,000, and fewer for networks whose shaping would take
             much more than some minutes on a CPU; so ``batch`` (512 and less) and ``check_samples``
             (2,000 and less). It is counted in operations, so that every machine takes the same.
-        learning_rate: Of Adam (recipe "pool"), which lowers it to a tenth over the last quarter,
-            or of SGD (recipe "paper", which used 8e-3) on the sum of the losses on real and on
-            refined samples, as the authors write it: "pool" takes their mean.
+        learning_rate: The rate of Adam (recipe "pool"), which falls to a tenth over the last
+            quarter, or of SGD (recipe "paper"; the paper used 8e-3). "pool" minimises the mean of
+            the losses on real and on refined samples, "paper" their sum, as the authors do.
         batch: Real, and as many refined, samples of an update.
         width: Lanes of the pool.
         replay: How many of the last finished proposals negatives are drawn from.
@@ -104,7 +104,7 @@ def shape_discriminator(
             random while shaping, and samples that take ``stop="best"``.
         budget: How long it may take, about: seconds, or a text such as "10m". The sizes that are
             not given then follow this machine's speed; ``history[0]["sizes"]`` tells them.
-        seed: Of the data order and the pool.
+        seed: The seed of the order of the data and of the pool.
         progress: Show a progress bar.
 
     Returns:
@@ -114,8 +114,9 @@ def shape_discriminator(
     Raises:
         InputError: If there is no discriminator, or a setting is not allowed.
         DataError: If the real samples are too few or not finite.
-        NonFiniteError: If refinement ends at hardly any finite sample or ``distance`` gives NaN,
-            before the first update; later the guides until then are what there is to choose from.
+        NonFiniteError: If, before the first update, refinement gives hardly any finite sample or
+            ``distance`` gives NaN. If this happens later, shaping stops and chooses among the
+            guides so far.
     """
     check("shape gan", GAN, gan)
     check_function("shape distance", distance, 2, DISTANCE)
@@ -155,7 +156,7 @@ def shape_discriminator(
         except NonFiniteError as error:
             if not history:
                 raise
-            logger.warning("shape stops after %d updates: %s", step, error)
+            logger.warning("shape stopped after %d updates: %s", step, error)
             return False
         if not history:
             entry["sizes"] = sizes

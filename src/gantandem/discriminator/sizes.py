@@ -177,10 +177,10 @@ def _largest(
     said = ", ".join(f"{name} {value:,}" for name, value in found.items())
     if budget is not None and takes > SLACK * portion * seconds(budget, where):
         raise InputError(
-            f"{where} budget: got {show(budget)}, but the least of it ({said}) takes about "
-            f"{in_words(takes)} here: allow about {in_words(takes / portion)} in all, or give "
-            "smaller sizes. Where samples are refined, fewer steps, or a layer nearer to the data, "
-            "cost less, too"
+            f"{where} budget: got {show(budget)}, but even the smallest sizes ({said}) take about "
+            f"{in_words(takes)} here. Allow about {in_words(takes / portion)} in all, or give "
+            "smaller sizes. If samples are refined, fewer steps or a layer nearer to the data "
+            "also take less time"
         )
     logger.info("%s: about %s here (%s)", where, in_words(takes), said)
     return found

@@ -69,12 +69,12 @@ def choose_step(
     best = steps[near.index(True)]
     if nearest > plain + tie * abs(plain):
         logger.warning(
-            "shape: refined samples are farther from held-out data than plain ones (distance %.3g "
-            "against %.3g)%s; accepting plain samples may serve better: gan = fit_ratio(gan, real, "
-            "proposal=Direct()), then sample(gan, OBRS(), n)",
+            "shape: refined samples are farther from held-out data than plain ones (distance "
+            "%.3g against %.3g)%s. Accepting plain samples may be better: gan = fit_ratio(gan, "
+            "real, proposal=Direct()), then sample(gan, OBRS(), n)",
             nearest,
             plain,
-            ", even by the shortest steps" if auto else "",
+            ", even with the smallest step size" if auto else "",
         )
     elif best is not steps[0]:
         logger.info("shape: step_size %.3g instead of %.3g", best.step_size, size)

@@ -21,7 +21,10 @@ def tell(diagnosis: Diagnosis) -> str:
     of = f"samples of {diagnosis.proposal}" if diagnosis.proposal else "its proposals"
     size = f"{show(diagnosis.n_real)} real and {show(diagnosis.n_generated)} generated samples"
     if diagnosis.seen:
-        size += f"; it was fitted on {show_percent(diagnosis.seen)} of the real ones, which flatter"
+        size += (
+            f"; it was fitted on {show_percent(diagnosis.seen)} of these real samples, so the "
+            "numbers are too good"
+        )
     doubts = find_doubts(diagnosis)
     paragraphs = [
         f"The ratio that judges {of}, measured on {size}.",

@@ -41,8 +41,8 @@ def panels_figure(
     shape = panels[0][1].shape[1:]
     if shape != (2,) and not (len(shape) == 3 and shape[0] in (1, 3)):
         raise InputError(
-            f"plot: got samples of shape {tuple(shape)}; what can be drawn are points in a plane, "
-            "(N, 2), and images, (N, 1, H, W) or (N, 3, H, W)"
+            f"plot: got samples of shape {tuple(shape)}; allowed are points in a plane, (N, 2), "
+            "and images, (N, 1, H, W) or (N, 3, H, W)"
         )
     across = min(len(panels), _ACROSS)
     down = -(-len(panels) // across)

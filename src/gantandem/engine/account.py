@@ -124,9 +124,9 @@ class Account:
         if self._rated and self.proposals >= FEW and high - low < FLAT:
             self.gan.say(
                 "flat ratio",
-                f"{self.mover.name}: all {self.proposals:,} proposals have one log ratio "
+                f"{self.mover.name}: all {self.proposals:,} proposals have the same log ratio "
                 f"({low:.3g}), so acceptance changes nothing. The discriminator is constant or "
-                "saturated there: look at diagnose(), or fit_ratio()",
+                "saturated on them: run diagnose(), or fit a ratio with fit_ratio()",
             )
 
     def _check(self, ended: int, level: float) -> None:
@@ -142,7 +142,7 @@ class Account:
     def _cause(self) -> str:
         if self._zero == self.events["exhausted"]:
             return (
-                "All were left with a ratio of 0: take more proposals, refine them, or look at "
+                "All their proposals had a ratio of 0: take more proposals, refine them, or run "
                 "diagnose()"
             )
         return one_for_all(self.gan) or (
@@ -189,7 +189,7 @@ def one_for_all(gan: Networks) -> str | None:
     if bool((x != x[:1]).any()):
         return None
     return (
-        f"The generator {type(gan.generator).__name__} ignores its latent: it gives one x for "
-        f"{LATENTS} different ones{'' if cond is None else ' under one condition'}, so no attempt "
-        "differs from another. Check its weights and its input"
+        f"The generator {type(gan.generator).__name__} ignores its latent: it gives the same "
+        f"sample for {LATENTS} different latents{'' if cond is None else ' under one condition'}, "
+        "so no attempt differs from another. Check its weights and its input"
     )

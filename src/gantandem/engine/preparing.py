@@ -211,19 +211,19 @@ def _outlook(selector: Any, pilot: Proposal, run: Run, *, given: bool) -> dict[s
     lowest, where = worst(dict(zip(found, rate.clamp(min=1e-300).tolist(), strict=True)))
     if share > REFUSED_SHARE:
         remedy = one_for_all(run.gan) or (
-            "Its constants were given: leave them out, and a pilot finds them"
+            "Its constants were given: leave them out, so that a pilot finds them"
             if given
             else "Raise the budget, refine the proposals, or use OBRS with a smaller K"
         )
         raise BudgetError(
-            f"{name}: by the pilot one proposal in {1 / lowest:.3g} is accepted{where}, so "
+            f"{name}: in the pilot one proposal in {1 / lowest:.3g} is accepted{where}, so "
             f"{share:.1%} of the ids would use up their {budget:,} attempts (refused above "
-            f"{REFUSED_SHARE:.0%}); a sample would take {proposals:.3g} proposals, or {passes:.3g} "
-            f"passes. {remedy}"
+            f"{REFUSED_SHARE:.0%}); a sample would take {proposals:.3g} proposals, or "
+            f"{passes:.3g} passes. {remedy}"
         )
     say = logger.warning if proposals > COSTLY else logger.info
     say(
-        "%s: by the pilot a sample takes %.3g proposals (standard error %.1g), or %.3g passes "
+        "%s: the pilot estimates %.3g proposals (standard error %.1g) or %.3g passes a sample "
         "(most%s: %.3g proposals)",
         name,
         proposals,

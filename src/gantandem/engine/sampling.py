@@ -62,8 +62,9 @@ def start_run(
     if isinstance(rows, Inputs) and rows.order == "each" and start + n > len(rows):
         gan.networks.say(
             f"again {len(rows)}",
-            f"latent: there are {len(rows):,} inputs; ids from {len(rows)} on are given them again "
-            f"(id i has row i mod {len(rows)}), so that samplers that draw nothing repeat samples",
+            f"latent: there are {len(rows):,} inputs, and ids from {len(rows)} on use them again "
+            f"(id i has row i mod {len(rows)}), so a sampler without random numbers repeats its "
+            "samples",
         )
     run = Run(networks_for(gan, mover), frozen, n, key, start=start, width=width, ratio=ratio)
     manifest = {
@@ -177,11 +178,11 @@ def sample(
     Raises:
         InputError: If an argument is not allowed.
         LawMismatchError: If no ratio was fitted on the law of the sampler's proposals.
-        NotARatioError: If acceptance is asked of a raw critic.
+        NotARatioError: If a selector would judge by a critic.
         NonFiniteError: If a fresh sample of the generator has no finite score, or over 10% of the
             proposals are not finite.
-        BudgetError: If over 0.1% of the ids use up their attempts, by more than chance; as soon as
-            that is plain, or before the first sample where the pilot shows it.
+        BudgetError: If over 0.1% of the ids use up their attempts, by more than chance. It is
+            raised before the first sample if the pilot shows it, else as soon as it is clear.
         KeyboardInterrupt: On Ctrl-C.
             These last three hold what was finished, the contiguous prefix, in their attribute
             ``samples``, where ``manifest["interrupted"]`` is set; None if there is nothing.
@@ -216,6 +217,6 @@ def _check_memory(gan: GAN, n: Any) -> None:
     if size > memory():
         raise InputError(
             f"n: {n:,} samples take {size / 1e9:,.0f} GB, and this machine has "
-            f"{memory() / 1e9:,.0f}: draw them in parts (start=), stream them with sample_iter, or "
-            "into files with 'gantandem sample'"
+            f"{memory() / 1e9:,.0f}. Draw them in parts (start=), stream them with sample_iter, "
+            "or write them to files with 'gantandem sample'"
         )

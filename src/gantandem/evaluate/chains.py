@@ -114,15 +114,16 @@ def chain_report(
     mover = as_sampler(gan, sampler)
     if not isinstance(mover, LatentChain):
         raise InputError(
-            f"chain_report sampler: got {show(mover)}, which makes no chain in the latent; allowed "
-            "are ULA, MALA, Ex2MCMC and WangLandau"
+            f"chain_report sampler: got {show(mover)}, which does not make chains in the latent; "
+            "allowed are ULA, MALA, Ex2MCMC and WangLandau"
         )
     ids = torch.arange(chains, device=gan.device)
     cond = gan.conditions(ids)
     if cond is not None and bool((cond != cond[:1]).any()):
         raise InputError(
-            "chain_report: the chains would have several conditions, and so several laws. Ask for "
-            "one, for example gan.with_condition(torch.tensor([3])), and report each by itself"
+            "chain_report: this GAN has several conditions, so its chains would have several "
+            "laws. Report each condition separately, for example "
+            "gan.with_condition(torch.tensor([3]))"
         )
     ready, setup = prepare(gan, mover)
     cost, key = ready.cost(), Key(seed).fold("chains")

@@ -51,9 +51,9 @@ def compare(
 ) -> Comparison:
     """Draw n samples with each sampler from the same seed and measure them.
 
-    What is wrong in the call is raised before the first sample is drawn: every sampler is checked
-    and prepared first, so that one without a ratio of its law costs nothing of the others. One that
-    fails while it runs, its pilot included, does not stop the others; the error comes at the end.
+    Mistakes in the call are raised before the first sample is drawn, because every sampler is
+    checked first. A sampler that fails in its pilot or while it draws does not stop the others;
+    its error is raised at the end.
 
     Args:
         gan: Networks, latent and ratios.
@@ -72,7 +72,7 @@ def compare(
             :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
             looks through the same one.
         backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
-        seed: Of all.
+        seed: The seed of all samplers.
         width: Lanes.
         strict: False turns a law mismatch into a warning.
         progress: Show progress bars.
@@ -157,8 +157,8 @@ def measured_by(
         check_function("metrics", metrics, 1, _FORM)
     if backbone is not None and (metrics is not None or real is None):
         raise InputError(
-            f"{where}: a backbone measures against real samples, in place of metrics: give real=, "
-            "and no metrics"
+            f"{where}: a backbone measures against real samples and replaces metrics: give real= "
+            "and leave metrics out"
         )
     if real is None:
         if metrics is None:
@@ -243,8 +243,8 @@ def named_numbers(measured: Any) -> dict[str, Any]:
     """
     if not isinstance(measured, Mapping) or not all(isinstance(name, str) for name in measured):
         raise InputError(
-            f"metrics: returned {show(measured)}, wanted are named numbers such as "
-            '{"distance": 0.1}'
+            f'metrics: returned {show(measured)}, allowed are named numbers such as {{"distance": '
+            "0.1}"
         )
     return dict(measured)
 

@@ -28,14 +28,15 @@ class Comparison(dict[str, Compared]):
     ``found["obrs"].samples`` are its samples and ``found["obrs"].row`` its numbers.
 
     Args:
-        gan: What was sampled.
-        n: Samples of each.
-        seed: Of all.
+        gan: The GAN that was sampled.
+        n: The number of samples of each sampler.
+        seed: The seed of all samplers.
 
     Attributes:
         real: (M, *x_shape) held-out real samples, or None.
-        floor: What other held-out real samples score in their place; empty if there are none.
-        failed: Why samplers are missing, by name.
+        floor: The metrics of other held-out real samples in place of samples; empty if there are
+            none.
+        failed: The reason for each sampler that is missing, by its name.
     """
 
     def __init__(self, gan: GAN, *, n: int, seed: int) -> None:
@@ -103,7 +104,7 @@ class Comparison(dict[str, Compared]):
         from gantandem.display.style import png
 
         if not self:
-            raise InputError("plot: there are no samples to draw")
+            raise InputError("plot: there are no samples to plot")
         real = None if self.real is None else self.real.float().numpy()
         panels = [] if real is None else [("real data", real, self.floor)]
         panels += [(name, out.to_numpy(), row["metrics"]) for name, (row, out) in self.items()]

@@ -57,6 +57,6 @@ def shared_eyes(gan: GAN, measure: nn.Module) -> Iterator[str]:
         name = None if score is None else eyes_of(score.network).get(own)
         if name is not None:
             yield (
-                f"the {role} looks through the backbone that measures, {name}: the distance "
-                "flatters what it chose. Measure by another backbone"
+                f"the {role} uses the backbone that also measures, {name}, so the distance "
+                "overrates the samples that it chose. Measure with another backbone"
             )

@@ -32,7 +32,7 @@ class Sweep:
     def __post_init__(self) -> None:
         """Check the values."""
         if not self.values:
-            raise ConfigError(f"sweep of {self.knob}: no value given; wanted is one or more")
+            raise ConfigError(f"sweep of {self.knob}: no value was given; give one or more")
         for index, value in enumerate(self.values):
             if value in self.values[:index]:
                 raise ConfigError(f"sweep of {self.knob}: value {show_value(value)} is given twice")
@@ -89,7 +89,7 @@ def parse_sweep(text: str) -> tuple[str, Sweep]:
     head, _, knob = left[start:].partition(".")
     if not equals or not head or not all(knob.split(".")):
         raise ConfigError(
-            f"sweep {text!r}: wanted is SAMPLER.KNOB=VALUE,VALUE,..., for example "
+            f"sweep {text!r}: allowed is SAMPLER.KNOB=VALUE,VALUE,..., for example "
             "obrs.expected=2,4,8,16, or 'default'"
         )
     try:
@@ -130,7 +130,7 @@ def plan(
         lines = sweeps.get(name, ())
         knobs = [line.knob for line in lines]
         for knob in sorted({knob for knob in knobs if knobs.count(knob) > 1}):
-            raise ConfigError(f"sweep: {name}.{knob} is given twice; name all values in one")
+            raise ConfigError(f"sweep: {name}.{knob} is given twice; give all its values at once")
         for line in lines:
             path = line.knob.split(".")
             planned += [

@@ -98,8 +98,8 @@ class Recommendation:
         label = self.by.label
         if self.name == PLAIN:
             lines = [
-                f"Use plain samples: nothing that was tried is better by {label} beyond chance "
-                "without being worse otherwise."
+                f"Use plain samples: no candidate is better by {label}, beyond chance, without "
+                "being worse in another metric."
             ]
             if self._half(self.by.key, PLAIN) > UNSURE * abs(self.tried[PLAIN].mean(self.by.key)):
                 lines.append(

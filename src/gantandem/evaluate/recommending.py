@@ -42,8 +42,8 @@ LEAST = 100
 TOLD = 0.98
 """Where C2ST is above this for all candidates, another metric ranks."""
 IN_PIXELS = (
-    "This was measured in pixels, which say little of what an image shows: measure by the features "
-    "of a network (backbone=...)."
+    "This was measured on pixels, which say little of what an image shows: measure by the "
+    "features of a network (backbone=...)."
 )
 
 
@@ -67,16 +67,16 @@ def recommend(
 ) -> Recommendation:
     """Try samplers on this GAN and say which one to use.
 
-    Tried are plain samples; OBRS with K = 2, 4 and 8, by the ratio that :func:`gantandem.fit_ratio`
-    chooses and, where that is not all of the best one, by all of it; refinement along the guide,
-    shaped at up to three layers (or the refinement that the GAN was shaped for); and
-    ``collaborative``: each refinement, with acceptance. Each draws ``n`` samples, which are
-    compared with held-out real data in 8 blocks. Candidates meet the same blocks of real data, so
-    that the interval is that of a difference: 95%, by Student's t.
+    The candidates are plain samples; OBRS with K = 2, 4 and 8 and the ratio that
+    :func:`gantandem.fit_ratio` chooses, and OBRS with ``strength=1`` if that ratio has less;
+    refinement along a guide that is shaped at up to three layers (or the refinement that the GAN
+    was shaped for); and ``collaborative``, each refinement with acceptance. Each candidate draws
+    ``n`` samples, which are compared with held-out real data in 8 blocks. All candidates are
+    compared with the same blocks, so each difference has a 95% interval, by Student's t.
 
-    Recommended is the cheapest candidate, in passes a sample, that is no worse than the best one by
-    the metric that ranks; none that is worse than plain samples by any other of the distances,
-    *precision*, *density* or *coverage*, beyond chance and beyond 2%. One number does not decide.
+    The recommended candidate is the cheapest one, in passes a sample, that is no worse than the
+    best one by the metric that ranks. A candidate is excluded if it is worse than plain samples by
+    another distance, *good*, *precision*, *density* or *coverage*, beyond chance and beyond 2%.
 
     Args:
         gan: Networks and latent; a guide or ratios, if there are any.
@@ -96,7 +96,7 @@ def recommend(
         backbone_weights: A weight file for it.
         fit_options: Of :func:`gantandem.fit_ratio`.
         shape_options: Of :func:`gantandem.shape_discriminator`.
-        seed: Of all.
+        seed: The seed of all fits and samples.
         progress: Show progress bars.
 
     Returns:
@@ -137,7 +137,7 @@ def recommend(
             known = tried[PLAIN].blocks if tried else {}
             gone = [key for key in known if key not in measured.blocks]
             if gone:
-                failed[one.name] = f"{', '.join(gone)} was measured of plain samples alone"
+                failed[one.name] = f"{', '.join(gone)} was measured on plain samples only"
                 continue
             tried[one.name] = measured
             found.append(one)
@@ -172,9 +172,9 @@ def _measures(
     count = min(BLOCKS, most)
     if count < FEWEST:
         raise DataError(
-            f"recommend: n = {n:,} samples, and {len(test):,} held-out real ones, the test part of "
-            f"the real data (a tenth of a tensor); wanted are {FEWEST * LEAST} of each at least, "
-            "so that chance can be told from a difference"
+            f"recommend: n = {n:,} samples, and {len(test):,} held-out real ones, the test part "
+            f"of the real data (a tenth of a tensor); at least {FEWEST * LEAST} of each are "
+            "needed to tell a difference from chance"
         )
     if metrics is not None:
         return [metrics(block) for block in range(count)]
@@ -224,6 +224,6 @@ def _ranked(by: str | None, tried: Mapping[str, Tried]) -> str:
         if key in plain.blocks and not (key == "c2st" and all_told and len(known) > 1):
             return key
     raise InputError(
-        "recommend metrics: none of what they measure has a known direction; name one of "
-        f"{', '.join(key for key, one in DIRECTED.items() if one.better)}"
+        "recommend metrics: for none of these metrics it is known whether high or low is better; "
+        f"return at least one of {', '.join(key for key, one in DIRECTED.items() if one.better)}"
     )

@@ -62,10 +62,10 @@ def sweep(
 ) -> Swept:
     """Draw n samples with each setting of each sampler, measure them, and mark the Pareto fronts.
 
-    A knob of a mover (``steps``) changes the law of its proposals, and an acceptance needs a ratio
-    of that very law: where none was fitted, ``fit`` fits one, or the setting is skipped. It is
-    never judged by another law's ratio. A setting that cannot run on this GAN, or whose attempts
-    run out, is skipped as well; each is listed with the reason, and the others go on.
+    A knob is a setting that is varied. A knob of a mover (``steps``) changes the law of its
+    proposals, and acceptance needs a ratio of that law. If none was fitted, ``fit`` fits one, or
+    the setting is skipped; a ratio of another law is never used. A setting is also skipped if it cannot
+    run on this GAN, or if its attempts run out. Skipped settings are listed with the reason.
 
     Each row has ``label``, ``sampler``, ``knob``, ``value``, ``settings`` (prepared, JSON-ready),
     ``law``, ``fitted`` (a ratio it needs was fitted in the sweep that measured it), ``metrics``,
@@ -85,7 +85,7 @@ def sweep(
         pareto: The axes of the fronts, for example ``task.pareto``.
         fit: From a GAN and a mover to a GAN that has a ratio of its law, for example
             ``lambda gan, mover: fit_ratio(gan, real, proposal=mover)``.
-        seed: Of all.
+        seed: The seed of all samples.
         width: Lanes.
         progress: Show progress bars.
         on_point: Called with what there is after each setting.
@@ -189,8 +189,8 @@ def _fitted(
     if law not in gan.ratios:
         if fit is None:
             raise LawMismatchError(
-                f"no ratio was fitted on the law of its {mover.name} proposals (law {law}); "
-                "fit it on the way with --fit (in Python: fit=), or leave this setting out"
+                f"no ratio was fitted on the law of its {mover.name} proposals (law {law}); fit "
+                "it during the sweep with --fit (in Python: fit=), or leave this setting out"
             )
         before, gan = gan.setup_passes, fit(gan, mover)
         ready, pilots = prepare(gan, mover)

@@ -40,7 +40,7 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
     path, name = Path(path), ""
     for folder in [held for held in list(HELD) if not held.is_dir()]:
         if path.absolute().is_relative_to(folder):
-            raise OutputError(f"{folder} is gone: was it moved, or its disk taken away?")
+            raise OutputError(f"{folder} no longer exists. Was it moved, or was its disk removed?")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         options: Any = {"prefix": PREFIX, "suffix": SUFFIX, "delete": False}
@@ -55,7 +55,7 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
         os.replace(name, path)
     except OSError as error:
         if path.is_dir():
-            raise OutputError(f"{path} is a folder, and a file is wanted: name one") from error
+            raise OutputError(f"{path} is a folder: give the path of a file") from error
         raise OutputError(
             f"{path}: could not be written ({error.strerror or error}). Nothing half-written was "
             "left and files already complete are kept; free some space or choose another folder"
@@ -89,7 +89,7 @@ def check_place(path: str | Path) -> None:
         reason = error.strerror or error
         raise OutputError(f"{path}: cannot be written ({reason}); name another file") from error
     if path.is_dir():
-        raise OutputError(f"{path} is a folder, and a file is wanted: name one")
+        raise OutputError(f"{path} is a folder: give the path of a file")
 
 
 def sweep(folder: str | Path) -> None:

@@ -44,8 +44,9 @@ def check_size(size: int, where: object, kind: type[GANtandemError] = DataError)
     """
     if size > memory():
         raise kind(
-            f"{where}: takes {size / 1e9:,.1f} GB of memory when it is read, and this machine has "
-            f"{memory() / 1e9:,.1f}: is it a decompression bomb, or damaged? Else read a part of it"
+            f"{where}: takes {size / 1e9:,.1f} GB of memory to read, but this machine has "
+            f"{memory() / 1e9:,.1f}. Check that it is not damaged or a decompression bomb; else "
+            "read a part of it"
         )
 
 
@@ -111,4 +112,4 @@ def _check_claim(member: Any, size: int) -> None:
     header = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
     shape, _, kind = header[version[0] > 1](member)
     if math.prod(shape) * kind.itemsize > size:
-        raise ValueError(f"an array claims to be {shape}, for which the file is too short")
+        raise ValueError(f"an array claims to have shape {shape}, but the file is too short for it")

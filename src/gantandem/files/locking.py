@@ -44,7 +44,9 @@ def locked(folder: str | Path, what: str) -> Iterator[None]:
     with _guard:
         owner, depth = _own.get(place, (thread, 0))
         if owner != thread:
-            raise LockedError(f"{folder}: another thread of this process writes there")
+            raise LockedError(
+                f"{folder}: another thread of this process is writing there; wait for its end"
+            )
         handle = None if depth else _take(place, Path(folder), what)
         HELD.update((place, Path(folder).absolute()))
         _own[place] = thread, depth + 1
@@ -70,14 +72,16 @@ def _take(place: Path, folder: Path, what: str) -> int | None:
                 held = _read(handle)
                 os.close(handle)
                 raise LockedError(
-                    f"{folder}: {held} writes there. Wait for its end, or choose another folder"
+                    f"{folder}: {held} is writing there. Wait for its end, or choose another folder"
                 )
             if _same(handle, path):
                 break
             os.close(handle)  # its holder removed it meanwhile
     except OSError as error:
         if place.is_file():
-            raise OutputError(f"{folder} is a file, and a folder is wanted: name one") from error
+            raise OutputError(
+                f"{folder} is a file, but a folder is needed: give the path of a folder"
+            ) from error
         raise OutputError(
             f"{folder}: could not be written to ({error.strerror or error}); choose another folder"
         ) from error

@@ -152,8 +152,8 @@ class Distribution(Latent):
             self.draw(Key(0), torch.arange(2))
         except NotImplementedError as error:
             raise InputError(
-                f"latent: {self.law} cannot be drawn from a key. Allowed is {ALLOWED}; for others "
-                "write a subclass of gantandem.Latent with draw, log_prob and config"
+                f"latent: {self.law} cannot be drawn from a key. Allowed is {ALLOWED}; for "
+                "another law write a subclass of gantandem.Latent with draw, log_prob and config"
             ) from error
 
     def draw(self, key: Key, ids: Tensor, attempts: Tensor | int = 0) -> Tensor:
@@ -230,8 +230,8 @@ def make_latent(config: dict[str, Any]) -> Latent:
     if not isinstance(config.get("kind"), str) or config["kind"] not in kinds:
         what = " ".join(str(config[part]) for part in ("kind", "law") if part in config)
         raise ConfigError(
-            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. Another prior "
-            "is given beside the file: GAN.load(path, latent=...)"
+            f"latent kind: got {what!r}; allowed in a file are {', '.join(kinds)}. Pass another "
+            "prior when you load: GAN.load(path, latent=...)"
         )
     try:
         return kinds[config["kind"]](**settings)
@@ -255,24 +255,28 @@ def check_latent(latent: Latent, device: torch.device) -> None:
         json.dumps(dict(latent.config()))
     except Exception as error:
         raise InputError(
-            f"{name}: a call failed ({type(error).__name__}: {error}); wanted are draw(key, ids, "
-            "attempts) and log_prob(z), which give a tensor with a row for each, and config(), "
-            "which gives JSON-ready values"
+            f"{name}: a call failed ({type(error).__name__}: {error}); a prior needs draw(key, "
+            "ids, attempts) and log_prob(z), which return a tensor with one row for each id or "
+            "latent, and config(), which returns values that JSON can hold"
         ) from error
     if z.shape[:1] != ids.shape or shape != ids.shape:
         raise InputError(
-            f"{name}: for 64 ids draw gives {tuple(z.shape)} and log_prob {shape}; allowed are "
+            f"{name}: for 64 ids, draw returns {tuple(z.shape)} and log_prob {shape}; allowed are "
             "(64, ...) and (64,)"
         )
     if part.shape != z[9:20].shape or not torch.allclose(part, z[9:20], rtol=1e-3, atol=1e-5):
         raise InputError(
-            f"{name}: draw gives an id another latent in another call. Draw from the key alone, "
-            "key.uniform(ids, attempts, shape=...), and each row by itself"
+            f"{name}: draw returns different latents for the same id in two calls. Use only "
+            "random numbers of the key, key.uniform(ids, attempts, shape=...), and compute each "
+            "row independently"
         )
     if bool((z != z[:1]).any()) and torch.equal(z, later):
-        raise InputError(f"{name}: draw gives every attempt of an id the same latent; use attempts")
+        raise InputError(
+            f"{name}: draw returns the same latent for every attempt of an id; it must depend on "
+            "attempts"
+        )
     if not bool((latent.log_prob(z) > -torch.inf).all()):
-        raise InputError(f"{name}: log_prob of its own draws is NaN or -inf")
+        raise InputError(f"{name}: log_prob is NaN or -inf for latents from draw")
 
 
 def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
@@ -286,7 +290,7 @@ def as_latent(latent: Latent | dist.Distribution | int | Shape) -> Latent:
     got = show(latent) if isinstance(latent, str) else type(latent).__name__
     raise InputError(
         f"latent: got {got}; allowed are priors such as {PRIORS}, a size or a shape of a standard "
-        "normal, a torch.distributions object, Inputs(...) of images or other rows that the "
-        "generator is given, or an instance of your own subclass of gantandem.Latent with draw, "
-        "log_prob and config"
+        "normal, a torch.distributions object, Inputs(...) of images or other inputs of the "
+        "generator, or an instance of your own subclass of gantandem.Latent with draw, log_prob "
+        "and config"
     )

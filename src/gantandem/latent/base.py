@@ -16,9 +16,8 @@ from gantandem.rng import Key
 class Latent(ABC):
     """A prior over z.
 
-    Subclass it for a prior of your own: ``draw``, ``log_prob`` and ``config`` are all that it
-    needs. What else samplers ask has a default, made of these three, that a prior may replace by
-    what it knows better.
+    To write your own prior, subclass it and define ``draw``, ``log_prob`` and ``config``. All other
+    methods have a default that uses these three; override a method if you know a better way.
     """
 
     @abstractmethod
@@ -65,9 +64,9 @@ class Latent(ABC):
         """
         if self.discrete:
             raise InputError(
-                f"{where}: a latent cannot move along a gradient under this GAN's prior, {self}, "
-                "which is discrete. Accept plain samples instead (OBRS() or Metropolis()), or "
-                "refine a layer of the generator behind it, refine(layer=...)"
+                f"{where}: the prior of this GAN, {self}, is discrete, so a latent cannot move "
+                "along a gradient. Accept plain samples instead (OBRS() or Metropolis()), or "
+                "refine at a layer of the generator, refine(layer=...)"
             )
 
     def keep_inside(self, z: Tensor, before: Tensor) -> Tensor:

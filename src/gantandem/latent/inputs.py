@@ -58,8 +58,8 @@ class ImageFiles:
             )
             colours = "Save it with as many colours (grey is one channel)"
             raise DataError(
-                f"latent: {self.paths[place]} is an image of shape {tuple(x.shape)}, and the first "
-                f"one, {self.names[0]}, of {self._first}: all must be alike. "
+                f"latent: {self.paths[place]} is an image of shape {tuple(x.shape)}, but the "
+                f"first image, {self.names[0]}, has shape {self._first}; all must have one shape. "
                 f"{colours if len(x) != self._first[0] else scale}"
             )
         return x
@@ -87,7 +87,7 @@ class Inputs(Latent):
             (M, *shape), a ``Dataset`` or a list of rows. Of pairs and dicts the sample counts, as
             for ``real=``. Bytes are taken for pixels and mapped to [-1, 1].
         order: ``"each"`` gives id i row i mod M, in every attempt: to translate each image once.
-            Who asks for more than M samples is told that rows come again.
+            A warning says if more than M samples are drawn, so that inputs repeat.
             ``"random"`` draws a row for each attempt, so that acceptance chooses among them.
         size: Height and width to which images of a folder are scaled; None leaves them.
 
@@ -113,13 +113,13 @@ class Inputs(Latent):
         rows: Any = self.source
         if isinstance(rows, str | Path):
             if not Path(rows).is_dir():
-                raise DataError(f"latent: {rows} is no folder of images")
+                raise DataError(f"latent: {rows} is not a folder of images")
             rows = ImageFiles(rows, self.size)
         elif isinstance(rows, Tensor) or not (hasattr(rows, "__getitem__") and len(rows)):
             rows = read(rows, "latent").x
         object.__setattr__(self, "_rows", rows)
         if len(rows) == 0:
-            raise DataError("latent: there are no rows")
+            raise DataError("latent: there are no inputs")
         object.__setattr__(self, "_shape", tuple(self._at([0]).shape[1:]))
 
     def _at(self, places: list[int]) -> Tensor:

@@ -85,7 +85,7 @@ def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
     arguments = {key: _built(value, given) for key, value in spec.items()}
     name = arguments.pop("net", None)
     if not isinstance(name, str):
-        raise ConfigError(f"a network needs a name under 'net', got {dict(spec)!r}")
+        raise ConfigError(f"a network needs the key 'net' with its name, got {dict(spec)!r}")
     make: Any = look_up("network", name, {**NETS, **_LAYERS}, nn.Module)
     if name in TORCH:  # whose layers want tuples, where files have lists
         arguments = {key: plain(value) for key, value in arguments.items()}
@@ -95,7 +95,7 @@ def build(spec: Mapping[str, Any], given: Given = ()) -> nn.Module:
         reason = str(error).partition("\n")[0]  # torch adds where in its own code it was
         raise ConfigError(f"network {name!r} does not take {arguments!r}: {reason}") from error
     if not isinstance(network, nn.Module):  # a class may make what it likes
-        raise ConfigError(f"network {name!r} gives a {type(network).__name__}, not an nn.Module")
+        raise ConfigError(f"network {name!r} makes a {type(network).__name__}, not an nn.Module")
     vars(network)[BUILT_FROM] = dict(spec)
     return network
 

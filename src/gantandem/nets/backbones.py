@@ -108,8 +108,8 @@ def pooled(features: Any) -> Tensor:
     if not isinstance(features, Tensor) or features.dim() not in (2, 4):
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(
-            f"backbone: gives {got}; wanted are features (N, F) or maps (N, F, h, w). Wrap it to "
-            "return these alone"
+            f"backbone: gives {got}; allowed are features (N, F) or maps (N, F, h, w). Wrap it in "
+            "a module that returns only these"
         )
     return features.flatten(2).mean(2) if features.dim() > 2 else features
 
@@ -175,7 +175,9 @@ def _torchvision(
     network = models.get_model(name, weights=weights if pretrained else None)
     found = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
     if not found:
-        raise ValueError("it has no linear layer at its end, before which features are taken")
+        raise ValueError(
+            "it has no linear layer at its end, and features are taken before that layer"
+        )
     where, last = found[-1]
     parent, _, attribute = where.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
@@ -234,8 +236,8 @@ def make_backbone(
     library, _, rest = name.partition(":")
     if not named(name):
         raise ValueError(
-            f"backbone {name!r}: {near(name, BACKBONES)}, 'timm:NAME' or 'torchvision:NAME'; a "
-            "network of your own is a module, in a file {'net': 'module:Class'}"
+            f"backbone {name!r}: {near(name, BACKBONES)}, 'timm:NAME' or 'torchvision:NAME'. For "
+            "your own network pass the module itself, in a file {'net': 'module:Class'}"
         )
     try:
         return LIBRARIES[library](rest, pretrained, low, high, size)

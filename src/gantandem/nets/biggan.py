@@ -53,7 +53,7 @@ class BigGANGenerator128(Published):
         super().__init__()
         chunk, left = divmod(latent_dim, len(WIDTHS))
         if left or not chunk:
-            raise ValueError(f"latent_dim={latent_dim} is no multiple of {len(WIDTHS)}")
+            raise ValueError(f"latent_dim={latent_dim} is not a multiple of {len(WIDTHS)}")
         self.chunk = chunk
         sizes = [width * filters for width in WIDTHS]
         self.shared = nn.Embedding(classes, shared)

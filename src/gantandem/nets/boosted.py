@@ -158,7 +158,9 @@ class LinearRatio(nn.Module):
     ) -> None:
         super().__init__()
         if not x_shape:
-            raise InputError("linear-ratio x_shape: got (); samples have one axis or more")
+            raise InputError(
+                "linear-ratio x_shape: got (), allowed is a shape with one axis or more"
+            )
         beside = int(np.prod(cond_shape)) if conditional else 0
         self.weight = nn.Parameter(torch.zeros(1, int(np.prod(x_shape)) + beside))
         self.bias = nn.Parameter(torch.zeros(1))

@@ -44,7 +44,9 @@ class _Claims(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a class; a bytearray is filled with zeros as it is made."""
         if name == "bytearray":
-            raise WeightsError("holds a bytearray, which is no weight and may take any memory")
+            raise WeightsError(
+                "holds a bytearray, which is not a weight and may take any amount of memory"
+            )
         return _Nothing
 
     def persistent_load(self, pid: Any) -> Any:

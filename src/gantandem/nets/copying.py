@@ -32,8 +32,8 @@ def copy_network(network: nn.Module) -> nn.Module:
             return copy.deepcopy(network, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise InputError(
-            f"network {type(network).__name__}: a copy of it cannot be made ({error}). Give it a "
-            "__deepcopy__, or take out of it what cannot be copied"
+            f"network {type(network).__name__}: it cannot be copied ({error}). Add a __deepcopy__ "
+            "method, or remove the attribute that cannot be copied"
         ) from error
 
 

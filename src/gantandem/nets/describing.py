@@ -61,7 +61,7 @@ def find_spec(network: nn.Module) -> dict[str, Any]:
             if parameter.default is parameter.empty and not importable(spec["net"]):
                 return {"net": spec["net"]}  # nobody can build it by a description
             if parameter.default is parameter.empty:
-                raise InputError(f"{kind.__name__} keeps its argument {name!r} in no attribute")
+                raise InputError(f"{kind.__name__} has no attribute for its argument {name!r}")
             continue
         if parameter.default is parameter.empty or found != parameter.default:
             spec[name] = found

@@ -74,8 +74,8 @@ class FeatureRatio(nn.Module):
         known = getattr(body, "num_features", None) if features is None else features
         if not isinstance(known, int):
             raise ValueError(
-                f"backbone {type(body).__name__}: tells no num_features; give features=, the "
-                "number of columns of what it returns"
+                f"backbone {type(body).__name__}: it has no attribute num_features; pass "
+                "features=, the number of columns that it returns"
             )
         self.features = known
         self.head = nn.Sequential(
@@ -144,13 +144,17 @@ def feature_count(body: nn.Module, x: Tensor, name: str | None = None) -> int:
         points, own = x.dim() < 4, name or type(body).__name__
         data = f"{'points' if points else 'images'} of shape {tuple(x.shape[1:])}"
         wrap = (
-            "These are no images: leave backbone out, or give a network that takes such points"
+            "The data are not images: leave backbone out, or give a network that takes such points"
             if points
-            else "Its input is its own affair: wrap it, gantandem.nets.backbones.Seen(network, "
-            "num_features, size=224) resizes and normalises"
+            else "It must take the images as they are: wrap it in "
+            "gantandem.nets.backbones.Seen(network, num_features, size=224), which resizes "
+            "and normalises them"
         )
         if isinstance(body, Seen) and not points:
-            wrap = f"They were resized to {body.size}: say the size that it takes, as in 'NAME@224'"
+            wrap = (
+                f"The images were resized to {body.size}. State the size that it takes, as in "
+                "'NAME@224'"
+            )
         raise ValueError(
             f"backbone {own} does not take {data}{_taken(body)}: {error}. {wrap}"
         ) from error

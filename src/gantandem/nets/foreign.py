@@ -141,7 +141,7 @@ def find_architecture(
     if swapped is not None and not swapped[1]:
         hint = f"It fits the {other} {_describe(swapped[0])}: are the two files swapped? "
     raise WeightsError(
-        f"{path} fits no built-in {role}. {hint}Name the class that it was made of, 'module:Class'"
+        f"{path} fits no built-in {role}. {hint}Give the class of the network, 'module:Class'"
     )
 
 
@@ -186,7 +186,7 @@ def _without_statistics(network: nn.Module, name: str) -> bool:
 def _origin(content: Any, network: nn.Module) -> Notes:
     """What to say where names and shapes fit and the course of the computation may not."""
     if _of_mimicry(content) and vars(network).get("mimicry") is False:
-        return ("written by mimicry, whose networks compute otherwise: build with mimicry=true",)
+        return ("written by mimicry, whose networks compute differently: build with mimicry=true",)
     return ()
 
 

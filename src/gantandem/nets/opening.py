@@ -45,9 +45,8 @@ _BESIDE: list[Any] = [
 """What published files hold beside weights: read as nothing, under the names that they give."""
 
 _STARTS = {
-    b"version https://git-lfs": "is a pointer of Git LFS, not the file itself: run 'git lfs pull' "
-    "in its repository",
-    b"\x89HDF": "is an HDF5 file (Keras?), not weights of torch",
+    b"version https://git-lfs": "is a Git LFS pointer, not the file: run 'git lfs pull' beside it",
+    b"\x89HDF": "is an HDF5 file (perhaps of Keras), not weights of torch",
     b"\x1f\x8b": "is packed with gzip: unpack it first",
     b"BZh": "is packed with bzip2: unpack it first",
     b"\x93NUMPY": "is a NumPy array, not weights of torch",
@@ -73,7 +72,7 @@ def open_weights(path: str | Path) -> Any:
     if path.is_dir():
         found = sorted(p.name for p in path.iterdir() if p.suffix in _SUFFIXES)
         holds = f"; it holds {', '.join(found[:5])}" if found else ""
-        raise WeightsError(f"{path} is a folder: name the weight file in it{holds}")
+        raise WeightsError(f"{path} is a folder: give the weight file in it{holds}")
     if not path.is_file():
         raise WeightsError(f"{path}: no such weight file")
     try:
@@ -91,7 +90,10 @@ def open_weights(path: str | Path) -> Any:
     elif start.startswith(b"PK"):
         raise WeightsError(f"{path} is truncated: its end is missing. Copy or download it again")
     elif not pickled:
-        raise WeightsError(f"{path} is not a weight file: neither safetensors nor torch.save's")
+        raise WeightsError(
+            f"{path} is not a weight file: it is neither a safetensors file nor a file of "
+            "torch.save"
+        )
     return _load(path, archived)
 
 
@@ -110,8 +112,8 @@ def _refuse(path: Path, start: bytes) -> None:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise WeightsError(
-            f"{path} is a web page, not weights: the download was answered with a page (a login, a "
-            "limit, a warning). Open its address in a browser, and save the file itself"
+            f"{path} is a web page, not weights: the download returned a page (a login, a limit, "
+            "a warning). Open its address in a browser, and save the file itself"
         )
     try:
         shown = start.decode("utf-8", "strict")
@@ -146,8 +148,8 @@ def _look_into(path: Path) -> None:
     names = [part.filename for part in parts]
     if any(name.endswith("/constants.pkl") for name in names):
         raise WeightsError(
-            f"{path} is a TorchScript archive: code, not weights alone. Where you trust it, "
-            + _convert(path, 'torch.jit.load({old}, map_location="cpu").state_dict()')
+            f"{path} is a TorchScript archive, which holds code and not only weights. If you "
+            "trust it, " + _convert(path, 'torch.jit.load({old}, map_location="cpu").state_dict()')
         )
     if not any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
         what = "a NumPy archive" if any(n.endswith(".npy") for n in names) else "a ZIP archive"
@@ -168,7 +170,7 @@ def _load(path: Path, archived: bool) -> Any:
             raise _pickled(path, wanted[1] or wanted[2]) from None
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else repr(error)
         raise WeightsError(
-            f"{path} is damaged, or no weight file ({reason}): copy or download it again"
+            f"{path} is damaged or not a weight file ({reason}): copy or download it again"
         ) from error
     _check_claims(path, content)
     return content
@@ -196,7 +198,7 @@ def _check_claims(path: Path, content: Any) -> None:
     for tensor in tensors_in(content):
         if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized:
             kind = "without numbers" if tensor.is_meta else "that are sparse or quantised"
-            raise WeightsError(f"{path} holds tensors {kind}: save plain ones")
+            raise WeightsError(f"{path} holds tensors {kind}: save dense tensors")
         claimed += tensor.numel() * tensor.element_size()
     check_size_of(path, claimed)
 
@@ -216,8 +218,8 @@ def _pickled(path: Path, wanted: str) -> WeightsError:
     )
     module = wanted.rpartition(".")[0]
     return WeightsError(
-        f"{path} holds {what}: opening it may run code, so that it is not opened. Where "
-        f"{module!r} can be imported and you trust the file, " + _convert(path, line)
+        f"{path} holds {what}. Opening it may run code, so it is not opened. If {module!r} can be "
+        "imported and you trust the file, " + _convert(path, line)
     )
 
 
@@ -226,7 +228,7 @@ def _convert(path: Path, line: str) -> str:
     new = f"{path.stem}-weights.pth"
     made = line.format(old=json.dumps(str(path)))
     code = f"import torch; torch.save({made}, {json.dumps(new)})"
-    return f"write its weights alone with: python -c {shlex.quote(code)} and give {new} instead"
+    return f"write only its weights with: python -c {shlex.quote(code)} and give {new} instead"
 
 
 def _first_object(path: Path) -> str:

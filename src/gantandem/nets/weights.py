@@ -52,8 +52,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     pickled = start.startswith((_ZIP, _PICKLE)) and start[8:] != b"{"
     if pickled or path.suffix in _PICKLED:
         raise WeightsError(
-            f"{path} looks like a pickled checkpoint, which can run code when opened, so it is not "
-            "read: load it yourself where you trust it and save its state_dict with "
+            f"{path} looks like a pickled checkpoint, which can run code when it is opened, so it "
+            "is not read. If you trust it, load it yourself and save its state_dict with "
             "gantandem.nets.save_weights(module, 'weights.safetensors')"
         )
     return unpack(path)
@@ -71,7 +71,8 @@ def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} is truncated or not a safetensors file ({error}): copy or train it again"
+            f"{path} is truncated or not a safetensors file ({error}): copy the file again, or "
+            "train again"
         ) from error
 
 

@@ -53,7 +53,10 @@ def for_call(network: nn.Module, role: str, x: Tensor, cond: Tensor | None = Non
             "the latent"
         )
     if hasattr(network, "pac"):
-        return f". Write adapt.Packed({letter}, samples), samples one less than its packs hold"
+        return (
+            f". Write adapt.Packed({letter}, samples), where samples are one fewer than a pack "
+            "holds"
+        )
     return ""
 
 

@@ -47,7 +47,7 @@ def for_rows(network: nn.Module, role: str, inputs: tuple[Tensor, ...], *, noise
         if _steady(FixedNoise(network), inputs):
             lines.append(f"adapt.FixedNoise({letter})")
     elif letter == "D" and works(lambda: AgainstBatch(network, x[:3])(*inputs)):
-        lines.append("adapt.AgainstBatch(D, samples), a few samples that are kept")
+        lines.append("adapt.AgainstBatch(D, samples), with a few fixed samples")
     return f" Or leave it as it is and write {', or '.join(lines)}." if lines else ""
 
 

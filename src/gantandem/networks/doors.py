@@ -46,8 +46,8 @@ def as_network(network: Any, role: str) -> nn.Module:
     got = network.__name__ if isinstance(network, type) else type(network).__name__
     hint = "make an object of it" if isinstance(network, type) else "wrap it"
     raise InputError(
-        f"{role}: got {got}, allowed is an nn.Module, whose weights and modes are seen; {hint}: "
-        "class Net(nn.Module), the networks it calls as its attributes"
+        f"{role}: got {got}, allowed is an nn.Module, because its weights and modes must be "
+        f"known; {hint}: class Net(nn.Module), the networks it calls as its attributes"
     )
 
 
@@ -235,8 +235,8 @@ def _unwritten(network: nn.Module, role: str) -> Iterator[None]:
         if (weight._version, weight.data_ptr()) != (version, place):
             raise InputError(
                 f"{role} {type(network).__name__}: its forward writes into its own weight "
-                f"{name!r}, also in eval mode, so that every call is one of another network. "
-                "Compute a new tensor from the weight instead, or write in train mode only"
+                f"{name!r}even in eval mode, so every call changes the network. Compute a new "
+                "tensor from the weight instead, or write only in train mode"
             )
 
 

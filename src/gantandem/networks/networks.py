@@ -211,9 +211,9 @@ class Networks:
         if gradient is None:  # step functions all the way, as of a discrete generator
             self.say(
                 f"flat {layer}",
-                f"the score of {type(score.network).__name__} does not depend smoothly on "
-                f"{layer!r}: its gradient is taken to be 0. Refinement then moves nothing; chains "
-                "with an accept test stay exact, as random walks",
+                f"the score of {type(score.network).__name__} has no gradient at {layer!r}, so 0 "
+                "is used. Refinement then moves no sample; chains with an accept test stay exact "
+                "and become random walks",
             )
             gradient = torch.zeros_like(h)
         return x, logit, gradient
@@ -268,8 +268,8 @@ class Networks:
         """
         if self.ratio is None:
             raise InputError(
-                f"{where}: the ratio of p_G is at hand only for movers that walk on it; say so in "
-                "the class: uses_ratio: ClassVar[bool] = True"
+                f"{where}: the ratio of p_G is only available to movers that declare it in their "
+                "class: uses_ratio: ClassVar[bool] = True"
             )
         return self.ratio
 

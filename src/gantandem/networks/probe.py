@@ -19,8 +19,8 @@ from gantandem.networks.held import held
 TOLERANCE = 1e-4
 
 _MIXES = (
-    "mixes the rows of a batch: with the same input row and other companions its output changes, "
-    "so a sample would depend on its companions"
+    "mixes the rows of a batch: its output for a row changes with the other rows of the batch, "
+    "so a sample would depend on the others"
 )
 _NOISE = (
     "gives two outputs for one input: it draws noise of its own or keeps a hidden state, so a "
@@ -161,7 +161,7 @@ def _culprit(a: list[_Call], b: list[_Call]) -> _Call | None:
 
 def _message(what: str, module: nn.Module, culprit: _Call | None, fault: str) -> str:
     if culprit is None or culprit.module is module:
-        own = "Rewrite that part of forward to treat each row alone."
+        own = "Rewrite that part of forward to treat each row by itself."
         return (
             f"{what}: {type(module).__name__}, in its own forward rather than in one of its "
             f"layers, {fault}. {_remedy(module, fault) if fault is _NOISE else own}"
@@ -182,6 +182,6 @@ def _remedy(module: nn.Module, fault: str) -> str:
             "kept in a buffer or fed from the latent, state updated only while training."
         )
     return (
-        "Replace it by one that treats each row alone, for example with statistics stored while "
-        "training, or take it out and fine-tune."
+        "Replace it by a layer that treats each row by itself, for example with statistics "
+        "stored while training, or remove it and fine-tune."
     )

@@ -47,10 +47,10 @@ def warn_saturated(
         networks.say(
             f"saturated {where} {id(guide.network)}",
             f"{where}: the logit of {type(guide.network).__name__} on generated samples is "
-            f"{middle:.3g} (median of {PILOTS}): it is sure that they are {of}, and its gradient "
-            "is weighed by next to 0, so that samples do not move. Check the range of its input, "
-            "fill its statistics (gt.refresh_statistics), or follow a fitted guide: gan = "
-            "gt.fit_ratio(gan, real, proposal=gt.Direct(), as_guide=True)",
+            f"{middle:.3g} (median of {PILOTS}): it is certain that they are {of}, so the "
+            "gradient that moves samples is almost 0 and they do not move. Check the range of "
+            "its input, fill its statistics (gt.refresh_statistics), or follow a fitted guide: "
+            "gan = gt.fit_ratio(gan, real, proposal=gt.Direct(), as_guide=True)",
         )
 
 
@@ -68,8 +68,8 @@ def warn_above_one(networks: Networks, ratio: Ratio, log_ratio: Tensor) -> None:
     kind, low, high = type(ratio.score.network).__name__, float(finite.min()), float(finite.max())
     networks.say(
         f"above one {id(ratio.score.network)} {ratio.calibrator is None}",
-        f"the ratio that judges ({kind}) is above 1 for every one of {len(finite):,} pilot samples "
-        f"(log ratios from {low:.3g} to {high:.3g}), where the mean of a right one is 1: it gives "
-        "no logit (a probability? output='prob'; another loss? output='critic') or is off by a "
-        "constant: gan = gt.calibrate(gan, real)",
+        f"the ratio that judges ({kind}) is above 1 for every one of {len(finite):,} pilot "
+        f"samples (log ratios from {low:.3g} to {high:.3g}), but the mean of a true ratio is 1. "
+        "Either it is not a logit (a probability: output='prob'; a score of another loss: "
+        "output='critic'), or it is off by a constant: gan = gt.calibrate(gan, real)",
     )

@@ -123,9 +123,9 @@ class Score:
             return own
         if not self._before.found:
             raise InputError(
-                f"{where}: {type(self.network).__name__} gives probabilities and does not end in "
-                "a sigmoid that could be left out, so that it saturates; pass a network that "
-                "gives logits (output='logit')"
+                f"{where}: {type(self.network).__name__} returns probabilities and has no sigmoid "
+                "at its end that could be removed, so it saturates; pass a network that returns "
+                "logits (output='logit')"
             )
         return self._before.on(own)
 
@@ -137,8 +137,7 @@ class Score:
         """
         if self.output == "critic":
             raise NotARatioError(
-                f"{where} needs a log ratio, and the discriminator "
-                f"{type(self.network).__name__} is a critic (hinge, Wasserstein, least squares: "
-                "a score, not a ratio). Fit one: "
-                "gan = fit_ratio(gan, real, proposal=Direct())"
+                f"{where} needs a log ratio, and the discriminator {type(self.network).__name__} "
+                "is a critic (hinge, Wasserstein or least squares), whose score is not a log "
+                "ratio. Fit a ratio: gan = fit_ratio(gan, real, proposal=Direct())"
             )

@@ -74,8 +74,8 @@ def warn_unfilled(network: nn.Module | None, what: str) -> None:
         more = f" and {len(layers) - 1} more keep" if len(layers) > 1 else " keeps"
         batches = "latents" if what == "generator" else "half real, half generated samples"
         logger.warning(
-            "%s: layer %r (%s)%s statistics that were never filled (still at their start: mean 0, "
-            "variance 1), as in an averaged copy of the weights, so that eval mode gives noise. "
+            "%s: layer %r (%s)%s statistics that were never filled (still at their start: mean "
+            "0, variance 1), as in an averaged copy of the weights, so eval mode gives noise. "
             "Fill them from batches of %s: %s = gt.refresh_statistics(%s, batches)",
             *(what, name, type(layer).__name__, more, batches, what, what),
         )
@@ -141,11 +141,13 @@ def refresh_statistics(network: nn.Module, batches: Iterable[Batch]) -> nn.Modul
                 ) from error
             if not all(bool(value.isfinite().all()) for value in inputs):
                 raise InputError(
-                    f"refresh_statistics: batch {count - 1} holds NaN or infinity, and so would "
-                    "the statistics; take those rows out"
+                    f"refresh_statistics: batch {count - 1} holds NaN or infinity, and then the "
+                    "statistics would too; remove those rows"
                 )
         if count == 0:
-            raise InputError("refresh_statistics batches: got none, at least one is needed")
+            raise InputError(
+                "refresh_statistics batches: there are no batches, at least one is needed"
+            )
         for name, gathered in layers.items():
             gathered.close(name)
     for module, training in modes:

@@ -48,7 +48,7 @@ class Value:
         own = kind.lower()
         instead = f"{own} = {own}.replace({name}=...)" if name in allowed else near(name, allowed)
         raise InputError(
-            f"{kind}.{name}: a {kind} never changes, replace gives a new one: {instead}"
+            f"{kind}.{name}: a {kind} cannot be changed; replace makes a new one: {instead}"
         )
 
     def __delattr__(self, name: str) -> NoReturn:

@@ -56,7 +56,8 @@ class Isotonic:
         rising = all(a < b for a, b in pairwise(x)) and all(a <= b for a, b in pairwise(y))
         if len(x) < 2 or len(x) != len(y) or not rising or not all(0 < p < 1 for p in y):
             raise ConfigError(
-                f"calibrator: {len(x)} logits and {len(y)} probs make no rising map into (0, 1)"
+                f"calibrator: {len(x)} logits and {len(y)} probs do not make an increasing map "
+                "into (0, 1)"
             )
 
     def __call__(self, logit: Tensor, cond: Tensor | None = None) -> Tensor:

@@ -51,7 +51,7 @@ def find_doubts(diagnosis: Diagnosis) -> list[Doubt]:
         found.append(Doubt("useless", said))
     base = d.brier_parts["uncertainty"]
     if d.brier > base + 1.5 / math.sqrt(size):  # no Brier score has a wider standard error
-        said = f"its Brier score is {d.brier:.3f}, where knowing nothing has {base:.3f}"
+        said = f"its Brier score is {d.brier:.3f}, but that of a constant is {base:.3f}"
         found.append(Doubt("useless", said))
     # A bin of n calibrated samples is off by the mean of a half-normal of variance p (1 - p) / n.
     spread = (row["count"] * row["confidence"] * (1 - row["confidence"]) for row in d.bins)
@@ -61,12 +61,12 @@ def find_doubts(diagnosis: Diagnosis) -> list[Doubt]:
         said = f"its probability of real is off by {d.ece:.3f} on average{way}"
         found.append(Doubt("off", said))
     if abs(d.mean_ratio - 1) > max(MEAN_OFF, 3 * d.standard_errors.get("mean_ratio", 0.0)):
-        said = f"its mean under the proposals is {d.mean_ratio:.3g}, where the true r has 1"
+        said = f"its mean over the proposals is {d.mean_ratio:.3g}, but the true ratio has 1"
         found.append(Doubt("off", said))
     if d.effective_share + 2 * d.standard_errors.get("effective_share", 0.0) < FEW:
         said = (
-            f"{100 * d.effective_share:.2g}% of the proposals carry its whole weight: the tail is "
-            "heavy, and OBRS, which cuts it, suits it better than chains or resampling"
+            f"{100 * d.effective_share:.2g}% of the proposals carry all of its weight: its tail "
+            "is heavy. OBRS limits the tail and suits it better than chains or resampling"
         )
         found.append(Doubt("tail", said))
     if d.strength < 1:
@@ -82,15 +82,15 @@ def verdict(diagnosis: Diagnosis) -> str:
     kinds = {doubt.kind for doubt in find_doubts(diagnosis)}
     error = diagnosis.standard_errors.get("auc", 0.0)
     if not kinds and abs(diagnosis.auc - 0.5) < max(2 * error, 0.01):
-        return "Nothing speaks against it, and acceptance by it changes little."
+        return "No fault was found, but acceptance by it changes little."
     if not kinds:
-        return "Trust it, as far as these data see: any selector may accept samples by it."
+        return "Trust it, as far as these data show: any selector may accept samples by it."
     if "useless" in kinds:
         return "Do not trust it: a ratio of 1 for all samples would judge better."
     if "off" in kinds:
-        return "Do not trust it as it is: it may rank samples well, and its values are wrong."
+        return "Do not trust it as it is: it may rank samples well, but its values are wrong."
     if "weak" in kinds and not diagnosis.strength:
-        return "It does no harm and no good: acceptance changes nothing, as it was fitted."
+        return "It is 1 everywhere, so acceptance changes nothing."
     if "tail" in kinds:
         return (
             "Trust it for OBRS. Do not trust it for chains and resampling (Metropolis, SIR, MALA)."
@@ -102,11 +102,17 @@ def advice(diagnosis: Diagnosis) -> str:
     """What to do next."""
     kinds = {doubt.kind for doubt in find_doubts(diagnosis)}
     if "useless" in kinds or ("weak" in kinds and not diagnosis.strength):
-        return "fit another ratio (fit_ratio), on more data if there are, and diagnose that one"
+        return "fit another ratio (fit_ratio), on more data if you have them, and diagnose it"
     if "off" in kinds:
-        return "calibrate it and diagnose it again; if that does not help, fit another (fit_ratio)"
+        return (
+            "calibrate it and diagnose it again; if this does not help, fit another ratio "
+            "(fit_ratio)"
+        )
     if "tail" in kinds:
         return "sample with OBRS; refined proposals (shape, then fit_ratio) have a lighter tail"
     if kinds:
-        return "compare its samples with plain ones (compare); with more data fit another ratio"
+        return (
+            "compare its samples with plain samples (compare); if you have more data, fit "
+            "another ratio"
+        )
     return "sample with it, for example by OBRS, and compare the samples with plain ones (compare)"

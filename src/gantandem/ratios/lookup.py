@@ -115,8 +115,8 @@ def _judging(
         call = "fit_ratio" if ratio.origin == "fitted" else "calibrate"
         message = (
             f"the weights of the ratio that judges {kind} ({type(ratio.score.network).__name__}, "
-            f"law {law}) were changed after it was fitted, calibrated or diagnosed, which holds no "
-            f"longer. Do it anew: gan = {call}(gan, real, proposal={kind}(...))"
+            f"law {law}) were changed after it was fitted, calibrated or diagnosed, so this is no "
+            f"longer valid. Repeat it: gan = {call}(gan, real, proposal={kind}(...))"
         )
         if strict:
             raise LawMismatchError(message)
@@ -131,9 +131,9 @@ def _judging(
     if ratio.origin == "shipped" and ratio.diagnosis is None and not quiet:
         gan.networks.say(
             law,
-            "the discriminator that came with the generator judges here and was never "
-            "diagnosed: gan = gan.with_diagnosis(diagnose(gan, real, proposal=Direct())) tells "
-            "whether to trust it",
+            "the discriminator that came with the generator is used as the ratio and was never "
+            "diagnosed. To know whether to trust it: gan = gan.with_diagnosis(diagnose(gan, "
+            "real, proposal=Direct()))",
         )
     return ratio
 
@@ -159,11 +159,13 @@ def _other_ratio(gan: GAN, law: Law, kind: str, mover: str, *, strict: bool) -> 
         gan.guide.need_ratio(f"accepting samples of {kind}")
     known = ", ".join(named(*pair) for pair in gan.ratios.items()) or "none"
     message = (
-        f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}); a ratio "
-        f"holds for one law alone. Fit one: gan = fit_ratio(gan, real, proposal={kind}(...)); "
+        f"no ratio was fitted on the law of {mover} (law {law}; fitted: {known}); a ratio is "
+        f"valid for one law only. Fit one: gan = fit_ratio(gan, real, proposal={kind}(...)); "
     )
     fallback = gan.ratios.get(plain_law(gan)) or next(iter(gan.ratios.values()), None)
     if strict or fallback is None:
-        raise LawMismatchError(message + "strict=False judges by another law's")
-    gan.networks.say(f"mismatch {law}", message + "the acceptance by another law's is wrong")
+        raise LawMismatchError(message + "strict=False uses the ratio of another law")
+    gan.networks.say(
+        f"mismatch {law}", message + "the ratio of another law is used, so the acceptance is wrong"
+    )
     return fallback

@@ -18,7 +18,7 @@ def describe(gan: GAN) -> str:
     """The networks, the prior, and what became of the discriminator; no network runs."""
     lines = [f"generator: {_network(gan.generator)}, latent {gan.latent}"]
     if gan.guide is None:
-        lines.append("discriminator: none; gt.fit_ratio(gan, real) fits what acceptance needs")
+        lines.append("discriminator: none; gt.fit_ratio(gan, real) fits a ratio for acceptance")
     else:
         how = "shaped for " + str(gan.proposal) if gan.shaped else "not shaped"
         lines.append(f"guide: {_network(gan.guide.network)}, a {gan.guide.output}, {how}")
@@ -51,4 +51,4 @@ def _ratio(ratio: Ratio) -> str:
     if ratio.diagnosis is None:
         return ", ".join([*words, "not diagnosed"])
     against = doubts(ratio.diagnosis)
-    return ", ".join([*words, f"diagnosed: {'; '.join(against) or 'nothing against it'}"])
+    return ", ".join([*words, f"diagnosed: {'; '.join(against) or 'no fault found'}"])

@@ -16,17 +16,17 @@ from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.stale import older, stale_laws, stale_rows
 
 FAULTS = {
-    "nonfinite": ("proposals", "were not finite; others took their place"),
+    "nonfinite": ("proposals", "were not finite and were replaced by others"),
     "excess": (
         "proposals",
-        "had a ratio above the frozen maximum, so acceptance was cut short there",
+        "had a ratio above the maximum M of the pilot, so they were accepted too rarely",
     ),
     "exhausted": (
         "samples",
-        "used up their attempts; their last proposal was returned unaccepted",
+        "used up their attempts; their last proposal was returned although it was not accepted",
     ),
     "stuck": ("chains", "never moved after their first proposal"),
-    "divergent": ("moves", "ended at a point that is not finite and were rejected"),
+    "divergent": ("moves", "led to a point that is not finite and were rejected"),
 }
 """Events that something went wrong in: of what each is a part, and what happened. All other
 events only count what was done, and nobody is warned of them."""
@@ -38,9 +38,9 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
     """Warnings in plain words, the gravest first.
 
     Args:
-        of: A GAN, of whose guide and ratios they speak; what :func:`gantandem.compare` returned,
-            of whose samplers they speak; or a run folder with a ``metrics.json``, for what its
-            report says under "Read with care".
+        of: A GAN, for warnings about its guide and its ratios; a result of
+            :func:`gantandem.compare`, for warnings about its samplers; or a run folder with a
+            ``metrics.json``, for the warnings of its report under "Read with care".
 
     Raises:
         InputError: If it is none of these.
@@ -61,7 +61,7 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
         evidence = of
     if not isinstance(evidence, Evidence):
         raise InputError(
-            f"cautions: got {of!r}, allowed are a GAN, what compare returned, and a run folder"
+            f"cautions: got {of!r}, allowed are a GAN, a result of compare, and a run folder"
         )
     return [
         *_stale(evidence),
@@ -96,9 +96,12 @@ def _of_gan(gan: GAN) -> Iterator[str]:
     for law, ratio in gan.ratios.items():
         name = f"The ratio on the law of {'direct' if law == plain_law(gan) else named(law, ratio)}"
         if ratio.stale:
-            yield f"{name} is stale: the weights of its network were changed since. Fit it anew."
+            yield (
+                f"{name} is stale: the weights of its network were changed after the fit. Fit it "
+                "again."
+            )
         elif ratio.diagnosis is None:
-            yield f"{name} was never diagnosed, so nothing is known of how far it can be trusted."
+            yield f"{name} was never diagnosed, so it is not known whether it can be trusted."
         elif ratio.diagnosis.warnings:
             yield f"{name}: {'; '.join(ratio.diagnosis.warnings)}."
     if gan.guide is not None and not gan.shaped:
@@ -113,12 +116,12 @@ def _stale(evidence: Evidence) -> Iterator[str]:
     if rows:
         yield (
             f"{', '.join(rows)}: measured with a generator, guide or ratio that the run no longer "
-            "holds. Measure anew (gantandem compare)."
+            "holds. Measure again (gantandem compare)."
         )
     if older(evidence.sweep.get("weights"), evidence.weights):
         yield (
-            "The sweep is of a generator, guide or ratios that the run no longer holds. Sweep anew "
-            "(gantandem compare --sweep)."
+            "The sweep was measured with a generator, guide or ratios that the run no longer "
+            "holds. Repeat it (gantandem compare --sweep)."
         )
 
 
@@ -147,17 +150,17 @@ def _cause(row: dict[str, Any], evidence: Evidence) -> str:
     sampler = row.get("sampler", {})
     if sampler.get("proposal", {}).get("name") == "direct":
         return (
-            "Its ratio picks the wrong ones of the plain samples: diagnose it, and fit a ratio of "
-            "images on features instead of pixels."
+            "Its ratio accepts the wrong samples: diagnose it. For images, fit the ratio on "
+            "features instead of pixels."
         )
     if evidence.shaping:
         return (
-            "The shaped guide leads astray here: try a smaller step size, another layer or more "
-            "updates."
+            "Refinement along the shaped guide leads away from the data: try a smaller step "
+            "size, another layer or more updates."
         )
     return (
-        "A discriminator that was not shaped often leads astray: shape it, or take a smaller step "
-        "size."
+        "Refinement along a discriminator that was not shaped often leads away from the data: "
+        "shape it, or take a smaller step size."
     )
 
 
@@ -177,8 +180,9 @@ def _lost_modes(evidence: Evidence) -> Iterator[str]:
         modes = finite(row.get("metrics", {}).get("modes"))
         if name != "direct" and modes is not None and wanted is not None and modes < wanted - 0.5:
             yield (
-                f"{name} reaches {show(modes)} of {show(round(wanted))} modes. No acceptance brings"
-                " back what the proposals never visit; defensive proposals do."
+                f"{name} reaches {show(modes)} of {show(round(wanted))} modes. Acceptance cannot "
+                "restore modes that the proposals never reach; widened starts (defensive=) may "
+                "reach them."
             )
 
 
@@ -187,8 +191,8 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
     judged = any("proposal" in row["sampler"] if row.get("sampler") else True for row in rows)
     if judged and not evidence.diagnosis and not evidence.metrics.get("discriminator"):
         yield (
-            "The discriminator was never diagnosed, so nothing is known of how far its ratio can "
-            "be trusted: diagnose it."
+            "The discriminator was never diagnosed, so it is not known whether its ratio can be "
+            "trusted: diagnose it."
         )
     # A later diagnosis of the same law replaces an earlier one: that ratio is no longer in use.
     old = stale_laws(evidence)
@@ -200,8 +204,8 @@ def _discriminator(evidence: Evidence) -> Iterator[str]:
             yield f"The ratio on {name}: {'; '.join(faults)}. Compare its samples with plain ones."
         elif faults:
             yield (
-                f"The ratio on {name}: {'; '.join(faults)}. Samplers that accept by it inherit the "
-                "error; refit or calibrate it."
+                f"The ratio on {name}: {'; '.join(faults)}. Samplers that use it have the same "
+                "error; fit or calibrate it again."
             )
 
 

@@ -79,7 +79,7 @@ def shaping_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     axes = fig.add_axes((0.07, 0.18, 0.92, 0.77))
     axes.plot(*zip(*points, strict=True), color=ACCENT, marker="o", markersize=3.5, linewidth=1.3)
     marked = kept[0] if kept else min(points, key=lambda point: point[1])
-    label = "guide kept" if kept else "nearest (which guide was kept is not on record)"
+    label = "guide kept" if kept else "nearest (the run does not say which guide was kept)"
     axes.plot(*marked, color=REAL, marker="o", markersize=8, linestyle="none", label=label)
     distances = [distance for _, distance in points]
     if 0 < 10 * min(distances) < max(distances):

@@ -159,6 +159,6 @@ def _plain(value: Any) -> Any:
 
 def _refuse(value: Any) -> Any:
     raise InputError(
-        f"results hold {value!r} of type {type(value).__name__}; a metric returns numbers, or "
+        f"results hold {value!r} of type {type(value).__name__}; a metric must return numbers, or "
         "lists of numbers, by name"
     )

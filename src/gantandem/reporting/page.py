@@ -151,9 +151,9 @@ def _table(evidence: Evidence) -> str:
     n = next(iter(metrics["samplers"].values())).get("n")
     return (
         f'<p class="note">{show(n)} samples each. <b class="best">Marked</b> is the best of a '
-        f"column. The first row is the floor: {_of_floor(floor, n)} in place of samples. What "
-        "beats it does so by chance, or in a metric that rewards narrowness (good, precision, "
-        f"classifier score).{_of_pixels(evidence)}</p>"
+        f"column. The first line is the floor: {_of_floor(floor, n)} in place of samples. A "
+        "sampler is better than the floor by chance, or in a metric that rewards narrow samples "
+        f"(good, precision, classifier score).{_of_pixels(evidence)}</p>"
         f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
@@ -167,8 +167,8 @@ def _of_pixels(evidence: Evidence) -> str:
     if seen or not evidence.pictorial:
         return ""
     return (
-        " The distances are between pixels, which say little of what pictures show: look at the "
-        "pictures, and measure features of a network (in Python: compare(..., metrics=))."
+        " The distances are between pixels, which say little of what images show: look at the "
+        "images, and measure features of a network (in Python: compare(..., backbone=))."
     )
 
 

@@ -62,9 +62,9 @@ def pareto_section(sweep: Mapping[str, Any]) -> str:
     picture = data_uri(png(pareto_figure(sweep)))
     return (
         f"<section><h2>Quality against diversity</h2><p class='note'>{show(sweep['n'])} samples of "
-        "each setting; the numbers beside the points are the values of the knob that was varied. "
-        "Full marks are on the front, the grey step line: nothing measured is better in both "
-        "respects. Differences within the noise of that many samples mean nothing.</p>"
+        "each point. The numbers beside the points are the values of the setting that was varied. "
+        "Full marks are on the front, the grey step line: no other point is better in both "
+        "respects. Differences within the noise of so many samples mean nothing.</p>"
         f'<img class="wide" src="{picture}" alt="Pareto fronts of the samplers">'
         f"<p class='note'>The settings on the front of {escape(quality)} against "
         f"{escape(diversity)}:</p>"

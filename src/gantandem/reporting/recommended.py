@@ -32,13 +32,14 @@ def recommended_section(evidence: Evidence) -> str:
         shown = escape(name) + (" ✓" if name == found["recommended"] else "")
         lines.append(f'<tr><th scope="row">{shown}</th>{"".join(cells)}</tr>')
     old = older(found.get("weights"), evidence.weights)
-    stale = "<b>Of networks that the run no longer holds: recommend again.</b> " if old else ""
+    stale = "<b>Measured with networks that the run no longer holds: recommend again.</b> "
+    stale = stale if old else ""
     return (
         "<section><h2>Which sampler to use</h2>"
         f"<p>{stale}{escape(found['verdict'])}</p>"
         "<p class='note'>Means over blocks of samples and of held-out real data, with half of "
-        "their 95% intervals. Candidates meet the same blocks, so that a difference is surer than "
-        "two intervals beside each other look.</p>"
+        "their 95% intervals. All candidates are compared with the same blocks, so a difference is "
+        "more certain than two separate intervals suggest.</p>"
         f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr>'
         f"</thead><tbody>{''.join(lines)}</tbody></table></div></section>"
     )

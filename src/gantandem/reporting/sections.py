@@ -40,9 +40,9 @@ def planar_section(evidence: Evidence) -> str:
         columns.append(_planar_column(name, points, real, view, close, top, note))
     text = (
         "<p class='note'>Each column is a sampler. Top: the samples in blue over real data in "
-        "orange, so bare orange is what a sampler misses. Middle: density, with rare modes made "
-        "brighter (power 0.4). Bottom: close-up of the heaviest mode, where a sampler that "
-        "collapses within the mode shows itself.</p>"
+        "orange, so bare orange shows what a sampler misses. Middle: density, with rare modes "
+        "made brighter (power 0.4). Bottom: close-up of the heaviest mode, which shows whether a "
+        "sampler collapses within the mode.</p>"
     )
     parts = [
         f"<section><h2>Samples beside the data</h2>{text}"
@@ -52,9 +52,9 @@ def planar_section(evidence: Evidence) -> str:
         fig = plane.landscape_figure(**evidence.landscape, real=real)
         parts.append(
             "<section><h2>Discriminator landscape</h2><p class='note'>The guide's logit over the "
-            "plane: orange where it says real, purple where it says generated; arrows show the way "
-            "its gradient pulls samples, black dots are real data, the line is logit 0. Refinement "
-            "follows the arrows, so they should lead to the data from everywhere.</p>"
+            "plane: orange is real, purple is generated, the line is logit 0. Arrows show the "
+            "direction of its gradient, black dots are real data. Refinement follows the arrows, "
+            "so they should lead to the data from everywhere.</p>"
             f"{image(png(fig), 'logit of the guide before and after shaping', 'wide')}</section>"
         )
     return "\n".join(parts)
@@ -95,14 +95,15 @@ def pictorial_section(evidence: Evidence) -> str:
         by = "refinement" if named is None else f"<b>{escape(str(named))}</b>"
         parts.append(
             "<section><h2>Before, after, difference</h2><p class='note'>The same latents without "
-            f"and with {by}. In the difference, blue became brighter and red darker.</p>"
+            f"and with {by}. In the difference, blue pixels became brighter, red ones darker.</p>"
             f'<div class="stack">{shown}</div></section>'
         )
     real = {"data": evidence.real} if evidence.real is not None else {}
     grids = "".join(_grid(name, x, bounds) for name, x in {**real, **evidence.samples}.items())
     parts.append(
-        "<section><h2>Samples beside the data</h2><p class='note'>The first 100 of each, not "
-        f"chosen. Black is {bounds[0]:g} and white is {bounds[1]:g}.</p>"
+        "<section><h2>Samples beside the data</h2><p class='note'>The first 100 samples of "
+        "each sampler, without selection. "
+        f"Black is {bounds[0]:g} and white is {bounds[1]:g}.</p>"
         f'<div class="grids">{grids}</div></section>'
     )
     shares = _listed(evidence, "class_shares")
@@ -147,19 +148,19 @@ def trust_section(evidence: Evidence) -> str:
         }
         laws = "".join(_law(name, found) for name, found in named.items())
         parts.append(
-            "<section><h2>Can the ratio be trusted?</h2><p class='note'>Acceptance needs more than "
-            "a discriminator that ranks: its probabilities must be right on the very proposals it "
-            "judges. Measured on held-out real data and fresh proposals of each law.</p>"
+            "<section><h2>Can the ratio be trusted?</h2><p class='note'>For acceptance it is "
+            "not enough that a discriminator ranks samples: its probabilities must be right on the "
+            "proposals that it judges. Measured on held-out real data and fresh proposals.</p>"
             f'<div class="laws">{laws}</div></section>'
         )
     fig = shaping_figure(evidence.shaping)
     if fig is not None:
         parts.append(
-            "<section><h2>Shaping</h2><p class='note'>Distance of the refined samples to held-out "
-            "data while the guide was shaped. The guide is chosen by this distance, not by its "
-            "Brier score, which rises as the samples get better. A later guide that is hardly "
-            "farther than the nearest is preferred to it: such differences are noise.</p>"
-            f"{image(png(fig), 'held-out distance while shaping', 'wide')}</section>"
+            "<section><h2>Shaping</h2><p class='note'>Distance of the refined samples to "
+            "held-out data while the guide was shaped. The guide is chosen by this distance, not "
+            "by its Brier score, which rises as the samples get better. A later guide that is "
+            "hardly farther than the nearest is preferred, because such differences are "
+            f"noise.</p>{image(png(fig), 'held-out distance while shaping', 'wide')}</section>"
         )
     return "\n".join(parts)
 
@@ -191,11 +192,11 @@ def _verdict(found: Mapping[str, Any]) -> str:
     faults = ratio_faults(found)
     if faults is None:
         return (
-            "<b>Not known.</b> This diagnosis did not look at the mean of the ratio nor at its "
-            "effective share, and a small Z alone does not speak for a ratio."
+            "<b>Not known.</b> This diagnosis did not measure the mean of the ratio or its "
+            "effective share, and a small Z alone is not enough."
         )
     if not faults:
-        return "<b>Yes</b>, as far as these numbers see."
+        return "<b>Yes</b>, as far as these numbers show."
     if weak(faults):
         return f"<b>In part</b>, to improve samples: {escape('; '.join(faults))}."
     return f"<b>No</b>: {escape('; '.join(faults))}."

@@ -30,8 +30,8 @@ def summary_figure(
     missing = [name for name in names if name not in evidence.samples]
     if missing or evidence.real is None:
         raise DataError(
-            f"{run}: no samples of {', '.join(missing) or 'the real data'} to draw; "
-            f"run 'gantandem compare {run}' first"
+            f"{run}: no samples of {', '.join(missing) or 'the real data'} to plot; run "
+            f"'gantandem compare {run}' first"
         )
     panels = [("real data", evidence.real, evidence.metrics.get("floor", {}))]
     for name in names:

@@ -40,8 +40,8 @@ def read_condition(text: str, where: str = "condition") -> Tensor:
         return torch.tensor([int(one) for one in text.split(",")])
     except (ValueError, OverflowError, RuntimeError):
         raise InputError(
-            f"{where}: got {text!r}; wanted is a label such as 7, some of them such as 3,5,7, or "
-            "a .csv, .txt or .npy file with a row for each sample"
+            f"{where}: got {text!r}; allowed is a label such as 7, several labels such as 3,5,7, "
+            "or a .csv, .txt or .npy file with one row for each sample"
         ) from None
 
 
@@ -84,11 +84,11 @@ def _text(path: Path) -> Tensor:
         except ValueError:
             if place:
                 raise InputError(
-                    f"condition: {path}: line {place + 1} holds {','.join(line)!r}; wanted are "
-                    "numbers, a row for each sample"
+                    f"condition: {path}: line {place + 1} holds {','.join(line)!r}; allowed are "
+                    "numbers, one row for each sample"
                 ) from None
     if not rows or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError(f"condition: {path}: wanted are rows of numbers, all of one length")
+        raise InputError(f"condition: {path}; allowed are rows of numbers of equal length")
     table = torch.tensor(rows, dtype=torch.float64)
     if table.shape[1] == 1 and bool((table == table.round()).all()):
         return table[:, 0].long()

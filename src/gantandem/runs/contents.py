@@ -59,8 +59,9 @@ class Contents:
             match = NAME.fullmatch(path) if isinstance(path, str) else None
             if match is None or not isinstance(digest, str) or not SHA256.fullmatch(digest):
                 raise ConfigError(
-                    f"{folder / RUN_FILE}: files: {path!r}: {digest!r} is no file of a RUN; wanted "
-                    "is 'ROLE-DIGEST.safetensors: SHA-256'. Copy the RUN again from where it came"
+                    f"{folder / RUN_FILE}: files: {path!r}: {digest!r} does not name a file of a "
+                    "RUN; allowed is 'ROLE-DIGEST.safetensors: SHA-256'. Copy the RUN again from "
+                    "its source"
                 )
             self.files[path] = digest
         matches = [NAME.fullmatch(path) for path in self.files]
@@ -80,8 +81,8 @@ class Contents:
         known = self.files.get(self.roles.get(role, ""))
         if known is not None and digest_of(path) != known:
             raise WeightsError(
-                f"{path} is damaged: its SHA-256 is not the one that {RUN_FILE} names. Copy the "
-                "file again from where it came, or repeat the step that made it"
+                f"{path} is damaged: its SHA-256 differs from the one in {RUN_FILE}. Copy the "
+                "file again from its source, or repeat the step that made it"
             )
 
 
@@ -113,7 +114,8 @@ def present(folder: Path) -> dict[str, Any]:
     content = read_yaml(path)
     if "generator" not in content or "latent" not in content:
         raise ConfigError(
-            f"{path} is no RUN's, and is not replaced: choose another folder, or move it away"
+            f"{path} does not belong to a RUN, so it is not replaced: choose another folder, or "
+            "move the file away"
         )
     return content
 
@@ -133,7 +135,7 @@ class Commit:
         name = f"{role}-{digest[:12]}{suffix}"
         if not NAME.fullmatch(name):
             raise InputError(
-                f"save: the law {role[7:]!r} is no name for a file; allowed are a-z, 0-9, _ ."
+                f"save: the law {role[7:]!r} cannot be a file name; allowed are a-z, 0-9, _ ."
             )
         self.files[name] = digest
         self._listed.append(name)

@@ -224,12 +224,12 @@ def refuse_others(before: Mapping[str, Any], now: Mapping[str, Any], where: str)
     if found := differences(before, now):
         same = "conditions (--condition)" if found[0].startswith("condition:") else "settings"
         raise InputError(
-            f"{where}: the samples there are of other settings: {'; '.join(found[:SHOWN])}. Give "
+            f"{where}: its samples have other settings: {'; '.join(found[:SHOWN])}. Give "
             f"the same {same}, or another folder"
         )
     if versions:
         logger.warning(
-            "%s: the samples there were drawn with other versions (%s), which may give other bits",
+            "%s: its samples were drawn with other versions (%s), which may give other bits",
             where, "; ".join(versions),
         )  # fmt: skip
 
@@ -244,8 +244,8 @@ def _going_on(writer: Writer, manifest: Mapping[str, Any]) -> list[Shard]:
     there = [path for path in writer.folder.glob("*") if writer.owns(path)]
     if there and not shards and not asked_before(writer.folder):
         raise InputError(
-            f"{writer.folder}: no manifest names the samples there ({there[0].name}, ...), so "
-            "that none can be gone on from: choose another --out, or --overwrite them"
+            f"{writer.folder}: no manifest names the samples in it ({there[0].name}, ...), so "
+            "they cannot be continued: choose another --out, or --overwrite them"
         )
     bounds = {} if writer.bounds is None else {"range": list(writer.bounds)}
     now = {**{key: manifest[key] for key in SETTINGS}, **writer.about, **bounds}
@@ -280,7 +280,7 @@ def _check_space(work: Workspace, writer: Writer, count: int) -> None:
     free = shutil.disk_usage(writer.folder).free
     if needed > free:
         raise OutputError(
-            f"{writer.folder}: {count:,} samples take {needed / 1e9:,.1f} GB and more, and "
+            f"{writer.folder}: {count:,} samples take {needed / 1e9:,.1f} GB or more, but only "
             f"{free / 1e9:,.1f} GB are free there: free some space, or choose another folder"
         )
 

@@ -98,7 +98,7 @@ def store(
     content: dict[str, Any] = dict(meta or {})
     if gan.condition is not None and not isinstance(gan.condition, Tensor):
         raise InputError(
-            "save_run: no file can hold a condition that is a function; give the conditions as a "
+            "save_run: a condition that is a function cannot be saved; give the conditions as a "
             "tensor: gan.with_condition(gan.conditions(torch.arange(1000)))"
         )
     found = find_specs(gan, specs)
@@ -240,8 +240,8 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     path = folder / RUN_FILE
     if not path.is_file():
         raise ConfigError(
-            f"{folder} is not a RUN folder: it has no {RUN_FILE}. `gan.save`, `gantandem train` or "
-            "`gantandem demo` makes one"
+            f"{folder} is not a RUN folder: it has no {RUN_FILE}. Make one with `gan.save`, "
+            "`gantandem train` or `gantandem demo`"
         )
     meta = read_yaml(path)
     missing = [k for k in ("generator", "latent") if k not in meta]

@@ -45,8 +45,8 @@ class PngWriter(Writer):
     def _take(self, block: Samples) -> None:
         if not are_images(block):  # before a thousand of them are drawn
             raise InputError(
-                f"format png: samples of shape {tuple(block.x.shape[1:])} are no images (1 or 3, "
-                "H, W); take npz"
+                f"format png: samples of shape {tuple(block.x.shape[1:])} are not images (1 or 3, "
+                "H, W); choose --format npz"
             )
         super()._take(block)
 
@@ -171,7 +171,7 @@ def make_writer(
     old = [] if resume else _there(folder, writer)
     if old and not overwrite:
         raise InputError(
-            f"{folder} already holds samples ({old[0].name}, ...): go on with them (--resume), "
+            f"{folder} already holds samples ({old[0].name}, ...): continue them (--resume), "
             "choose another --out, or --overwrite them"
         )
     writer.old = [*old, folder / MANIFEST] if old else []

@@ -53,7 +53,9 @@ def from_pretrained(
     folder = Path(name)
     if not folder.is_dir():
         if not HUB_NAME.fullmatch(str(name)):
-            raise InputError(f"from_pretrained: {name} is no folder, and no OWNER/NAME of a hub")
+            raise InputError(
+                f"from_pretrained: {name} is neither a folder nor OWNER/NAME on the hub"
+            )
         hub: Any = need("huggingface_hub", "images")
         asked = {"revision": revision, "token": token, "cache_dir": cache_dir}
         asked |= {"force_download": force_download, "local_files_only": local_files_only}
@@ -64,8 +66,8 @@ def from_pretrained(
         folder = Path(found)
     if not (folder / RUN_FILE).is_file():
         raise ConfigError(
-            f"from_pretrained: {name} holds no {RUN_FILE}, so it is no GAN that save_pretrained "
-            "wrote; GAN.from_files makes one of weight files"
+            f"from_pretrained: {name} holds no {RUN_FILE}, so it was not written by "
+            "save_pretrained. To make a GAN from weight files, use GAN.from_files"
         )
     return load_run(folder, trust=trust, **given).gan
 

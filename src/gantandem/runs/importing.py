@@ -99,7 +99,7 @@ def import_run(
         logger.info("import: the data are read")
         opened(recipe.data)  # which says what is wrong with them before networks are loaded
     given = _conditions(condition, recipe.data)
-    logger.info("import: the networks are loaded, and checked on a few latents")
+    logger.info("import: loading the networks and checking them on a few latents")
     judge = network_of(
         "discriminator",
         recipe.discriminator,
@@ -122,7 +122,7 @@ def import_run(
         gan = judged(gan, judge, recipe.output, real)
     if real is not None:
         parts_for(gan, real, f"data {recipe.data}")
-    logger.info("import: the layer to refine is looked for")
+    logger.info("import: looking for the layer to refine")
     recipe = parse(_settled(content, gan, task.range), "import", origins)
     latent = json.dumps(gan.latent.config(), sort_keys=True)
     origin = {"task": "own", "generator": weights_hash(gan.generator), "latent": latent}
@@ -183,5 +183,5 @@ def _conditions(condition: str | None, data: str | None) -> Tensor | None:
     if condition != "labels":
         return None if condition is None else read_condition(condition)
     if data is None:
-        raise ConfigError("condition: 'labels' are those of the data: give data")
+        raise ConfigError("condition: 'labels' means the labels of the data: give data")
     return label_rows(opened(data), data)

@@ -67,7 +67,8 @@ def train_run(
     if missing := missing + ([] if task.latent else ["latent"]):
         raise ConfigError(
             f"task {task.name}: {', '.join(missing)} must be given: 'gantandem init' writes a "
-            "recipe that says how, and 'gantandem import' takes networks that are trained"
+            "recipe that explains these keys, and 'gantandem import' makes a run from trained "
+            "networks"
         )
     real = task.real(recipe.seed, recipe.data)
     if isinstance(task, OwnTask):
@@ -149,8 +150,8 @@ def begin(
         found = ["its generator and discriminator", *found]
     if found and not overwrite:
         raise ConfigError(
-            f"{out} holds a run, of which would be lost: {', '.join(found)}. Choose another "
-            "folder, or say overwrite=True (--overwrite)"
+            f"{out} holds a run, and these parts of it would be lost: {', '.join(found)}. Choose "
+            "another folder, or pass overwrite=True (--overwrite)"
         )
     if found:
         logger.warning("overwrites in %s: %s", out, ", ".join(found))

@@ -69,7 +69,7 @@ def given_inputs(gan: GAN, folder: str | Path) -> GAN:
     """
     latent = gan.latent
     if not isinstance(latent, Inputs):
-        raise InputError(f"inputs: the generator takes {latent}, no images")
+        raise InputError(f"inputs: the generator takes {latent}, not images")
     return gan.replace(latent=Inputs(folder, latent.order, latent.size))
 
 

@@ -77,7 +77,7 @@ def _checked(text: str, model: TypeAdapter[Any], path: Path) -> Any:
     Raises:
         ConfigError: If they are not what was written.
     """
-    again = "copy the RUN again from where it came, or repeat the step that made it"
+    again = "copy the RUN again from its source, or repeat the step that made it"
     try:
         notes = parse_json(text)
     except ValueError as error:

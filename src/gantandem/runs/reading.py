@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid YAML: {_one_line(error)}") from error
     if not isinstance(content, dict):
         got = "nothing" if content is None else f"a {type(content).__name__}"
-        raise ConfigError(f"{path}: holds {got}; wanted are 'key: value' lines")
+        raise ConfigError(f"{path}: holds {got}; allowed are 'key: value' lines")
     return content
 
 
@@ -62,7 +62,7 @@ def apply_overrides(
         key, equals, raw = text.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
-            raise ConfigError(f"{text!r} is not an override: wanted is key=value or a.b=value")
+            raise ConfigError(f"{text!r} is not an override: allowed is key=value or a.b=value")
         try:
             value = yaml.load(raw, Loader)  # noqa: S506 - a subclass of SafeLoader
         except yaml.YAMLError as error:
@@ -141,9 +141,8 @@ def load_settings(run: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
         what = "is a file" if run.is_file() else "does not exist"
         what = "holds no run.yaml" if run.is_dir() else what
         raise ConfigError(
-            f"{run}: not a run folder ({what}): make one with "
-            f"'gantandem import {run} ...' of weight files, 'gantandem train TASK --out {run}' or "
-            f"'gantandem demo --out {run}'"
+            f"{run}: not a run folder ({what}): make one with 'gantandem import {run} ...' from "
+            f"weight files, 'gantandem train TASK --out {run}' or 'gantandem demo --out {run}'"
         )
     content = {key: value for key, value in read_yaml(path).items() if key not in OWN}
     latent = content.get("latent")

@@ -36,7 +36,7 @@ def _network(spec: dict[str, Any]) -> dict[str, Any]:
 
     name = spec.get("net")
     if not isinstance(name, str):
-        raise ConfigError("a network needs its name under 'net'")
+        raise ConfigError("a network needs the key 'net' with its name")
     if name not in NETS and ":" not in name:
         raise ConfigError(f"unknown network {name!r}; {near(name, NETS)}, or 'module:Name'")
     return spec
@@ -94,7 +94,7 @@ class LatentSpec(Section):
     @model_validator(mode="after")
     def _check_border(self) -> LatentSpec:
         if self.kind == "normal" and (self.low is not None or self.high is not None):
-            raise ValueError("low and high belong to kind 'uniform'")
+            raise ValueError("low and high are only allowed with kind 'uniform'")
         if self.kind == "uniform" and not self.settings()["low"] < self.settings()["high"]:
             raise ValueError("low must be below high (they are -1 and 1 unless given)")
         return self

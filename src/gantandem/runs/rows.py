@@ -81,9 +81,11 @@ def rows_to_keep(
         if all(before.get(key) == now[key] for key in (now if name in asked else OF_THE_CALL)):
             kept[name] = row
     if gone := [name for name in rows if name not in kept and name not in asked]:
-        logger.info("rows of another n, seed, data, network or version go: %s", ", ".join(gone))
+        logger.info(
+            "results for another n, seed, data, network or version are removed: %s", ", ".join(gone)
+        )
     if same := [name for name in asked if name in kept]:
-        logger.info("kept as measured before, --again measures anew: %s", ", ".join(same))
+        logger.info("kept from an earlier call (--again measures again): %s", ", ".join(same))
     return kept
 
 
@@ -118,5 +120,5 @@ class PointsToKeep:
         row = self._earlier.get(label, {})
         if row.get("n") != self._n or any(row.get(k) != v for k, v in self.now[label].items()):
             return None
-        logger.info("%s: kept as measured before, --again measures anew", label)
+        logger.info("%s: kept from an earlier call (--again measures again)", label)
         return row

@@ -54,4 +54,4 @@ class RunFile(TypedDict, total=False):
 
 
 RUN: TypeAdapter[Any] = TypeAdapter(RunFile)
-AGAIN = "copy the RUN again from where it came, or put this right by hand"
+AGAIN = "copy the RUN again from its source, or correct this value by hand"

@@ -87,7 +87,9 @@ class Shard:
                 found.append(str(error))
                 continue
             if not same:
-                found.append(f"{name}: damaged, its SHA-256 is not that of {self.path.name}")
+                found.append(
+                    f"{name}: damaged, its SHA-256 differs from the one in {self.path.name}"
+                )
         return found
 
     def remove(self) -> None:
@@ -134,16 +136,18 @@ def read_ids(ids: str | Sequence[int] | None, n: int, start: int) -> list[Stretc
     if ids is None:
         return [(check("start", NotNegativeInt, start), check("n", Count, n))]
     if start:
-        raise InputError("start and ids: give one of them; ids name each sample")
+        raise InputError("start and ids: give only one of them")
     pairs = []
     for one in ids.split(",") if isinstance(ids, str) else map(str, ids):
         found = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", one)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if last < first:
-            raise InputError(f"ids: got {one.strip()!r}; wanted are such as 3,17,100-120")
+            raise InputError(
+                f"ids: got {one.strip()!r}; allowed are numbers and ranges such as 3,17,100-120"
+            )
         pairs.append((first, last - first + 1))
     if not pairs:
-        raise InputError("ids: there are none; wanted are such as 3,17,100-120")
+        raise InputError("ids: there are none; allowed are numbers and ranges such as 3,17,100-120")
     return joined(pairs)
 
 

@@ -68,8 +68,9 @@ def find_specs(gan: GAN, given: Mapping[str, Spec] | None = None) -> dict[str, S
     if problems:
         why = "; ".join(problems.values())
         raise InputError(
-            f"save: how to rebuild these networks is not known: {why}. Pass how: "
-            f"specs={wanted}, or keep every argument of a network in an attribute of its name"
+            f"save: it is not known how to rebuild these networks: {why}. Describe them: "
+            f"specs={wanted}, or keep every argument of a network in an attribute of the same "
+            "name"
         )
     for name in sorted({name for spec in found.values() for name in _names(spec)}):
         if not importable(name):
@@ -148,8 +149,7 @@ def _tried(spec: Spec, network: nn.Module, inputs: Inputs) -> Spec:
     )
     if wanted != had:
         raise InputError(
-            f"{spec} describes another network than this {kind}: it has not its weights' names "
-            "and shapes"
+            f"{spec} does not describe this {kind}: the names and shapes of its weights differ"
         )
     kinds = {value.dtype for value in state.values() if value.is_floating_point()}
     again.to(inputs[0].device, kinds.pop() if len(kinds) == 1 else None).load_state_dict(state)
@@ -157,8 +157,8 @@ def _tried(spec: Spec, network: nn.Module, inputs: Inputs) -> Spec:
         here, there = (call(module, *inputs) for module in (network, again.eval()))
     if not _same(here, there):
         raise InputError(
-            f"{spec} describes another network than this {kind}: with its weights it computes "
-            "something else, so part of it is in no argument"
+            f"{spec} does not describe this {kind}: with the same weights it computes something "
+            "else, so part of the network does not follow from its arguments"
         )
     return spec
 
@@ -235,9 +235,9 @@ def rebuilt(spec: Spec, *, given: Given = (), trust: bool = False) -> nn.Module:
         if not own or name is None:
             raise
         raise ConfigError(
-            f"{name} was defined in a script, a notebook or a function, from which nothing can be "
-            "imported. Make one of the same sizes and give it, as GAN.load(path, generator=...) "
-            "or discriminator=...: a copy gets the weights"
+            f"{name} was defined in a script, a notebook or a function, so it cannot be imported. "
+            "Make a network of the same sizes and pass it: GAN.load(path, generator=...) or "
+            "discriminator=...; a copy of it gets the weights"
         ) from None
 
 

@@ -21,7 +21,7 @@ def write_recipe(file: str | Path, *, overwrite: bool = False) -> Path:
     """
     file = Path(file)
     if file.exists() and not overwrite:
-        raise OutputError(f"{file} is there already: choose another name, or say --overwrite")
+        raise OutputError(f"{file} exists already: choose another name, or pass --overwrite")
     text = resources.files("gantandem.runs").joinpath("recipe.yaml").read_text(encoding="utf-8")
     write_bytes(file, text.encode())
     return file

@@ -58,7 +58,10 @@ def shape_run(work: Workspace, budget: Budget | None = None) -> GAN:
     kept = {k: v for k, v in work.gan.ratios.items() if k == plain or _follows_none(k)}
     gone = [r.proposal or law for law, r in work.gan.ratios.items() if law not in kept]
     if gone:
-        logger.info("ratios of the older guide go, fit them anew: %s", ", ".join(gone))
+        logger.info(
+            "these ratios were fitted for the older guide and are removed; fit them again: %s",
+            ", ".join(gone),
+        )
     shaped = shaped.replace(
         ratios={**shaped.ratios, **kept},
         reweighted=work.gan.reweighted,
@@ -66,7 +69,9 @@ def shape_run(work: Workspace, budget: Budget | None = None) -> GAN:
     )
     passes = {k: v for k, v in work.passes.items() if k.removeprefix("ratio ") in (*kept, "w(z)")}
     if RECOMMENDED in work.recipe.samplers:
-        logger.info("what was recommended went with the older guide: recommend again")
+        logger.info(
+            "the recommended sampler used the older guide and is removed; run recommend again"
+        )
         left = {k: v for k, v in work.recipe.samplers.items() if k != RECOMMENDED}
         work.recipe = work.recipe.model_copy(update={"samplers": left})
     keep_shaped(work, before, shaped)
@@ -162,7 +167,7 @@ def calibrate_run(work: Workspace, sampler: str, method: str = "auto") -> dict[s
     after = diagnose(gan, work.real, **options)
     found = {sampler: before, f"{sampler}, {method}": after}
     if work.gan.ratios[before.law].calibrator == gan.ratios[after.law].calibrator:
-        logger.info("%s: calibrated so already", sampler)
+        logger.info("%s: already calibrated in this way", sampler)
         found.pop(sampler)
     _keep_diagnoses(work, found)
     passes = work.passes

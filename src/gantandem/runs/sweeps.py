@@ -118,7 +118,9 @@ def _lines(
             name, line = parse_sweep(text)
             lines.setdefault(name, []).append(line)
     if not sweeps:
-        raise ConfigError(f"sweep: none given; wanted are SAMPLER.KNOB=VALUE,... or {DEFAULT!r}")
+        raise ConfigError(
+            f"sweep: none was given; allowed are SAMPLER.KNOB=VALUE,... or {DEFAULT!r}"
+        )
     chosen = list(samplers) or list(DEFAULT_SAMPLERS if DEFAULT in sweeps else ())
     return list(dict.fromkeys([*chosen, *lines])), lines
 

@@ -51,7 +51,7 @@ def verify_folder(folder: str | Path) -> Found:
     folder = Path(folder)
     shards, faults = read_shards(folder)
     if not shards and not faults:
-        raise InputError(f"{folder} holds no manifests of samples, as `gantandem sample` writes")
+        raise InputError(f"{folder} holds no manifests of samples; `gantandem sample` writes them")
     wrong = [(shard, shard.faults()) for shard in shards]
     for _, lines in wrong:
         faults += lines
@@ -75,7 +75,9 @@ def _ids(folder: Path, have: list[Stretch]) -> Iterable[str]:
         at = max(at, first + count)
     asked = asked_before(folder)
     if not asked:
-        yield f"{MANIFEST}: missing or damaged; sampling was killed? gantandem sample ... --resume"
+        yield (
+            f"{MANIFEST}: missing or damaged. If sampling was killed: gantandem sample ... --resume"
+        )
         low = min((first for first, _ in have), default=0)
         asked = [(low, at - low)] if have else []
     if gaps := without(asked, joined(have)):
@@ -130,8 +132,8 @@ def _repair(folder: Path, shard: Shard, work: Workspace, trust: bool) -> None:
     settings: dict[str, Any] = dict(shard.settings)
     if lacks := {"format", "sampler", "seed", "width"} - settings.keys():
         raise InputError(
-            f"{shard.path}: does not say with which {', '.join(sorted(lacks))} its samples were "
-            "drawn, so that they cannot be drawn again"
+            f"{shard.path}: it does not say with which {', '.join(sorted(lacks))} its samples "
+            "were drawn, so they cannot be drawn again"
         )
     kind, sampler = settings["format"], settings["sampler"]
     trusted("format", kind, trust)
@@ -150,9 +152,9 @@ def _repair(folder: Path, shard: Shard, work: Workspace, trust: bool) -> None:
         if again.files != shard.files:
             names = ", ".join(n for n in shard.files if again.files.get(n) != shard.files[n])
             raise OutputError(
-                f"{folder}: {names} drawn again is not the file that its manifest names, and was "
-                "not replaced: other versions or another machine may round otherwise. "
-                "gantandem sample ... --resume draws it anew"
+                f"{folder}: {names} drawn again differs from the file that its manifest names, so "
+                "it was not replaced: other versions or another machine may round differently. "
+                "To replace it: gantandem sample ... --resume"
             )
         for name in shard.files:
             os.replace(place / name, folder / name)

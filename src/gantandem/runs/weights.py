@@ -104,8 +104,8 @@ def spec_of(
         isinstance(network, str) and Path(network).suffix in WEIGHT_FILES
     ):
         raise ConfigError(
-            f"{role}: {str(network)!r} is a file of weights: it is weights_{role[0]}. Without a "
-            f"{role} beside it, the architecture is found by the weights"
+            f"{role}: {str(network)!r} is a file of weights: pass it as weights_{role[0]}. If "
+            f"{role} is left out, the architecture is found from the weights"
         )
     if network not in (None, "auto"):
         if not isinstance(network, str) or network not in PUBLISHED[role] or weights is None:
@@ -250,9 +250,9 @@ def read_latent(given: Prior) -> Latent:
             if kind == "uniform":
                 return Uniform(dim, low, high)
     raise ConfigError(
-        f"latent: got {given!r}; wanted is normal:SHAPE, uniform:SHAPE or uniform:SHAPE:LOW,HIGH, "
-        "for example normal:128, normal:100x1x1 or uniform:62:-1,1; or images:FOLDER and "
-        "images:256x256:FOLDER, for a translator"
+        f"latent: got {given!r}; allowed is normal:SHAPE, uniform:SHAPE or "
+        "uniform:SHAPE:LOW,HIGH, for example normal:128, normal:100x1x1 or uniform:62:-1,1; or "
+        "images:FOLDER and images:256x256:FOLDER, for a translator"
     )
 
 
@@ -279,8 +279,8 @@ def _find_latent(network: nn.Module, condition: Condition | None) -> Latent:
                 logger.info("latent: a standard normal of shape %s", shape)
                 return found
     raise InputError(
-        "latent: it cannot be read off the generator; give it, for example normal:128 or "
-        "normal:100x1x1"
+        "latent: its shape cannot be found from the generator; give it, for example normal:128 "
+        "or normal:100x1x1"
     )
 
 

@@ -76,8 +76,8 @@ def demo(
         broken_off = before == {**asked, "done": False}
         if not broken_off and not overwrite and present(Path(out)) and (lost := losses(Path(out))):
             raise ConfigError(
-                f"{out} holds a run, of which would be lost: {', '.join(lost)}. Choose another "
-                "folder, or say overwrite=True (--overwrite)"
+                f"{out} holds a run, and these parts of it would be lost: {', '.join(lost)}. "
+                "Choose another folder, or pass overwrite=True (--overwrite)"
             )
         start = pretrained_run if pretrained else train_run
         setup: dict[str, Any] = {}

@@ -130,8 +130,8 @@ class Workspace:
         if not any(name.startswith("discriminator-") for name in files):
             if self.gan.shaped:
                 logger.warning(
-                    "%s is of an earlier version, which did not keep the discriminator as it was "
-                    "trained: shaping goes on from the shaped guide", self.run,
+                    "%s was written by an earlier version, which did not keep the trained "
+                    "discriminator: shaping continues from the shaped guide", self.run,
                 )  # fmt: skip
             else:
                 self._store(self.gan, self._settings, self.record, trained=True)
@@ -191,8 +191,8 @@ class Workspace:
             present(self.run)
             if digest_of(self.run / RUN_FILE) != self._stamp:
                 raise ConfigError(
-                    f"{self.run} was changed by another command meanwhile: do this again, from "
-                    "what it holds now"
+                    f"{self.run} was changed by another command in the meantime: repeat this "
+                    "command"
                 )
             yield
 
@@ -203,7 +203,9 @@ class Workspace:
             InputError: If the GAN has none, or they are of another kind.
         """
         if self.gan.condition is None:
-            raise InputError(f"condition: the GAN of {self.run} has none, so none can be asked for")
+            raise InputError(
+                f"condition: the GAN of {self.run} has no condition, so leave the condition out"
+            )
         rows = like(self.gan.networks.example_conditions(), read_condition(condition))
         assert rows is not None  # as conditions were asked for
         self.gan = self.gan.with_condition(rows)
@@ -277,8 +279,8 @@ def check_taken(step: str, overrides: Sequence[str], *, unshaped: bool) -> None:
         key = text.partition("=")[0].strip()
         if not any(key == one or key.startswith(f"{one}.") for one in taken):
             raise ConfigError(
-                f"{text!r}: {step} does not use {key}; it takes {', '.join(taken)}. What other "
-                "steps use is given to them"
+                f"{text!r}: {step} does not use {key}; it takes {', '.join(taken)}. Give settings "
+                "of other steps to these steps"
             )
 
 

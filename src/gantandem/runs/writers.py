@@ -90,9 +90,9 @@ class Writer(ABC):
                 self._add(_rows(block, 0, first))
             ids = ", ".join(str(int(block.ids[row])) for row in broken[:NAMED])
             raise NonFiniteError(
-                f"samples {ids}{', ...' if len(broken) > NAMED else ''} are not finite and are not "
-                "written: take a smaller step_size or check the networks, or draw the ids after "
-                "them by themselves"
+                f"samples {ids}{', ...' if len(broken) > NAMED else ''} are not finite and are "
+                "not written: take a smaller step_size or check the networks, or draw the ids "
+                "after them in a new call"
             )
         if self.pictures and self.bounds is None and are_images(block):
             self.bounds = _range_of(block)
@@ -125,8 +125,8 @@ class Writer(ABC):
         if self._last is not None and not self._last.is_file():
             self.kept = 0
             raise OutputError(
-                f"{self.folder}: what was written there is gone; was the folder moved, or its disk "
-                "taken away?"
+                f"{self.folder}: the files that were written there no longer exist. Was the "
+                "folder moved, or was its disk removed?"
             )
         made: list[Path] = []
         try:
@@ -155,8 +155,8 @@ class Writer(ABC):
         written: Any = self.write(dataclasses.replace(samples, manifest=known))
         if not isinstance(written, Iterable):
             raise InputError(
-                f"{type(self).__name__}.write returned {written!r}; wanted are the paths of the "
-                "files it wrote, for the manifest beside them"
+                f"{type(self).__name__}.write returned {written!r}; it must return the paths of "
+                "the files that it wrote, for the manifest beside them"
             )
         yield from written
 
@@ -201,9 +201,9 @@ def _range_of(samples: Samples) -> Range:
     bounds = find_range(x)
     if bounds is None:
         raise InputError(
-            f"images with values from {x.min():.3g} to {x.max():.3g} are of none of the usual "
-            "ranges: say which value is black and which is white, for example --range=-1,1 "
-            "(in Python make_writer(..., range=(-1, 1)))"
+            f"images with values from {x.min():.3g} to {x.max():.3g} fit no usual range: state "
+            "which value is black and which is white, for example --range=-1,1 (in Python "
+            "make_writer(..., range=(-1, 1)))"
         )
     return bounds
 

@@ -266,8 +266,9 @@ class Accepts(Selector, ABC):
 Sampler = Annotated[
     Mover | Selector,
     Rule(
-        "a mover such as Direct() or a selector such as OBRS(), which from_config(name) makes of "
-        "its name; a class of your own subclasses gantandem.Mover or gantandem.Selector",
+        "a mover such as Direct() or a selector such as OBRS(), which from_config(name) makes "
+        "from its name; your own class must be a subclass of gantandem.Mover or "
+        "gantandem.Selector",
         lambda sampler: True,
     ),
 ]

@@ -50,9 +50,9 @@ def by_condition(name: str, pilot: Proposal, *, quiet: bool = False) -> dict[Any
             groups = {key: log_ratio[place == index] for index, key in enumerate(keys)}
         elif not quiet:
             logger.warning(
-                "%s: %d of %d pilot proposals have conditions of their own, too many for a "
-                "constant each: one serves all, so that some conditions take more proposals than "
-                "others",
+                "%s: %d of %d pilot proposals have different conditions, too many to find a "
+                "constant for each. All conditions share one constant, so some take more "
+                "proposals than others",
                 name,
                 len(rows),
                 len(log_ratio),
@@ -62,7 +62,7 @@ def by_condition(name: str, pilot: Proposal, *, quiet: bool = False) -> dict[Any
             raise NonFiniteError(
                 f"{name}: every ratio of the pilot{_of(key)} ({len(values)} proposals) is 0, so "
                 "nothing can be accepted. Check the weights and the input range of the network "
-                "that judges, or fit_ratio()"
+                "that judges, or fit a ratio with fit_ratio()"
             )
     return groups
 
@@ -84,11 +84,14 @@ def look_up(constant: Constant | None, new: Proposal) -> float | Tensor:
         InputError: If the selector was not prepared, or a condition is new to it.
     """
     if constant is None:
-        raise InputError("this selector was not prepared; sample() does it, or call prepare")
+        raise InputError("this selector was not prepared; sample() prepares it, or call prepare")
     if not isinstance(constant, tuple):
         return constant
     if new.condition is None:
-        raise InputError("this selector has constants by condition, and the GAN has no condition")
+        raise InputError(
+            "this selector has a constant for each condition, but the GAN has no condition; "
+            "prepare it with this GAN"
+        )
     rows = _rows(new.condition)
     keys = [key if isinstance(key, tuple) else (key,) for key, _ in constant]
     same = rows[:, None] == torch.tensor(keys, dtype=rows.dtype, device=rows.device)
@@ -97,8 +100,8 @@ def look_up(constant: Constant | None, new: Proposal) -> float | Tensor:
         strange = rows[int((~same.any(1)).nonzero()[0])].tolist()
         raise InputError(
             f"condition {strange[0] if len(strange) == 1 else strange}: the selector was prepared "
-            "without it. Pass a GAN whose condition holds all that is asked for, as a tensor: "
-            "gan.with_condition(labels)"
+            "without this condition. Pass a GAN whose condition holds all conditions that you "
+            "draw, as a tensor: gan.with_condition(labels)"
         )
     numbers = torch.tensor([number for _, number in constant], dtype=torch.float64)
     return numbers.to(rows.device)[same.int().argmax(1)]

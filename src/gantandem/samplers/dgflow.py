@@ -92,8 +92,8 @@ class DGFlow(Mover):
         """Check that the guide offers what the divergence needs; say where it is saturated."""
         if gan.need_guide("dgflow").output == "critic" and self.divergence != "kl":
             raise InputError(
-                f"dgflow divergence: got {self.divergence!r}, which weighs by a log ratio, and the "
-                "guide is a critic; allowed is 'kl'. Or fit a guide that is a ratio: gan = "
+                f"dgflow divergence: got {self.divergence!r}, which weighs by a log ratio, but "
+                "the guide is a critic. Pass 'kl', or fit a guide that is a ratio: gan = "
                 "fit_ratio(gan, real, proposal=Direct(), as_guide=True)"
             )
         if self.layer == "latent":

@@ -101,7 +101,8 @@ class DOT(Mover):
         super().__post_init__()
         if self.clamp is not None and self.layer != "data":
             raise InputError(
-                f"dot clamp: got {self.clamp} with layer={self.layer!r}; it belongs to layer='data'"
+                f"dot clamp: got {self.clamp} with layer={self.layer!r}; it is only allowed with "
+                "layer='data'"
             )
 
     @property
@@ -149,8 +150,8 @@ class DOT(Mover):
         if not 0 < top < float("inf"):
             raise InputError(
                 f"dot lipschitz: the guide's largest slope over {self.pairs} pairs of pilot "
-                f"samples is {top}, so nothing can be scaled by it. Check that the guide tells "
-                "samples apart, or pass lipschitz=..."
+                f"samples is {top}, so the objective cannot be scaled by it. Check that the guide "
+                "gives samples different scores, or pass lipschitz=..."
             )
         return top
 

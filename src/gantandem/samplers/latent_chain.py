@@ -80,8 +80,9 @@ class LatentChain(Mover, ABC):
         if moves >= MOVES and not accepted:
             raise InputError(
                 f"{self.name} step_size: with {self.step_size} no chain accepted any of {moves:,} "
-                f"moves ({divergent:,} led to what is not finite): they are plain draws. Take a "
-                "smaller one, and check that the prior is continuous and the ratio finite"
+                f"moves ({divergent:,} led to a value that is not finite), so they would return "
+                "plain samples. Take a smaller step_size, and check that the prior is continuous "
+                "and the ratio finite"
             )
 
 
@@ -114,7 +115,7 @@ class RatioChain(LatentChain, ABC):
         """
         if self.step_size == "auto":
             raise InputError(
-                f"{self.name}: step_size='auto' was not resolved; sample() or prepare does it"
+                f"{self.name}: step_size='auto' was not tuned; sample() or prepare tunes it"
             )
         return self.step_size
 
@@ -256,8 +257,8 @@ def tune_step(gan: Networks, key: Key, target: float, name: str, limit: float | 
     tau, reached = step.settled()
     if abs(reached - target) > 0.15:
         logger.warning(
-            "%s: step_size='auto' aimed at an acceptance of %.2f and reached %.2f on pilot chains; "
-            "pass step_size=... if the chain does not move well",
+            "%s: step_size='auto' aimed at an acceptance of %.2f but reached %.2f on pilot "
+            "chains; if the chain moves badly, pass step_size=...",
             name,
             target,
             reached,

@@ -62,8 +62,8 @@ class MALA(RatioChain):
         super().__post_init__()
         if self.noise is not None and self.step_size == "auto":
             raise InputError(
-                f"mala noise: got {self.noise} with step_size='auto', which tunes both "
-                "together; pass a step_size, or leave noise None"
+                f"mala noise: got {self.noise} with step_size='auto', which tunes step size and "
+                "noise together; pass a step_size too, or leave noise out"
             )
 
     def cost(self) -> Cost:

@@ -83,9 +83,10 @@ def heavy_tail(groups: Mapping[Any, Tensor]) -> str:
     if share >= HEAVY_TAIL:
         return ""
     return (
-        f"the tail of the ratios is heavy: the weights of the pilot{where} are worth "
-        f"{100 * share:.2g}% as many equal ones (under {100 * HEAVY_TAIL:g}%), so what is accepted "
-        "rests on a few. Look at diagnose(); refit or calibrate the ratio, or refine the proposals"
+        f"the tail of the ratios is heavy: the weights of the pilot{where} count as much as "
+        f"{100 * share:.2g}% as many equal weights (below {100 * HEAVY_TAIL:g}%), so acceptance "
+        "depends on few proposals. Run diagnose(), then fit or calibrate the ratio again, or "
+        "refine the proposals"
     )
 
 

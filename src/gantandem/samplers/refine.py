@@ -33,8 +33,8 @@ UNSHAPED_STEP = 0.001
 PILOTS, FEW = 1024, 32
 """Samples that the spread is measured on, and where 256 do not go through the networks at once."""
 WIDENED = (
-    "refine: some starts were widened for an acceptance to choose from, so that these samples lie "
-    'farther from the data. For samples of refinement alone pass "refine" or defensive=0'
+    "refine: some starts were widened so that a selector can choose among the samples. Without a "
+    'selector these samples lie farther from the data: pass "refine" or defensive=0'
 )
 
 
@@ -121,9 +121,9 @@ class Refine(Mover):
         least = 1 / (self.steps + 1)
         if self.defensive and self.stop != "random" and self.unrefined < least:
             raise InputError(
-                f"refine: defensive={self.defensive} with stop={self.stop!r} needs some proposals "
-                "left unrefined, or refinement narrows the law's support: pass unrefined="
-                f"{least:.3f} or more, or stop='random'"
+                f"refine: defensive={self.defensive} with stop={self.stop!r} must leave some "
+                "proposals unrefined, because refinement alone narrows the law's support: pass "
+                f"unrefined={least:.3f} or more, or stop='random'"
             )
 
     @property
@@ -155,17 +155,18 @@ class Refine(Mover):
             gan.latent.need_continuous("refine")
         if self.update == "scaled-adam" and guide.output == "critic":
             raise InputError(
-                "refine update: got 'scaled-adam', which weighs by the probability of real, and "
-                "the guide is a critic; allowed are 'sgd', 'momentum' and 'adam'"
+                "refine update: got 'scaled-adam', which weighs by the probability of being "
+                "real, but the guide is a critic; allowed are 'sgd', 'momentum' and 'adam'"
             )
         changes: dict[str, float] = {}
         if self.spread is None and (self.step_size == "auto" or self.defensive):
             changes["spread"] = rounded(self._measure_spread(gan, key))
             if changes["spread"] == 0:
                 raise InputError(
-                    f"refine layer: at {self.layer!r} every sample is the same (its spread is 0), "
-                    "so that no step can be measured by it: either the generator ignores its "
-                    "latents there, or give step_size and spread as numbers, or another layer"
+                    f"refine layer: at {self.layer!r} the activation is the same for every sample "
+                    "(its spread is 0), so no step size can be derived from it. The generator "
+                    "may ignore its latents there. Give step_size and spread as numbers, or "
+                    "choose another layer"
                 )
         if self.step_size == "auto":
             spread = self.spread if self.spread is not None else changes["spread"]
@@ -179,14 +180,14 @@ class Refine(Mover):
                     what = "median logit" if statistic == "median" else "mean probability"
                     raise InputError(
                         f"refine {name}: None takes the guide's {what} of real data, which this "
-                        f"GAN has not noted: call gan = gan.observe(real), or pass {name}=..."
+                        f"GAN does not know: call gan = gan.observe(real), or pass {name}=..."
                     )
                 changes[name] = gan.real_logits[statistic]  # pyright: ignore
         if not gan.shaped:
             gan.say(
                 "unshaped",
-                "refining with a discriminator that was not shaped: it often makes samples worse. "
-                "shape_discriminator(gan, real, refine=...) makes a guide to follow",
+                "refine follows a discriminator that was not shaped, which often makes samples "
+                "worse. To shape it: shape_discriminator(gan, real, refine=...)",
             )
         warn_saturated(gan, "refine", key)
         return replace(self, **changes)

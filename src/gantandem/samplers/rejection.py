@@ -53,8 +53,8 @@ class Rejection(Accepts):
         if -step > math.log(10):
             logger.warning(
                 "rejection: the largest ratio of the pilot%s is %.3g times its 99.9%% quantile "
-                "(over 10): the ratio looks unbounded, so the result is not exact. OBRS suits "
-                "heavy tails better",
+                "(over 10). The ratio seems to have no bound, so the result is not exact. OBRS "
+                "suits heavy tails better",
                 where,
                 math.exp(min(-step, 700)),
             )

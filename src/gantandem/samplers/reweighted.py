@@ -47,7 +47,7 @@ class LatentReweight(Mover):
         if self.weights not in (None, weights):
             raise LawMismatchError(
                 f"latent_reweight weights: got {self.weights}, but this GAN holds {weights}. "
-                "Leave it out, or take the GAN (or run folder) they were fitted with"
+                "Leave weights out, or use the GAN (or run folder) that they were fitted with"
             )
         return replace(self, weights=weights)
 

@@ -285,5 +285,5 @@ def _sent(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 def _known(value: T | None) -> T:
     if value is None:
-        raise InputError("wlgan was not prepared; sample() does it, or call prepare")
+        raise InputError("wlgan was not prepared; sample() prepares it, or call prepare")
     return value

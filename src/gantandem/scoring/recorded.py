@@ -90,13 +90,13 @@ def score_samples(
     progress: bool | None = None,
     **fit: Any,
 ) -> Scores:
-    """Score samples of which there is no generator, beside real data: nothing else is needed.
+    """Score samples by a ratio that is fitted on them and on real data, without a generator.
 
-    The samples are parted by their content into ``folds`` parts. For each part ``fit_ratio`` fits
-    a ratio on the *other* parts and real data, and that ratio scores the part: no score comes of a
-    ratio that was fitted, chosen or calibrated on that very sample, nor on an equal one. Real data
-    are split as everywhere, and the diagnosis rests on the real ``test`` part and on all of the
-    samples, each scored by a ratio that has not seen it. ``select`` accepts by these scores.
+    The samples are divided by their content into ``folds`` folds. For each fold ``fit_ratio`` fits
+    a ratio on the *other* folds and the real data, and this ratio scores the fold. So no sample is
+    scored by a ratio that was fitted, chosen or calibrated on it or on an equal sample. The real
+    data are split as usual. The diagnosis uses the real ``test`` part and all samples, each scored
+    by the ratio that has not seen it. ``select`` can accept by these scores.
 
     Args:
         x: Samples of one law, (N, *x_shape), or files and folders, as for ``score``.
@@ -179,11 +179,13 @@ def _read(
         data = named.x
     x, _, meant = read(data, where, shape)
     if meant:
-        raise DataError(f"{where}: came with conditions, which score_samples takes none of")
+        raise DataError(
+            f"{where}: there are conditions, but score_samples takes none; pass only samples"
+        )
     if len(x) < MIN_REAL or len(x.shape) < 2:
         raise DataError(
             f"{where}: got shape {tuple(x.shape)}; at least {MIN_REAL} samples (N, *x_shape) are "
-            "needed to fit on some and score the others"
+            "needed to fit on some of them and score the others"
         )
     check_finite(x, where)
     return x, named
@@ -196,7 +198,7 @@ def _real(real: Any, range: Range, shape: tuple[int, ...]) -> Real:
         if tuple(x.shape[1:]) != shape:
             raise DataError(
                 f"real: samples of shape {tuple(x.shape[1:])}, and those to be scored have "
-                f"{shape}: make them alike"
+                f"{shape}: give both the same shape"
             )
         real = x
     parts = split_real(real)

@@ -26,17 +26,17 @@ SHOWN = 5
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Scores:
-    """What a ratio says of N samples, in their order; ``print`` tells whether to trust it.
+    """The scores of N samples by a ratio, in their order; ``print`` says whether to trust it.
 
     Args:
-        log_ratio: (N,) float64 log p_data / p_law, calibrated; NaN where the network gave none.
-        logit: (N,) float64 what the ratio's network gave, before its calibration.
-        names: Of the samples: their files, or () where they have none.
-        condition: (N, ...) what each is conditioned on, or None.
+        log_ratio: (N,) float64 log p_data / p_law, calibrated; NaN if the network gave NaN.
+        logit: (N,) float64 output of the ratio's network, before its calibration.
+        names: The files of the samples, or () if they came from no files.
+        condition: (N, ...) the condition of each sample, or None.
         proposal: The sampler whose proposals the ratio was fitted on, in words.
         law: The name of that law.
         strength: t, where acceptance uses r^t.
-        diagnosis: What was found of the ratio on held-out data, or None.
+        diagnosis: The diagnosis of the ratio on held-out data, or None.
         seen: Share of the samples that the ratio was fitted on.
         files: The picture that each sample is, or None; () where they came in no files.
         inside: The path of each file within the folder that was given.
@@ -110,7 +110,7 @@ class Scores:
         if self.seen:
             lines.append(
                 f"{show_percent(self.seen)} of them are among the real samples that it was fitted "
-                "on: their scores flatter."
+                "on, so their scores are too high."
             )
         order = self.order
         ends = [*order[:SHOWN], *order[max(SHOWN, len(order) - SHOWN) :]]
@@ -121,9 +121,9 @@ class Scores:
     def trust(self) -> str:
         """What the diagnosis of the ratio said."""
         if self.diagnosis is None:
-            return "The ratio was never diagnosed: diagnose tells whether to trust it."
+            return "The ratio was never diagnosed: run diagnose to know whether to trust it."
         against = doubts(self.diagnosis)
-        told = f" What speaks against it: {'; '.join(against)}." if against else ""
+        told = f" Faults: {'; '.join(against)}." if against else ""
         auc = f"AUC {self.diagnosis.auc:.3f} on held-out data"
         return f"{verdict(self.diagnosis)} ({auc}.){told}"
 

@@ -41,12 +41,12 @@ def score(
     batch: int = BATCH,
     strict: bool = True,
 ) -> Scores:
-    """Score samples that exist already: what the fitted ratio says of each, and its rank.
+    """Score samples that exist already by a fitted ratio, and rank them.
 
-    Any samples may be scored, real ones too. What a score means hangs on the law: the ratio is
-    log p_data / p_law, by default of the generator's plain samples. The diagnosis of that ratio is
-    part of what is returned, and printed with it. Warnings tell of samples that the ratio was
-    fitted on, and of another range than the generator's.
+    Any samples may be scored, also real ones. The score is log p_data / p_law, where p_law is by
+    default the law of the generator's plain samples. The result holds the diagnosis of the ratio
+    and prints it. A warning says if the ratio was fitted on some of the samples, or if their range
+    is not that of the generator.
 
     Args:
         gan: With a ratio of the law: see ``fit_ratio``.
@@ -110,8 +110,8 @@ def score_rows(
     broken = int((log_ratio.isnan() | (log_ratio == torch.inf)).sum())
     if broken:
         logger.warning(
-            "%s: the ratio's network gives %d of %d samples no finite score; they rank last, "
-            "and are never accepted",
+            "%s: the network of the ratio gives NaN or infinity for %d of %d samples; they rank "
+            "last and are never accepted",
             where,
             broken,
             len(log_ratio),
@@ -120,7 +120,7 @@ def score_rows(
     if seen > CHANCE:
         logger.warning(
             "%s: %s of the %d samples are among the real ones that this ratio or its guide was "
-            "fitted on: their scores flatter. Score samples that no fit has seen",
+            "fitted on, so their scores are too high. Score samples that were not used to fit",
             where,
             show_percent(seen),
             len(log_ratio),

@@ -78,8 +78,7 @@ class Selection:
         worth = show_percent(effective_share(weights))
         return (
             f"{show(len(self))} of {show(n)} samples accepted ({show_percent(len(self) / n)}) by "
-            f"{self.sampler.name}, seed {self.seed}; the weights are worth {worth} as many equal "
-            "ones"
+            f"{self.sampler.name}, seed {self.seed}; effective share of the weights: {worth}"
         )
 
     @property
@@ -121,14 +120,16 @@ class Selection:
         times = Counter(target for target, _ in files)
         twice = next((target for target, count in times.items() if count > 1), None)
         if twice is not None:
-            raise InputError(f"{twice}: two accepted samples have this name; give one folder alone")
+            raise InputError(
+                f"{twice}: two accepted samples have this name; select from one folder at a time"
+            )
         with locked(folder, "select"):
             there = {target for target, _ in files if target.exists()}
             for target, content in files:
                 if target in there and not (target.is_file() and target.read_bytes() == content()):
                     raise InputError(
-                        f"{target} is there and holds something else, and nothing is overwritten: "
-                        "name another folder"
+                        f"{target} exists and has other content, and nothing is overwritten: give "
+                        "another folder"
                     )
             for target, content in files:
                 if target not in there:
@@ -147,19 +148,18 @@ def select(
     batch: int = BATCH,
     strict: bool = True,
 ) -> Selection:
-    """Accept among samples that exist already, by a selector that needs no new proposals.
+    """Accept some of the samples that exist already, by a selector; no new sample is drawn.
 
-    The samples are taken for independent ones of the law whose ratio judges, which is that of the
-    selector's ``proposal``: plain samples of the generator unless said otherwise. Of samples of
-    another law the accepted ones have no law that could be named. They are their own pilot: M of
-    ``rejection``, the scale of ``obrs`` and the percentile of ``drs`` are found on them (each
-    condition by itself), unless the sampler brings its constants.
+    The samples must be independent and follow the law of the selector's ``proposal``, by default
+    that of the generator's plain samples; else nothing is known of the law of the accepted ones.
+    The samples also serve as the pilot: M of ``rejection``, the scale of ``obrs`` and the
+    percentile of ``drs`` are found on them, for each condition, unless the sampler has these
+    constants as settings.
 
-    ``rejection``, ``drs`` and ``obrs`` toss a coin for each sample, keyed by its place: whether it
-    is accepted hangs on no batch, and on the others through the constants alone. ``sir``,
-    ``metropolis`` and ``isir`` choose one of M: the samples are shuffled by the seed and dealt out
-    in groups of M under one condition, so that none is chosen twice; up to M - 1 of a condition
-    are left over.
+    ``rejection``, ``drs`` and ``obrs`` accept each sample by a random number that depends on its
+    place and the seed. A decision depends on the other samples only through the constants.
+    ``sir``, ``metropolis`` and ``isir`` choose one of M: the seed shuffles the samples into groups
+    of M of one condition, so no sample is chosen twice, and up to M - 1 of a condition are unused.
 
     Args:
         judged: The GAN, or what ``score`` said of the samples.
@@ -190,7 +190,7 @@ def select(
             raise InputError(f"select: got {len(rows.x)} samples, and scores of {len(scores)}")
     else:
         if x is None:
-            raise InputError("select: give the samples, select(gan, x)")
+            raise InputError("select: the samples are missing; call select(gan, x)")
         selector = _selector(as_sampler(judged, sampler))
         options: Any = {"condition": condition, "range": range, "batch": batch, "strict": strict}
         options["where"] = "select"
@@ -198,8 +198,8 @@ def select(
     frozen, places = _accepted(selector, scores, key)
     if not len(places):
         logger.warning(
-            "select: %s accepted none of %d samples. Take OBRS, which accepts one in K of them, or "
-            "look at diagnose()",
+            "select: %s accepted none of %d samples. Use OBRS, which accepts one in K of them, "
+            "or run diagnose()",
             selector.name,
             len(scores),
         )
@@ -218,8 +218,8 @@ def _selector(sampler: Any) -> Selector:
     if isinstance(sampler, Selector):
         return sampler
     raise InputError(
-        f"select: {sampler_label(sampler)} makes samples and accepts none. Take a selector: "
-        "rejection, drs, obrs, sir, metropolis, isir"
+        f"select: {sampler_label(sampler)} makes samples and does not accept them. Use a "
+        "selector: rejection, drs, obrs, sir, metropolis, isir"
     )
 
 
@@ -247,7 +247,7 @@ def _chosen(selector: Selector, everything: Proposal, order: Tensor, key: Key) -
     if not len(groups):
         raise InputError(
             f"select: {selector.name} chooses one of {size}, and there are {len(order)} samples; "
-            "take a smaller number, or rejection or obrs, which judge each by itself"
+            "take a smaller number, or use rejection or obrs, which judge each sample by itself"
         )
     held, chain = groups[:, 0], empty_chain(len(groups))
     number = torch.arange(len(groups))

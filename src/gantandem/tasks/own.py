@@ -83,13 +83,13 @@ class OwnTask(Task):
         source = data or self.data
         if source is None:
             raise ConfigError(
-                "data: this run has none, and this step needs real samples: give data=FOLDER, a "
-                "hub name, or an .npy or .npz file"
+                "data: this run has no data, but this step needs real samples: give data=FOLDER, "
+                "a hub name, or an .npy or .npz file"
             )
         found = _fitted(source, tuple(self.x_shape))
         if self.labelled and found.labels is None:
             raise DataError(
-                f"data {source}: the GAN is conditional, and the samples have no labels: labels "
+                f"data {source}: the GAN is conditional, but the samples have no labels. Labels "
                 "are the sub-folders of a folder of images, the column 'label' of Parquet files, "
                 "or 'label' of an .npz file"
             )
@@ -142,8 +142,8 @@ def open_data(source: str | Path, gan: GAN) -> Real:
     check("open_data gan", GAN, gan)
     if not isinstance(source, str | Path):
         raise InputError(
-            f"open_data source: got {show(source)}, allowed is a path or OWNER/NAME. Tensors and "
-            "datasets need no open_data: pass them as they are"
+            f"open_data source: got {show(source)}, allowed is a path or OWNER/NAME. Pass tensors "
+            "and datasets directly to real=, without open_data"
         )
     return OWN.of_run(gan, str(source)).real()
 

@@ -68,8 +68,8 @@ def difference(metadata: dict[str, str], identity: dict[str, str]) -> str:
     for name, value in identity.items():
         if name == "data" and name not in metadata:
             logger.warning(
-                "the checkpoint is of an earlier version, which did not note its data: whether "
-                "these are the same is not known"
+                "the checkpoint was written by an earlier version, which did not record its "
+                "data, so it is not known whether these data are the same"
             )
         elif metadata.get(name) != value:
             return f"its {name} is {metadata.get(name)}, asked for is {value}"
@@ -99,10 +99,10 @@ def restore(state: TrainState, path: Path, identity: dict[str, str]) -> None:
     other = difference(metadata, identity)
     if other:
         raise ConfigError(
-            f"{path} is of another run: {other}. Use another folder, or overwrite=True "
-            "(--overwrite) to train anew in this one"
+            f"{path} belongs to another run: {other}. Use another folder, or overwrite=True "
+            "(--overwrite) to train again in this folder"
         )
-    damaged = f"{path} is damaged, and --overwrite (overwrite=True) trains anew"
+    damaged = f"{path} is damaged; --overwrite (overwrite=True) trains again from the start"
     iteration = metadata.get("iteration", "")
     if not re.fullmatch(r"\d{1,12}", iteration, re.ASCII):
         raise WeightsError(f"{damaged}: its iteration is {iteration!r}")

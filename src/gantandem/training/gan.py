@@ -95,9 +95,9 @@ def train_gan(
             restore(state, folder / CHECKPOINT, identity)
             if state.iteration > train.iterations:
                 raise ConfigError(
-                    f"{folder / CHECKPOINT} is at iteration {state.iteration}, past the "
-                    f"{train.iterations} asked for. Use another folder, or overwrite=True "
-                    "(--overwrite) to train anew in this one"
+                    f"{folder / CHECKPOINT} is at iteration {state.iteration}, which is more than "
+                    f"iterations={train.iterations}. Use another folder, or overwrite=True "
+                    "(--overwrite) to train again in this folder"
                 )
             logger.info("resuming %s at iteration %d", folder, state.iteration)
         checkpoint = None if folder is None else folder / CHECKPOINT
@@ -181,15 +181,15 @@ def _report(state: TrainState, info: TrainInfo) -> None:
     losses = info.discriminator_loss.item(), info.generator_loss.item()
     if not all(torch.isfinite(torch.tensor(loss)) for loss in losses):
         raise NonFiniteError(
-            f"losses of D and G are {losses} at iteration {state.iteration}; the last checkpoint "
-            "is kept: try smaller learning rates"
+            f"losses of D and G are {losses} at iteration {state.iteration}. The last checkpoint "
+            "is kept; try smaller learning rates"
         )
     logger.info("iteration %d: loss of D %.4f, of G %.4f", state.iteration, *losses)
     if losses[0] < LOST:
         logger.warning(
-            "iteration %d: the discriminator tells every sample apart (loss %.4f), and the "
-            "generator learns nothing from it any more: look at its samples, and try another "
-            "seed or a smaller discriminator_rate",
+            "iteration %d: the discriminator recognises every generated sample (loss %.4f), so "
+            "the generator no longer learns from it. Look at the samples, and try another seed "
+            "or a smaller discriminator_rate",
             state.iteration,
             losses[0],
         )

@@ -46,7 +46,9 @@ def train_vae(
     if updates < 1 or batch < 1:
         raise InputError(f"train_vae: got updates {updates}, batch {batch}; allowed is 1 or more")
     if x.dim() != 2 or not len(x) or not bool(x.isfinite().all()):
-        raise DataError(f"train_vae x: got shape {tuple(x.shape)}; needed is (N, dim), all finite")
+        raise DataError(
+            f"train_vae x: got shape {tuple(x.shape)}; allowed is (N, dim), all values finite"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = MLPVAE(latent_dim, x.shape[1], width, layers)

@@ -27,8 +27,8 @@ def need_finite(x: Tensor, what: str) -> Tensor:
     if broken:
         rows = ", ".join(map(str, broken[:NAMED])) + (", ..." if len(broken) > NAMED else "")
         raise NonFiniteError(
-            f"{len(broken):,} of {len(x):,} {what} are not finite (rows {rows}), so no metric is "
-            "taken of them: leave those rows out and say so, or draw them again"
+            f"{len(broken):,} of {len(x):,} {what} are not finite (rows {rows}), so no metric can "
+            "be computed: leave those rows out and report it, or draw them again"
         )
     return x
 
@@ -47,7 +47,7 @@ def need_number(value: Any, what: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{what}: returned {value!r}; wanted is one number") from None
+        raise InputError(f"{what}: returned {value!r}; it must return one number") from None
     if math.isnan(number):
-        raise NonFiniteError(f"{what}: returned NaN, which no other can be compared with")
+        raise NonFiniteError(f"{what}: returned NaN, which cannot be compared")
     return number

@@ -156,7 +156,7 @@ def intra_class_distance(
 def _look(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return features (N, 64) and logits (N, 10) of images, in float64."""
     if x.dim() != 4 or x.shape[1:] != (1, 28, 28) or len(x) < 2:
-        raise InputError(f"images are of shape {tuple(x.shape)}; wanted is (N, 1, 28, 28), N > 1")
+        raise InputError(f"images are of shape {tuple(x.shape)}; allowed is (N, 1, 28, 28), N > 1")
     network, x = _classifier(), need_finite(x, "images")
     features = torch.cat([network.features(part.float().cpu()) for part in x.split(BATCH)])
     need_finite(features, "images' features")

@@ -31,8 +31,8 @@ def kernel_distance(features: Tensor, real_features: Tensor) -> float:
     )
     if x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise InputError(
-            f"kernel_distance: features of shape {tuple(x.shape)} and {tuple(y.shape)}; wanted are "
-            "as many columns, and at least 2 rows of each"
+            f"kernel_distance: features of shape {tuple(x.shape)} and {tuple(y.shape)}; both must "
+            "have the same number of columns and at least 2 rows"
         )
     return float(_within(x) + _within(y) - 2 * _sum(x, y) / (len(x) * len(y)))
 

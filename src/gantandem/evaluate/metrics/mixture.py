@@ -50,7 +50,8 @@ def _beside_fresh(x: Tensor, mixture: Mixture, seed: int) -> tuple[Tensor, Tenso
     x = x.detach().float().cpu()
     if x.dim() != 2 or x.shape[1] != mixture.means.shape[1] or not len(x):
         raise InputError(
-            f"samples are of shape {tuple(x.shape)}; wanted is (N, {mixture.means.shape[1]}), N > 0"
+            f"samples are of shape {tuple(x.shape)}; allowed is (N, {mixture.means.shape[1]}), N "
+            "> 0"
         )
     need_finite(x, "samples (mixture_metrics)")
     return x, mixture.draw(len(x), torch.Generator().manual_seed(3_000_017 + seed))

@@ -37,7 +37,8 @@ def c2st(x: Tensor, y: Tensor, seed: int = 0) -> float:
     if x.shape[1:] != y.shape[1:] or min(len(x), len(y)) < ENOUGH:
         raise InputError(
             f"c2st: {len(x)} samples of shape {tuple(x.shape[1:])} and {len(y)} real ones of "
-            f"{tuple(y.shape[1:])}; wanted are equal shapes and at least {ENOUGH} of each"
+            f"{tuple(y.shape[1:])}; the shapes must be equal, and at least {ENOUGH} of each are "
+            "needed"
         )
     sets = need_finite(x, "samples (c2st)"), need_finite(y, "real samples (c2st)")
     from sklearn.ensemble import HistGradientBoostingClassifier

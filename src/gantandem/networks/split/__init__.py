@@ -85,7 +85,7 @@ def split(
             return _at(generator, layer, target, examples)
         except SplitError as error:
             found = _nearest(generator, target, examples) if nearest else []
-            more = f" The nearest that can be split: {', '.join(map(repr, found))}."
+            more = f" The nearest layers that can be split: {', '.join(map(repr, found))}."
             raise SplitError(f"{error}{more if found else ''}") from error
 
 
@@ -213,7 +213,7 @@ def _verified(cut: Split, generator: nn.Module, examples: list[Example], *, reac
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise SplitError(
                 f"the generator must return one tensor with a row for each latent; for {n} rows "
-                f"it returns {given}. Wrap it in a module that returns the samples alone."
+                f"it returns {given}. Wrap it in a module that returns only the samples."
             )
         rtol = torch.finfo(x.dtype).eps ** 0.5 if x.is_floating_point() else 0.0
         x, again = full(x), full(again)

@@ -62,7 +62,9 @@ class GraphSplit(Split):
         if not self._conditional:
             return self._tail_graph(activation, *carry)
         if cond is None and self._needs_cond:
-            raise SplitError(f"the tail after layer {self.layer!r} needs the rows of cond")
+            raise SplitError(
+                f"the tail after layer {self.layer!r} needs cond, the conditions of its rows"
+            )
         return self._tail_graph(activation, cond, *carry)
 
 

@@ -173,9 +173,9 @@ class ReplaySplit(Split):
 
     def _changed(self) -> SplitError:
         return SplitError(
-            f"the split at layer {self.layer!r} was made for another course of the generator's "
-            "forward: other modules ran this time. A forward that branches on its input's values "
-            "cannot be split here; choose 'latent' or 'data'."
+            f"the split at layer {self.layer!r} does not fit this call: the forward of the "
+            "generator ran other modules this time. A forward that branches on the values of its "
+            "input cannot be split here; choose 'latent' or 'data'."
         )
 
 
