@@ -64,8 +64,8 @@ def sweep(
 
     A knob is a setting that is varied. A knob of a mover (``steps``) changes the law of its
     proposals, and acceptance needs a ratio of that law. If none was fitted, ``fit`` fits one, or
-    the setting is skipped; a ratio of another law is never used. A setting is also skipped if it cannot
-    run on this GAN, or if its attempts run out. Skipped settings are listed with the reason.
+    the setting is skipped; a ratio of another law is never used. A setting is also skipped if it
+    cannot run on this GAN, or if its attempts run out. Skipped settings are listed with the reason.
 
     Each row has ``label``, ``sampler``, ``knob``, ``value``, ``settings`` (prepared, JSON-ready),
     ``law``, ``fitted`` (a ratio it needs was fitted in the sweep that measured it), ``metrics``,
