@@ -149,10 +149,10 @@ def test_a_smaller_network_learns_where_the_first_takes_too_long(monkeypatch):
 
 def test_the_fit_of_a_costly_discriminator_trains_a_new_network(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "gantandem.progress")
-    body = [nn.Linear(2, 900), nn.ReLU(), nn.Linear(900, 900), nn.ReLU(), nn.Linear(900, 1)]
+    body = [nn.Linear(2, 300), nn.ReLU(), nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, 1)]
     body[-1].bias.data.fill_(-1.0)
     gan = pair().replace(guide=Score(nn.Sequential(*body), "logit"))
-    monkeypatch.setattr(sizes, "ALLOWED", 1e10)
+    monkeypatch.setattr(sizes, "ALLOWED", 2e9)
     fit_ratio(gan, POINTS, schedule=[(5, 1e-3)], batch=64, progress=False)
     assert "A smaller network is fitted" not in caplog.text
     fitted = fit_ratio(gan, POINTS, progress=False)

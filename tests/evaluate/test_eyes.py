@@ -112,6 +112,7 @@ def test_compare_measures_within_classes_where_there_are_labels():
     assert "intra_class_distance" in found.floor
 
 
+@pytest.mark.slow
 def test_compare_and_recommend_measure_through_a_backbone():
     gan, real = gt.GAN(Painter(), None, 2), images(4000)
     found = gt.compare(gan, ["direct"], real, n=200, backbone=Eyes(), progress=False)

@@ -102,7 +102,7 @@ def test_a_strength_of_ones_own_takes_the_lowest_loss(monkeypatch, caplog):
     made = [one._replace(ratio=ratio) for one in made]
     offered = [one.candidate for one in made]
     module = importlib.import_module("gantandem.discriminator.ratio")
-    monkeypatch.setattr(module, "candidates", lambda *_: iter(offered))
+    monkeypatch.setattr(module, "candidates", lambda *_, **__: iter(offered))
     monkeypatch.setattr(module, "judge", lambda one, *_: made[offered.index(one)])
     for strength, wanted in {None: "near", 1.0: "clear", 0.5: "clear"}.items():
         caplog.clear()

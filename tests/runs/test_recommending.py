@@ -43,6 +43,7 @@ def test_a_run_keeps_the_recommended_sampler_and_the_report_shows_it(trained):
     assert "gantandem recommend" in page  # among the commands
 
 
+@pytest.mark.slow
 def test_what_was_recommended_goes_with_the_older_guide(trained, tmp_path):
     own = shutil.copytree(trained, tmp_path / "own")
     run("recommend", own, "--samplers", "obrs", "-n", 400)

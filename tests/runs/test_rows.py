@@ -110,6 +110,7 @@ def test_a_row_of_another_guide_is_measured_anew(run, drawn):
     assert drawn[3:] == ["refine"] and list(rows(run)) == ["refine"]
 
 
+@pytest.mark.slow
 def test_what_stops_in_the_middle_loses_nothing(run, monkeypatch):
     compare_run(Workspace(run), ("refine",), N)
     before = rows(run)["refine"]
