@@ -160,3 +160,16 @@ def test_the_fit_of_a_costly_discriminator_trains_a_new_network(monkeypatch, cap
     (ratio,) = (one for one in fitted.ratios.values() if one.origin == "fitted")
     names = [row["name"] for row in ratio.chosen["candidates"]]
     assert names[:2] == ["shipped", "network"]
+
+
+def test_a_diagnosis_keeps_to_a_part_of_the_budget(monkeypatch):
+    networks = pair().networks
+    one = sizes.measure(networks, None)._replace(speed=lambda: 1e6)
+    monkeypatch.setattr(sizes, "measure", lambda *given: one)
+
+    def asked(budget, real=10_000):
+        return sizes.diagnosis_size(networks, Direct(), real, budget)
+
+    assert asked(None) is None
+    assert asked("1h") == 10_000 and asked("0.01s") == 1000 and asked("0.01s", 300) == 300
+    assert asked(0.3) == pytest.approx(0.3 * 1e6 / one.whole, abs=1)

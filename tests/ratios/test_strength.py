@@ -112,7 +112,7 @@ def test_a_strength_of_ones_own_takes_the_lowest_loss(monkeypatch, caplog):
             )
         ratio = gan.ratio(gt.Direct())
         assert (ratio.chosen["name"], ratio.strength) == (wanted, strength or 1.0)
-        told = [m for m in caplog.messages if "best (clear, loss 0.400)" in m]
+        told = [m for m in caplog.messages if "lowest loss (clear, loss 0.400)" in m]
         assert len(told) == (strength is None)
 
 

@@ -38,6 +38,8 @@ CHECK_EVERY, FEW_LOOKS, STEP_LOOKS = 500, 3, 5
 """Updates between two comparisons; the fewest comparisons after the first; those of step sizes."""
 MOST_BESIDE = 20
 """Proposals of a fit for each real sample, at most; though 5,000 in any case."""
+FEW_DIAGNOSED = 1000
+"""Fewest proposals of a diagnosis that keeps to a budget."""
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 Budget = float | str
@@ -142,6 +144,24 @@ def fitting_sizes(
     most = min(100_000, max(5_000, MOST_BESIDE * real))
     found = largest({"n": Size(most, 5_000)}, lambda n: n * passes * own.whole)
     return which, found | largest(sizes, functools.partial(learning, own))
+
+
+def diagnosis_size(
+    networks: Networks, mover: Mover, real: int, budget: Budget | None
+) -> int | None:
+    """Proposals of a diagnosis within a budget; None, as many as real samples, without one.
+
+    Args:
+        networks: Of the law's proposals.
+        mover: Prepared; it makes them.
+        real: How many real samples there are.
+        budget: A time to keep to.
+    """
+    if budget is None:
+        return None
+    cost = measure(networks, None)
+    allowed = _allowed("diagnose", cost, budget, networks.device, 1.0)
+    return min(real, max(FEW_DIAGNOSED, int(allowed / (passes_of(mover) * cost.whole))))
 
 
 def _allowed(

@@ -9,7 +9,8 @@ from typing import Any
 from gantandem.discriminator import Diagnosis, calibrate, diagnose, fit_ratio, shape_discriminator
 from gantandem.discriminator.latent_weights import fit_latent_reweight
 from gantandem.discriminator.parts import seeded
-from gantandem.discriminator.sizes import Budget, seconds
+from gantandem.discriminator.sizes import Budget, diagnosis_size, seconds
+from gantandem.engine.sampling import prepare
 from gantandem.gan import GAN
 from gantandem.nets import build
 from gantandem.ratios.doubts import doubts
@@ -28,6 +29,9 @@ from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 
 logger = logging.getLogger(__name__)
+
+DIAGNOSED = 0.2
+"""Of a budget: what the diagnosis may take beside the fit."""
 
 
 @writes
@@ -119,8 +123,8 @@ def fit_run(
 ) -> dict[str, Diagnosis]:
     """Fit a ratio on the law of each sampler's proposals and diagnose it on test data.
 
-    A ``budget`` is shared by them in equal parts. ``chosen["sizes"]`` of a ratio tells what it was
-    fitted with.
+    A ``budget`` is shared by them in equal parts; a diagnosis takes a fifth more at most.
+    ``chosen["sizes"]`` of a ratio tells what it was fitted with.
 
     ``latent_reweight`` has its w(z) fitted first, to the ratio of the plain generator as it is.
     """
@@ -137,7 +141,9 @@ def fit_run(
             passes["w(z)"] = gan.setup_passes - work.gan.setup_passes
         settings = {**fit_settings(work), "budget": each}
         fitted = fit_ratio(gan, work.real, proposal=proposal, **settings)
-        found[name] = diagnose(fitted, work.real, proposal=proposal)
+        mover, more = prepare(fitted, proposal).sampler, None if each is None else DIAGNOSED * each
+        n = diagnosis_size(fitted.networks, mover, len(work.real.test), more)
+        found[name] = diagnose(fitted, work.real, proposal=proposal, n=n)
         law = found[name].law
         passes[f"ratio {law}"] = fitted.setup_passes - gan.setup_passes
         _keep_diagnoses(work, {f"{name}, refitted": found[name]})
