@@ -40,10 +40,13 @@ def test_samples_are_measured_against_the_test_part_and_real_ones_in_their_place
     x = found["direct"].samples.x
     metrics = found["direct"].row["metrics"]
     assert metrics["sliced_w1"] == sliced_wasserstein(x, parts.test[:128])
-    assert found.floor == Against(parts.test[:128])(parts.select[:128])
+    assert found.floor == {
+        "n": len(parts.select[:128]),
+        **Against(parts.test[:128])(parts.select[:128]),
+    }
     assert set(metrics) == {"sliced_w1", "c2st", "precision", "recall", "density", "coverage"}
     own = gt.compare(toy_gan(), "direct", REAL, 64, metrics=lambda x: {"mean": x.mean().item()})
-    assert own.floor == {"mean": parts.select[:64].mean().item()}
+    assert own.floor == {"n": 64, "mean": parts.select[:64].mean().item()}
 
 
 def test_wide_and_few_samples_are_measured_by_what_they_allow():

@@ -43,6 +43,43 @@ def test_a_bad_number_is_warned_of(planar, tmp_path, changes, wanted):
     assert wanted in text
 
 
+@pytest.mark.parametrize(
+    ("metric", "plain", "ours", "n_real", "wanted"),
+    [
+        ("precision", 0.80, 0.70, 2000, "lowered the precision of the plain generator"),
+        ("precision", 0.80, 0.78, 2000, ""),  # chance
+        ("precision", 0.80, 0.70, 100, ""),  # which is larger where real data are few
+        ("precision", 0.999, 0.99, 2000, ""),  # alike
+        ("density", 0.90, 0.60, 2000, "became 0.600"),
+        ("density", 0.90, 0.80, 2000, ""),
+        ("density", 1.90, 0.94, 2000, ""),  # as dense as real data
+        ("recall", 0.80, 0.10, 2000, ""),  # which acceptance may well lower
+    ],
+)
+def test_samples_that_are_less_among_real_ones_are_told(
+    planar, tmp_path, metric, plain, ours, n_real, wanted
+):
+    def change(metrics):
+        rows = metrics["samplers"]
+        metrics["floor"]["n"] = n_real
+        rows["direct"]["metrics"][metric] = plain
+        rows["collaborative"]["metrics"][metric] = ours
+
+    said = warnings_after(planar, tmp_path / "run", change)
+    told = [line for line in said.splitlines() if line.startswith("collaborative lowered")]
+    assert len(told) == bool(wanted) and all(wanted in line and "try" in line for line in told)
+
+
+def test_few_real_data_are_told(planar, tmp_path):
+    for place, n_real in enumerate((50, 1999, 2000, None)):
+        said = warnings_after(
+            planar, tmp_path / str(place), lambda m, n=n_real: m["floor"].update(n=n)
+        )
+        few = "2,000 samples were measured by" in said
+        assert few == (n_real in (50, 1999))
+        assert not few or f"by {n_real:,} held-out real ones" in said
+
+
 def test_events_are_counted_and_an_undiagnosed_discriminator_is_named(images, tmp_path):
     def change(metrics):
         metrics["samplers"]["refine"]["events"] = {"exhausted": 64, "stuck": 0}

@@ -45,6 +45,11 @@ def test_of_a_comparison():
     found = gt.compare(gan.with_diagnosis(told), samplers, REAL, 64, progress=False)
     (said,) = [one for one in gt.cautions(found) if one.startswith("The ratio on direct: ")]
     assert all(one in said for one in told.warnings)
+    less = gt.compare(gan, ["direct"], REAL, 32, progress=False)
+    assert "few make chance" not in f"{gt.cautions(less)} {less}"
+    more = gt.compare(gan, ["direct"], REAL, 200, progress=False)
+    (few,) = [one for one in gt.cautions(more) if "few make chance" in one]
+    assert few.startswith("200 samples were measured by ") and "few make chance" in str(more)
     worse = gt.compare(gan, samplers, lambda x: {"sliced_w1": len(x[x[:, 0] > -5]) / 64}, 64)
     worse["metropolis"].row["metrics"]["sliced_w1"] = 9.0
     assert gt.cautions(worse)[0].startswith("metropolis made samples worse than the plain")

@@ -108,7 +108,7 @@ def compare(
     if parts is not None:
         results.real = parts.test[:n].cpu()
         spare = parts.rows("select").map(lambda value: value[:n].cpu())
-        results.floor = named_numbers(_asked(metrics, *spare))
+        results.floor = {"n": len(spare.x), **named_numbers(_asked(metrics, *spare))}
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     for name, sampler in named.items():
         if name in failed:

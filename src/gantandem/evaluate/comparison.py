@@ -54,6 +54,7 @@ class Comparison(dict[str, Compared]):
             "version": __version__,
             "seed": self.seed,
             "floor": self.floor,
+            **({} if self.real is None else {"real": len(self.real)}),
             "samplers": {name: compared.row for name, compared in self.items()},
             **({"failed": self.failed} if self.failed else {}),
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gantandem.display.table import finite, show, show_percent
 from gantandem.errors import InputError
+from gantandem.evaluate.against import MOST
 from gantandem.evaluate.comparison import Comparison
+from gantandem.evaluate.recommendation import ALIKE, DENSE, DIRECTED
 from gantandem.gan import GAN
 from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.words import named
@@ -30,6 +33,8 @@ FAULTS = {
 }
 """Events that something went wrong in: of what each is a part, and what happened. All other
 events only count what was done, and nobody is warned of them."""
+DENSITY_SPREAD = 2.5
+"""Of the density of one sample; less in a plane (measured up to 512 dimensions)."""
 _SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
 _LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": "sliced W1"}
 
@@ -67,10 +72,12 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
         *_stale(evidence),
         *_failed(evidence),
         *_worse_than_direct(evidence),
+        *_less_real(evidence),
         *_collapse(evidence),
         *_lost_modes(evidence),
         *_discriminator(evidence),
         *_faults(evidence),
+        *_few_real(evidence),
     ]
 
 
@@ -144,6 +151,42 @@ def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
                     f"{show(base)} became {show(ours)}. {_cause(row, evidence)}"
                 )
                 break
+
+
+def _less_real(evidence: Evidence) -> Iterator[str]:
+    """Samplers of lower precision or density than plain samples, beyond chance and beyond 2%."""
+    rows, floor = evidence.rows, evidence.metrics.get("floor", {})
+    direct = rows.get("direct", {})
+    for name, row in rows.items():
+        sizes = [finite(one) for one in (row.get("n"), direct.get("n"), floor.get("n"), MOST)]
+        size = min(one for one in sizes if one)
+        for key in ("precision", "density"):
+            pair = [finite(one.get("metrics", {}).get(key)) for one in (row, direct)]
+            if name == "direct" or None in pair:
+                continue
+            ours, base = (min(one, DENSE) for one in pair if one is not None)
+            spread = [
+                p * (1 - p) if key == "precision" else DENSITY_SPREAD**2 for p in (ours, base)
+            ]
+            if base - ours > max(2 * math.sqrt(sum(spread) / size), ALIKE * base):
+                before, after = (DIRECTED[key].show(one) for one in pair[::-1])
+                yield (
+                    f"{name} lowered the {key} of the plain generator, beyond chance: {before} "
+                    f"became {after}. Fewer of its samples lie where real ones do. "
+                    f"{_cause(row, evidence)}"
+                )
+                break
+
+
+def _few_real(evidence: Evidence) -> Iterator[str]:
+    metrics = evidence.metrics
+    real = finite(metrics.get("real")) or finite(metrics.get("floor", {}).get("n"))
+    n = max((finite(row.get("n")) or 0 for row in evidence.rows.values()), default=0)
+    if real is not None and real < min(n, MOST):
+        yield (
+            f"{show(n)} samples were measured by {show(real)} held-out real ones, all there are: "
+            "few make chance, and small differences between samplers say nothing."
+        )
 
 
 def _cause(row: dict[str, Any], evidence: Evidence) -> str:
