@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,38 @@ def test_every_command_takes_what_was_imported(imported, tmp_path):
     run("report", imported)
     page = (imported / "report.html").read_text()
     assert "Samples beside the data" in page and "Can the ratio be trusted?" in page
-    assert "<h1>own <span>" in page  # the name of the folder of data
+    assert "<h1>run <span>data own, seed 0</span></h1>" in page
+    assert "<title>run · GANtandem report</title>" in page
     for wanted in ("gantandem import", "gantandem compare", "Measured on 2"):
         assert wanted in page
     run("sample", *words, "-n", 5, "--out", tmp_path / "s", "--format", "png")
     assert len(list((tmp_path / "s").glob("*.png"))) == 5
+
+
+@pytest.mark.slow
+def test_images_are_measured_through_a_backbone(imported, tmp_path):
+    work = shutil.copytree(imported, tmp_path / "run")
+    run("fit-ratio", work, "--trust", *QUICK, "fit_ratio.backbone=own_gans:Eyes")
+    plain, seen = ("compare", work, "--trust", "-n", 40), ("--backbone", "own_gans:Eyes")
+    samplers = ("--samplers", "direct,obrs")
+    run(*plain, *samplers)
+    rows = json.loads((work / "metrics.json").read_text())["samplers"]
+    assert rows["obrs"]["eyes"] == {"judge": "Eyes", "measure": None}
+    told = run(*plain, "--samplers", "obrs", *seen)
+    assert "Fréchet" in told.stdout
+    metrics = json.loads((work / "metrics.json").read_text())
+    assert list(metrics["samplers"]) == ["obrs"]  # what was measured otherwise is no row beside it
+    assert "frechet_distance" in metrics["floor"]
+    eyes = metrics["samplers"]["obrs"]["eyes"]
+    assert eyes == {"judge": "Eyes", "shared": ["judge"], "measure": "own_gans:Eyes"}
+    assert "kept as measured before" in run(*plain, *samplers, *seen).stderr
+    run("report", work)
+    page = (work / "report.html").read_text()
+    assert "<dd>judged through Eyes, measured through own_gans:Eyes</dd>" in page
+    assert "obrs: its judge looked through the backbone that measures" in page
+    assert "between pixels" not in page
+    fails(*plain, "--sweep", *seen, wanted=["leave --sweep out"])
+    fails(*plain, "--backbone", "eficientnet-lite0", wanted=["did you mean 'efficientnet-lite0'"])
 
 
 def test_layers_and_their_json(imported, tmp_path):

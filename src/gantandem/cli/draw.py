@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
-from gantandem.cli.frame import Device, Overrides, Run, Seed, Trust, hint, note, out
+from gantandem.cli.frame import (
+    Backbone,
+    BackboneWeights,
+    Device,
+    Overrides,
+    Run,
+    Seed,
+    SweepCommand,
+    Trust,
+    hint,
+    note,
+    out,
+)
 from gantandem.cli.improve import split_names
 
 
@@ -173,20 +184,6 @@ def verify(
         raise typer.Exit(1)
 
 
-class SweepCommand(TyperCommand):
-    """Lets ``--sweep`` stand without a value, wherever it stands: then it means the default."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Complete a bare ``--sweep`` before click reads the words."""
-        words: list[str] = []
-        for word, after in zip(args, [*args[1:], ""], strict=True):
-            words.append(word)
-            path = bool(after) and ("/" in after.partition("=")[0] or Path(after).is_dir())
-            if word == "--sweep" and (path or not after or after.startswith("-")):
-                words.append("default")
-        return super().parse_args(ctx, words)
-
-
 def compare(
     run: Run,
     overrides: Overrides = None,
@@ -228,6 +225,8 @@ def compare(
         ),
     ] = False,
     page: Annotated[bool, typer.Option("--report", help="Write RUN/report.html as well.")] = False,
+    backbone: Backbone = None,
+    backbone_weights: BackboneWeights = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:
@@ -244,6 +243,8 @@ def compare(
         raise ConfigError(
             "--fit is only used with --sweep; to fit ratios, run 'gantandem fit-ratio'"
         )
+    if sweep and backbone is not None:
+        raise ConfigError("--backbone measures samplers side by side: leave --sweep out")
     step = "compare --sweep --fit" if fit else "compare"
     work = runs.Workspace(run, overrides or (), device, step, trust=trust)
     names = None if samplers is None else split_names(samplers)
@@ -255,7 +256,8 @@ def compare(
         count = 10_000 if n is None else n
         names = runs.default_samplers(work) if names is None else names
         try:
-            found = runs.compare_run(work, names, count, seed=seed, again=again)
+            eyes = {"backbone": backbone, "backbone_weights": backbone_weights}
+            found = runs.compare_run(work, names, count, seed=seed, again=again, **eyes)
         except IncompleteError as error:  # told after the rows that there are
             found, incomplete = error.metrics, error
         table = comparison_table(found)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from gantandem.cli.words import as_command
 from gantandem.display.text import visible
@@ -92,6 +92,19 @@ Budget = Annotated[
         show_default=False,
     ),
 ]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="Measure images by the features of this network: efficientnet-lite0, timm:NAME or "
+        "module:Class. Do not name the network that guides or judges.",
+        show_default=False,
+    ),
+]
+BackboneWeights = Annotated[
+    Path | None,
+    typer.Option("--backbone-weights", help="A weight file for it.", show_default=False),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings as key=value, nested keys dotted.", show_default=False),
@@ -140,6 +153,20 @@ def _of_the_machine(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
         return "out of memory: take fewer samples (-n), smaller images, or a machine that has more"
     return None
+
+
+class SweepCommand(TyperCommand):
+    """Lets ``--sweep`` stand without a value, wherever it stands: then it means the default."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Complete a bare ``--sweep`` before click reads the words."""
+        words: list[str] = []
+        for word, after in zip(args, [*args[1:], ""], strict=True):
+            words.append(word)
+            path = bool(after) and ("/" in after.partition("=")[0] or Path(after).is_dir())
+            if word == "--sweep" and (path or not after or after.startswith("-")):
+                words.append("default")
+        return super().parse_args(ctx, words)
 
 
 class LogHandler(logging.Handler):

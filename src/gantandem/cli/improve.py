@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gantandem.cli.frame import Budget, Device, Overrides, Run, Trust, hint, noting, out
+from gantandem.cli.frame import (
+    Backbone,
+    BackboneWeights,
+    Budget,
+    Device,
+    Overrides,
+    Run,
+    Trust,
+    hint,
+    noting,
+    out,
+)
 
 Samplers = Annotated[
     str | None,
@@ -124,17 +134,8 @@ def recommend(
         ),
     ] = None,
     budget: Budget = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure images by the features of this network: efficientnet-lite0, timm:NAME "
-            "or module:Class. Do not name the network that guides or judges.",
-            show_default=False,
-        ),
-    ] = None,
-    backbone_weights: Annotated[
-        Path | None, typer.Option(help="A weight file for it.", show_default=False)
-    ] = None,
+    backbone: Backbone = None,
+    backbone_weights: BackboneWeights = None,
     device: Device = None,
     trust: Trust = False,
 ) -> None:

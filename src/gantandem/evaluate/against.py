@@ -41,11 +41,13 @@ class Against:
         backbone: From (N, *x_shape) samples to (N, F) features, or maps (N, F, h, w) that are
             averaged; in eval mode. What guides or judges must be another one.
         labels: (M,) classes of the real samples, or None.
+        name: What the backbone is called.
     """
 
     real: Tensor
     backbone: nn.Module | None = None
     labels: Tensor | None = None
+    name: str | None = None
 
     def __call__(self, x: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """Measure (N, *x_shape) samples, and their labels (N,) if they have some."""

@@ -17,7 +17,7 @@ from gantandem.engine.sampling import sample, start_run
 from gantandem.errors import GANtandemError, IncompleteError, InputError
 from gantandem.evaluate.against import Against
 from gantandem.evaluate.comparison import Compared, Comparison
-from gantandem.evaluate.eyes import shared_eyes
+from gantandem.evaluate.eyes import eyes_of_row, shared_eyes
 from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
@@ -116,7 +116,8 @@ def compare(
         try:
             measured = ", ".join(results) or "nothing"
             with keeping(lambda m=measured, one=name: f"{one} not measured; {m} was", results):
-                results[name] = _measure(name, sample(gan, sampler, n, **options), metrics)
+                out = sample(gan, sampler, n, **options)
+                results[name] = _measure(name, gan, sampler, out, metrics)
             logger.info("%s: %s", name, results[name].row)
         except Exception as error:  # of a network, a sampler or a metric of the user's own, too
             failed[name] = error
@@ -173,7 +174,8 @@ def measured_by(
         logger.warning("%s: %s", where, warning)
     rows = parts.rows("test").map(lambda value: value[:n].cpu())
     labels = rows.cond if rows.cond is not None and is_labels(rows.cond) else None
-    return Against(rows.x, body, labels), parts
+    name = backbone if isinstance(backbone, str) else type(backbone).__name__
+    return Against(rows.x, body, labels, name), parts
 
 
 def check_all(
@@ -210,8 +212,12 @@ def check_all(
     return failed
 
 
-def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
+def _measure(
+    name: str, gan: GAN, sampler: Mover | Selector, out: Samples, metrics: Metrics
+) -> Compared:
     m = out.manifest
+    against = isinstance(metrics, Against)
+    eyes = eyes_of_row(gan, sampler, m["law"], metrics.backbone if against else None)
     row = {
         "n": len(out),
         "passes_per_sample": m["passes"] / len(out),
@@ -221,6 +227,7 @@ def _measure(name: str, out: Samples, metrics: Metrics) -> Compared:
         "acceptance": len(out) / m["proposals"],
         "events": m["events"],
         "sampler": m["sampler"],
+        "eyes": {**eyes, **({"measure": metrics.name} if against else {})},
         "metrics": named_numbers(
             _asked(metrics, need_finite(out.x.cpu(), f"samples of {name}"), out.condition)
         ),

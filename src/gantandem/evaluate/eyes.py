@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from gantandem.gan import GAN
 from gantandem.nets.backbones import pooled
 from gantandem.nets.features import FeatureRatio
 from gantandem.nets.hashing import weights_hash
+from gantandem.networks.score import Score
+from gantandem.ratios.lookup import plain_law
+from gantandem.samplers.base import Mover, Selector
 
 BATCH = 250
 
@@ -37,6 +41,33 @@ def eyes_of(network: nn.Module) -> dict[str, str]:
         for module in network.modules()
         if isinstance(module, FeatureRatio)
     }
+
+
+def eyes_of_row(
+    gan: GAN, sampler: Mover | Selector, law: str, measure: nn.Module | None
+) -> dict[str, Any]:
+    """The backbones that guided and judged the samples of a row.
+
+    None where a network looks at samples as they are; a role that nobody has is left out.
+    ``"shared"`` names the roles that look through the backbone that measures.
+
+    Args:
+        gan: With guide and ratios.
+        sampler: What drew.
+        law: Of its proposals.
+        measure: The backbone that measures; None where there is none, or it is not known.
+    """
+    mover = sampler.proposal if isinstance(sampler, Selector) else sampler
+    roles: dict[str, Score | None] = {"guide": gan.guide if mover.uses_guide else None}
+    ratio = gan.ratios.get(law if isinstance(sampler, Selector) else plain_law(gan))
+    if ratio is not None and (isinstance(sampler, Selector) or mover.uses_ratio):
+        roles["judge"] = ratio.score
+    seen = {role: eyes_of(one.network) for role, one in roles.items() if one is not None}
+    found: dict[str, Any] = {role: ", ".join(eyes.values()) or None for role, eyes in seen.items()}
+    own = None if measure is None else weights_hash(measure)
+    if shared := [role for role, eyes in seen.items() if own in eyes]:
+        found["shared"] = shared
+    return found
 
 
 def shared_eyes(gan: GAN, measure: nn.Module) -> Iterator[str]:

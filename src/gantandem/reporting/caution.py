@@ -78,6 +78,7 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
         *_discriminator(evidence),
         *_faults(evidence),
         *_few_real(evidence),
+        *_shared_eyes(evidence),
     ]
 
 
@@ -187,6 +188,17 @@ def _few_real(evidence: Evidence) -> Iterator[str]:
             f"{show(n)} samples were measured by {show(real)} held-out real ones, all there are: "
             "few make chance, and small differences between samplers say nothing."
         )
+
+
+def _shared_eyes(evidence: Evidence) -> Iterator[str]:
+    for name, row in evidence.rows.items():
+        eyes = row.get("eyes") or {}
+        if shared := eyes.get("shared"):
+            yield (
+                f"{name}: its {' and '.join(map(str, shared))} looked through the backbone that "
+                f"measures, {eyes.get('measure')}, so that the distance flatters what it chose. "
+                "Measure by another backbone."
+            )
 
 
 def _cause(row: dict[str, Any], evidence: Evidence) -> str:

@@ -29,6 +29,8 @@ from gantandem.reporting.sections import pictorial_section, planar_section, trus
 from gantandem.reporting.stale import stale_rows
 
 REPORT_FILE = "report.html"
+EYES = {"guide": "guided", "judge": "judged", "measure": "measured"}
+"""What is done to a sample, by the role in ``eyes`` of a row."""
 ALIKE = "as many real data"
 
 
@@ -51,20 +53,22 @@ def write_report(run: str | Path) -> Path:
 def render(evidence: Evidence) -> str:
     """The page as text."""
     style = resources.files("gantandem.reporting").joinpath("page.css").read_text(encoding="utf-8")
-    task, seed = evidence.metrics.get("task", "?"), evidence.metrics.get("seed", "?")
+    metrics = evidence.metrics
+    task, seed = metrics.get("task", "?"), metrics.get("seed", "?")
+    title, of = metrics.get("title") or task, f"data {task}, " if metrics.get("title") else ""
     body = "\n".join(_sections(evidence))
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(str(task))} · GANtandem report</title>
+<title>{escape(str(title))} · GANtandem report</title>
 <style>{style}</style>
 </head>
 <body>
 <header>
 <p class="eyebrow">GANtandem report</p>
-<h1>{escape(str(task))} <span>seed {escape(str(seed))}</span></h1>
+<h1>{escape(str(title))} <span>{escape(of)}seed {escape(str(seed))}</span></h1>
 {_headline(evidence)}
 </header>
 <main>
@@ -157,7 +161,7 @@ def _table(evidence: Evidence) -> str:
         f'<div class="scroll"><table class="rows"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
         f"<details><summary>What the columns mean</summary><dl>{terms}</dl></details>"
-        f"{_counted(metrics['samplers'])}"
+        f"{_counted(metrics['samplers'])}{_eyes(metrics['samplers'])}"
     )
 
 
@@ -168,7 +172,8 @@ def _of_pixels(evidence: Evidence) -> str:
         return ""
     return (
         " The distances are between pixels, which say little of what images show: look at the "
-        "images, and measure features of a network (in Python: compare(..., backbone=))."
+        "images, and measure by the features of a network (gantandem compare RUN --backbone "
+        "NAME; in Python compare(..., backbone=))."
     )
 
 
@@ -183,6 +188,25 @@ def _counted(rows: dict[str, Any]) -> str:
         f"<details><summary>What was counted</summary><dl>{''.join(lines)}</dl></details>"
         if lines
         else ""
+    )
+
+
+def _eyes(rows: dict[str, Any]) -> str:
+    """Through which networks each sampler was guided, judged and measured, where one is noted."""
+    seen = {name: row.get("eyes") or {} for name, row in rows.items()}
+    if not any(isinstance(one, str) for eyes in seen.values() for one in eyes.values()):
+        return ""
+    lines = []
+    for name, eyes in seen.items():
+        told = [
+            f"{done} {f'through {escape(str(eyes[role]))}' if eyes[role] else 'as it is'}"
+            for role, done in EYES.items()
+            if role in eyes
+        ]
+        lines += [f"<dt>{escape(name)}</dt><dd>{', '.join(told)}</dd>"] if told else []
+    return (
+        "<details><summary>What guided, judged and measured through which network</summary>"
+        f"<dl>{''.join(lines)}</dl></details>"
     )
 
 

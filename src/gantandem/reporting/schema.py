@@ -38,6 +38,7 @@ class Row(TypedDict, total=False):
     metrics: Measured
     events: dict[str, Number] | None
     sampler: Config
+    eyes: dict[str, str | None | list[str]]
 
 
 class Metrics(TypedDict, total=False):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gantandem._version import __version__
 from gantandem.data.matching import check_shape, probe
 from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
-from gantandem.evaluate.comparing import check_all, compare
+from gantandem.evaluate.against import Against
+from gantandem.evaluate.comparing import Metrics, check_all, compare, measured_by
 from gantandem.progress import keeping, uninterrupted
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, now, write_json, write_real
@@ -52,6 +54,8 @@ def compare_run(
     seed: int | None = None,
     setup: Mapping[str, Any] | None = None,
     again: bool = False,
+    backbone: str | None = None,
+    backbone_weights: str | Path | None = None,
 ) -> dict[str, Any]:
     """Draw n samples with each sampler, measure them, and write samples and ``metrics.json``.
 
@@ -67,6 +71,9 @@ def compare_run(
         seed: Of the samples; None for the recipe's.
         setup: What was spent before, by step: ``{"seconds": .., "passes": ..}``.
         again: Measure these samplers anew.
+        backbone: Measure images by the features of this network in place of the task's metrics, see
+            :func:`gantandem.compare`.
+        backbone_weights: A weight file for it.
 
     Returns:
         The content of ``metrics.json``.
@@ -79,10 +86,17 @@ def compare_run(
     """
     built = {name: work.sampler(name) for name in samplers}
     seed = work.recipe.seed if seed is None else seed
+    measured: Metrics = work.task.metrics
+    against: Against | None = None
+    if backbone is not None:
+        found = measured_by(work.gan, work.real, None, n, "compare", backbone, backbone_weights)
+        assert isinstance(found[0], Against)
+        measured = against = found[0]
     failed = check_all(work.gan, built, n, seed)
-    kept = rows_to_keep(work, {k: v for k, v in built.items() if k not in failed}, n, seed, again)
-    metrics = begin_metrics(work, n, seed, setup or {}, kept)
-    data = data_hash(work)
+    data = data_hash(work, against)
+    able = {k: v for k, v in built.items() if k not in failed}
+    kept = rows_to_keep(work, able, n, seed, again, data)
+    metrics = begin_metrics(work, n, seed, setup or {}, kept, against)
     errors: list[Exception] = []
 
     def said() -> str:
@@ -96,7 +110,8 @@ def compare_run(
             if name in failed:
                 raise failed[name]
             with keeping(said):
-                result = compare(work.gan, {name: sampler}, work.task.metrics, n, seed=seed)[name]
+                result = compare(work.gan, {name: sampler}, measured, n, seed=seed)[name]
+                result.row["eyes"].setdefault("measure", work.task.eyes)
                 drawn = drawn_with(result.samples.manifest, data)
                 with uninterrupted():
                     keep_result(work.run, work.gan, metrics, name, result, drawn)
@@ -124,7 +139,12 @@ def compare_run(
 
 
 def begin_metrics(
-    work: Workspace, n: int, seed: int, setup: Mapping[str, Any], kept: Mapping[str, Any]
+    work: Workspace,
+    n: int,
+    seed: int,
+    setup: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    against: Against | None = None,
 ) -> dict[str, Any]:
     """What a ``metrics.json`` holds at first, with rows that are kept; real data beside it.
 
@@ -142,14 +162,21 @@ def begin_metrics(
         "schema": 1,
         "version": __version__,
         "task": work.task.name,
+        **({"title": work.run.resolve().name} if isinstance(work.task, OwnTask) else {}),
         "date": now(),
         "seed": seed,
-        "floor": work.task.floor(n),
+        "floor": work.task.floor(n) if against is None else _floor(work, n, against),
         "discriminator": _discriminator(work),
         "samplers": dict(kept),
         "setup": dict(setup),
         **({} if bounds is None else {"range": list(bounds)}),
     }
+
+
+def _floor(work: Workspace, n: int, against: Against) -> dict[str, Any]:
+    """What other held-out real samples score."""
+    reachable = work.real.select[:n].cpu()
+    return {**against(reachable), "n": len(reachable)}
 
 
 def _discriminator(work: Workspace) -> dict[str, float]:

@@ -12,7 +12,9 @@ import numpy as np
 
 from gantandem.engine.sampling import start_run
 from gantandem.errors import DataError
+from gantandem.evaluate.against import Against
 from gantandem.gan import GAN
+from gantandem.nets.hashing import weights_hash
 from gantandem.reporting import evidence as files
 from gantandem.reporting.schema import METRICS, SWEEP, read_json
 from gantandem.reporting.stale import made_by, older, weights_of
@@ -28,9 +30,11 @@ OF_THE_CALL = ("seed", "versions", "device", "rng_version", "data")
 """Settings that rows of one table share."""
 
 
-def data_hash(work: Workspace) -> str:
-    """The name of the data that the run's samplers are measured by."""
+def data_hash(work: Workspace, against: Against | None = None) -> str:
+    """The name of the data that the run's samplers are measured by, and of a backbone."""
     digest = hashlib.sha256()
+    if against is not None and against.backbone is not None:
+        digest.update(weights_hash(against.backbone).encode())
     for part in work.real.test.split(1_000):
         digest.update(np.ascontiguousarray(part.cpu().numpy()).tobytes())
     return digest.hexdigest()[:16]
@@ -48,7 +52,12 @@ def drawn_with(manifest: Mapping[str, Any], data: str) -> dict[str, Any]:
 
 
 def rows_to_keep(
-    work: Workspace, asked: Mapping[str, Mover | Selector], n: int, seed: int, again: bool
+    work: Workspace,
+    asked: Mapping[str, Mover | Selector],
+    n: int,
+    seed: int,
+    again: bool,
+    data: str,
 ) -> Rows:
     """Rows that were measured before as they would be now; which go is said.
 
@@ -59,6 +68,7 @@ def rows_to_keep(
         n: Samples of each.
         seed: Of all.
         again: Measure those that are asked for anew.
+        data: What they are measured by, see :func:`data_hash`.
     """
     try:
         earlier = read_json(work.run / files.METRICS_FILE, METRICS, schema=1) or {}
@@ -68,7 +78,7 @@ def rows_to_keep(
     kept: Rows = {}
     if not (rows := earlier.get("samplers", {})):
         return kept
-    data, weights = data_hash(work), weights_of(work.gan)
+    weights = weights_of(work.gan)
     for name, row in rows.items():
         before: Any = row.get("drawn")
         there = files.samples_file(work.run, name).is_file() and isinstance(before, Mapping)

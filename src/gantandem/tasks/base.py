@@ -47,6 +47,7 @@ class Task(ABC):
             :meth:`manifold`, each with the way it gets better.
         data: Folder or hub name of an image set in place of the task's own, for everything: what
             trains, what fits and what measures.
+        eyes: The network through whose features :meth:`metrics` looks at samples, if any.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Task(ABC):
     range: Range | None = None
     pareto: Pareto
     data: str | None = None
+    eyes: str | None = None
 
     def pretrained(self) -> Pair:
         """Return the shipped networks, in eval mode.

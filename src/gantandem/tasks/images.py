@@ -24,6 +24,7 @@ class DigitsTask(Task):
     """
 
     hub: str
+    eyes: str | None = "mnist-classifier"
     sizes: tuple[int, int, int] = (50_000, 5_000, 5_000)
     pareto: Pareto = Pareto(
         quality=Axis("precision", "high", "precision"),
