@@ -223,3 +223,22 @@ def keeping(what: Callable[[], str] | None = None, finished: Any = None) -> Iter
         stop.args = stop.args if what is None else (what(),)
         stop.finished = finished  # pyright: ignore
         raise
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collect what is warned of in the block, each text once."""
+    texts: dict[str, None] = {}
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts[record.getMessage()] = None
+            found[:] = texts
+
+    found: list[str] = []
+    package, collector = logging.getLogger("gantandem"), Collector(logging.WARNING)
+    package.addHandler(collector)
+    try:
+        yield found
+    finally:
+        package.removeHandler(collector)

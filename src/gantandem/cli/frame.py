@@ -140,7 +140,7 @@ class Group(TyperGroup):
             err.print(told, markup=False)
             raise typer.Exit(INPUT_ERROR) from None
         except KeyboardInterrupt as stop:
-            err.print(f"interrupted{': ' if str(stop) else ''}{stop}", markup=False)
+            err.print(f"interrupted: {str(stop) or 'the same command begins anew'}", markup=False)
             raise typer.Exit(INTERRUPTED) from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from gantandem.display.table import finite, show, show_percent
 from gantandem.errors import InputError
 from gantandem.evaluate.against import MOST
 from gantandem.evaluate.comparison import Comparison
-from gantandem.evaluate.recommendation import ALIKE, DENSE, DIRECTED
 from gantandem.gan import GAN
 from gantandem.ratios.lookup import plain_law
 from gantandem.ratios.words import named
 from gantandem.reporting.evidence import Evidence, read_evidence
 from gantandem.reporting.stale import older, stale_laws, stale_rows
+from gantandem.reporting.worse import less_real, worse_than_direct
 
 FAULTS = {
     "nonfinite": ("proposals", "were not finite and were replaced by others"),
@@ -33,10 +32,6 @@ FAULTS = {
 }
 """Events that something went wrong in: of what each is a part, and what happened. All other
 events only count what was done, and nobody is warned of them."""
-DENSITY_SPREAD = 2.5
-"""Of the density of one sample; less in a plane (measured up to 512 dimensions)."""
-_SCALE = {"frechet_distance": "low", "good": "high", "sliced_w1": "low"}
-_LABEL = {"frechet_distance": "Fréchet distance", "good": "good", "sliced_w1": "sliced W1"}
 
 
 def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
@@ -71,14 +66,15 @@ def cautions(of: GAN | Comparison | Evidence | str | Path) -> list[str]:
     return [
         *_stale(evidence),
         *_failed(evidence),
-        *_worse_than_direct(evidence),
-        *_less_real(evidence),
+        *worse_than_direct(evidence),
+        *less_real(evidence),
         *_collapse(evidence),
         *_lost_modes(evidence),
         *_discriminator(evidence),
         *_faults(evidence),
         *_few_real(evidence),
         *_shared_eyes(evidence),
+        *_warned(evidence),
     ]
 
 
@@ -139,46 +135,6 @@ def _failed(evidence: Evidence) -> Iterator[str]:
         yield f"{name} could not be measured: {reason}"
 
 
-def _worse_than_direct(evidence: Evidence) -> Iterator[str]:
-    direct = evidence.rows.get("direct", {}).get("metrics", {})
-    for name, row in evidence.rows.items():
-        for key, better in _SCALE.items():
-            ours, base = finite(row.get("metrics", {}).get(key)), finite(direct.get(key))
-            if name == "direct" or ours is None or base is None:
-                continue
-            if ours < 0.9 * base if better == "high" else ours > 1.1 * base:
-                yield (
-                    f"{name} made samples worse than the plain generator: {_LABEL[key]} "
-                    f"{show(base)} became {show(ours)}. {_cause(row, evidence)}"
-                )
-                break
-
-
-def _less_real(evidence: Evidence) -> Iterator[str]:
-    """Samplers of lower precision or density than plain samples, beyond chance and beyond 2%."""
-    rows, floor = evidence.rows, evidence.metrics.get("floor", {})
-    direct = rows.get("direct", {})
-    for name, row in rows.items():
-        sizes = [finite(one) for one in (row.get("n"), direct.get("n"), floor.get("n"), MOST)]
-        size = min(one for one in sizes if one)
-        for key in ("precision", "density"):
-            pair = [finite(one.get("metrics", {}).get(key)) for one in (row, direct)]
-            if name == "direct" or None in pair:
-                continue
-            ours, base = (min(one, DENSE) for one in pair if one is not None)
-            spread = [
-                p * (1 - p) if key == "precision" else DENSITY_SPREAD**2 for p in (ours, base)
-            ]
-            if base - ours > max(2 * math.sqrt(sum(spread) / size), ALIKE * base):
-                before, after = (DIRECTED[key].show(one) for one in pair[::-1])
-                yield (
-                    f"{name} lowered the {key} of the plain generator, beyond chance: {before} "
-                    f"became {after}. Fewer of its samples lie where real ones do. "
-                    f"{_cause(row, evidence)}"
-                )
-                break
-
-
 def _few_real(evidence: Evidence) -> Iterator[str]:
     metrics = evidence.metrics
     real = finite(metrics.get("real")) or finite(metrics.get("floor", {}).get("n"))
@@ -190,6 +146,19 @@ def _few_real(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def _warned(evidence: Evidence) -> Iterator[str]:
+    """What steps warned of, each text once; without what files tell better."""
+    found = evidence.diagnosis.values()
+    told = [fault for one in found for fault in ratio_faults(one) or ()]
+    told += [*(evidence.metrics.get("failed") or {}).values(), "through the backbone that measures"]
+    said: set[str] = set()
+    for step, texts in evidence.warned.items():
+        for text in texts:
+            if text not in said and not any(one in text for one in told):
+                said.add(text)
+                yield f"{step}: {text.removeprefix(step.replace('-', '_') + ': ')}"
+
+
 def _shared_eyes(evidence: Evidence) -> Iterator[str]:
     for name, row in evidence.rows.items():
         eyes = row.get("eyes") or {}
@@ -199,24 +168,6 @@ def _shared_eyes(evidence: Evidence) -> Iterator[str]:
                 f"measures, {eyes.get('measure')}, so that the distance flatters what it chose. "
                 "Measure by another backbone."
             )
-
-
-def _cause(row: dict[str, Any], evidence: Evidence) -> str:
-    sampler = row.get("sampler", {})
-    if sampler.get("proposal", {}).get("name") == "direct":
-        return (
-            "Its ratio accepts the wrong samples: diagnose it. For images, fit the ratio on "
-            "features instead of pixels."
-        )
-    if evidence.shaping:
-        return (
-            "Refinement along the shaped guide leads away from the data: try a smaller step "
-            "size, another layer or more updates."
-        )
-    return (
-        "Refinement along a discriminator that was not shaped often leads away from the data: "
-        "shape it, or take a smaller step size."
-    )
 
 
 def _collapse(evidence: Evidence) -> Iterator[str]:

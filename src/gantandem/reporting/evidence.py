@@ -25,6 +25,7 @@ from gantandem.reporting.schema import (
     TYPED,
     read_json,
 )
+from gantandem.reporting.schema import WARNED as WARNED_SCHEMA
 
 METRICS_FILE = "metrics.json"
 SWEEP_FILE = "sweep.json"
@@ -36,7 +37,8 @@ SHAPING_FILE = "evidence/shaping.json"
 DIAGNOSIS_FILE = "evidence/diagnosis.json"
 RECOMMENDATION_FILE = "evidence/recommendation.json"
 COMMANDS = "evidence/commands.json"
-"""No result of a step, so that nothing is lost with it."""
+WARNED = "evidence/warnings.json"
+"""No results of a step, so that nothing is lost with them."""
 
 Array = NDArray[Any]
 
@@ -60,6 +62,7 @@ class Evidence:
         weights: Hashes of the networks that the run holds now; empty if they are not known.
         recommendation: What was recommended, and what else was tried; empty if nothing was.
         commands: What was typed to make the run: ``command`` and ``date`` of each.
+        warned: What each step warned of.
     """
 
     run: Path
@@ -74,6 +77,7 @@ class Evidence:
     weights: dict[str, Any] = field(default_factory=dict)
     recommendation: dict[str, Any] = field(default_factory=dict)
     commands: list[dict[str, Any]] = field(default_factory=list)
+    warned: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -131,6 +135,7 @@ def read_evidence(run: str | Path) -> Evidence:
         weights=_weights(run / "run.yaml"),
         recommendation=read_json(run / RECOMMENDATION_FILE, RECOMMENDED) or {},
         commands=read_json(run / COMMANDS, TYPED) or [],
+        warned=read_json(run / WARNED, WARNED_SCHEMA) or {},
     )
 
 

@@ -12,6 +12,7 @@ from gantandem.evaluate.comparing import Metrics, compare
 from gantandem.evaluate.comparison import Comparison
 from gantandem.files.locking import locked
 from gantandem.gan import GAN
+from gantandem.progress import collected
 from gantandem.reporting import evidence as files
 from gantandem.reporting.caution import diagnoses, laws_of
 from gantandem.reporting.keep import keep_result, now, write_json, write_real
@@ -64,18 +65,20 @@ def report(
     named = as_samplers(gan, samplers)
     options = {"metrics": metrics, "seed": seed, "width": width, "progress": progress}
     incomplete = None
-    try:
-        found = compare(gan, named, parts, n, **options)
-    except IncompleteError as error:
-        if not isinstance(error.finished, Comparison):
-            raise
-        found, incomplete = error.finished, error
+    with collected() as warned:
+        try:
+            found = compare(gan, named, parts, n, **options)
+        except IncompleteError as error:
+            if not isinstance(error.finished, Comparison):
+                raise
+            found, incomplete = error.finished, error
     for name, (_, out) in found.items():
         law, sampler = out.manifest["law"], named[name]
         if isinstance(sampler, Selector) and gan.ratios[law].diagnosis is None:
             told = diagnose(gan, parts, proposal=sampler.proposal, width=width)
             gan = gan.with_diagnosis(told)
     with locked(folder, "report"):
+        write_json(Path(folder) / files.WARNED, {"compare": warned})
         path = _write(found, gan, Path(folder), title or type(gan.generator).__name__)
     if incomplete is not None:
         raise incomplete

@@ -153,6 +153,8 @@ DIAGNOSES: TypeAdapter[Any] = TypeAdapter(dict[str, Diagnosed])
 HISTORY: TypeAdapter[Any] = TypeAdapter(list[dict[str, Any]])
 RECOMMENDED: TypeAdapter[Any] = TypeAdapter(Recommended)
 SWEEP: TypeAdapter[Any] = TypeAdapter(Sweep)
+WARNED: TypeAdapter[Any] = TypeAdapter(dict[str, list[str]])
+"""``evidence/warnings.json``: what each step warned of."""
 TYPED: TypeAdapter[Any] = TypeAdapter(list[Typed])
 
 

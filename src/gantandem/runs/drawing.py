@@ -144,7 +144,8 @@ def _write(
         return f"{which}{kept:,} of {wanted:,} samples are kept in {writer.folder}"
 
     try:
-        with keeping(lambda: said() if writer.kept else "nothing kept"):
+        rest = "; --resume draws the rest"
+        with keeping(lambda: said() + rest if writer.kept else "nothing kept"):
             try:
                 for block in blocks:
                     parts[block.manifest.get("start", 0)] = block.manifest

@@ -26,6 +26,7 @@ from gantandem.runs.conditions import label_rows, read_condition
 from gantandem.runs.contents import present
 from gantandem.runs.making import begin
 from gantandem.runs.reading import apply_overrides, parse
+from gantandem.runs.stepping import begins
 from gantandem.runs.weights import generating, judged, network_of, read_latent, spec_of
 from gantandem.runs.workspace import Workspace, task_of
 from gantandem.tasks.own import OwnTask, opened
@@ -33,6 +34,7 @@ from gantandem.tasks.own import OwnTask, opened
 logger = logging.getLogger(__name__)
 
 
+@begins
 def import_run(
     out: str | Path,
     *,

@@ -155,7 +155,7 @@ def begin(
         )
     if found:
         logger.warning("overwrites in %s: %s", out, ", ".join(found))
-    gone = [evidence.COMMANDS] if found else []
+    gone = [evidence.COMMANDS, evidence.WARNED] if found else []
     gan, meta = make(), recipe.given()
     if recipe.task != OWN.name or "train" in meta:
         meta["train"] = dataclasses.asdict(task_of(recipe).train)

@@ -13,12 +13,13 @@ from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.evaluate.against import Against
 from gantandem.evaluate.comparing import Metrics, check_all, compare, measured_by
-from gantandem.progress import keeping, uninterrupted
+from gantandem.progress import uninterrupted
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, now, write_json, write_real
 from gantandem.runs.naming import translates
 from gantandem.runs.rows import data_hash, drawn_with, rows_to_keep
-from gantandem.runs.workspace import RECOMMENDED, Workspace, writes
+from gantandem.runs.stepping import writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace
 from gantandem.samplers import Direct
 from gantandem.settings import Count, check
 from gantandem.tasks import OwnTask
@@ -99,8 +100,11 @@ def compare_run(
     metrics = begin_metrics(work, n, seed, setup or {}, kept, against)
     errors: list[Exception] = []
 
-    def said() -> str:
-        return f"measured and kept in {work.run}: {', '.join(metrics['samplers']) or 'nothing'}"
+    work.adds = bool(kept)
+
+    def note() -> None:
+        if rows := ", ".join(metrics["samplers"]):
+            work.kept = f"measured and kept in {work.run}: {rows}; the same command goes on"
 
     for name, sampler in built.items():
         if name in kept:
@@ -109,12 +113,12 @@ def compare_run(
         try:
             if name in failed:
                 raise failed[name]
-            with keeping(said):
-                result = compare(work.gan, {name: sampler}, measured, n, seed=seed)[name]
-                result.row["eyes"].setdefault("measure", work.task.eyes)
-                drawn = drawn_with(result.samples.manifest, data)
-                with uninterrupted():
-                    keep_result(work.run, work.gan, metrics, name, result, drawn)
+            note()
+            result = compare(work.gan, {name: sampler}, measured, n, seed=seed)[name]
+            result.row["eyes"].setdefault("measure", work.task.eyes)
+            drawn = drawn_with(result.samples.manifest, data)
+            with uninterrupted():
+                keep_result(work.run, work.gan, metrics, name, result, drawn)
         except OutputError:  # the next row could not be kept either
             raise
         except Exception as error:  # a network's, sampler's or metric's of the user's own, too

@@ -16,8 +16,9 @@ from gantandem.reporting.keep import now, write_json
 from gantandem.reporting.schema import RECOMMENDED as RECOMMENDED_FILE
 from gantandem.reporting.schema import read_json
 from gantandem.reporting.stale import made_by
+from gantandem.runs.stepping import writes
 from gantandem.runs.steps import fit_settings, keep_shaped
-from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of, writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of
 from gantandem.settings import to_config
 from gantandem.tasks.images import DigitsTask
 

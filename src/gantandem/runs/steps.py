@@ -24,7 +24,8 @@ from gantandem.reporting.keep import (
 )
 from gantandem.reporting.schema import DIAGNOSES, read_json
 from gantandem.rng import Key
-from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of, writes
+from gantandem.runs.stepping import writes
+from gantandem.runs.workspace import RECOMMENDED, Workspace, proposal_of
 from gantandem.samplers import Direct, LatentReweight
 from gantandem.samplers.refine import Refine
 
@@ -135,8 +136,8 @@ def fit_run(
         gan, passes = work.gan, work.passes
         if isinstance(proposal, LatentReweight):
             given = work.recipe.fit_ratio.given()
-            for name in ("strength", "backbone", "backbone_weights"):
-                given.pop(name, None)  # of a ratio, which this is not
+            for key in ("strength", "backbone", "backbone_weights"):
+                given.pop(key, None)  # of a ratio, which this is not
             gan = fit_latent_reweight(gan, seed=work.recipe.seed, **given)
             passes["w(z)"] = gan.setup_passes - work.gan.setup_passes
         settings = {**fit_settings(work), "budget": each}
@@ -148,6 +149,9 @@ def fit_run(
         passes[f"ratio {law}"] = fitted.setup_passes - gan.setup_passes
         _keep_diagnoses(work, {f"{name}, refitted": found[name]})
         work.save(fitted.with_diagnosis(found[name]), passes)
+        if left := [one for one in samplers if one not in found]:
+            ready, others = ", ".join(found), ",".join(left)
+            work.kept = f"fitted and kept in {work.run}: {ready}; --samplers {others} fits the rest"
         _say_chosen(name, work.gan.ratios[law])
     return found
 

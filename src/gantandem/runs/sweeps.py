@@ -20,8 +20,9 @@ from gantandem.reporting.pareto import write_pareto
 from gantandem.reporting.stale import weights_of
 from gantandem.runs.measuring import DEFAULT_SAMPLERS
 from gantandem.runs.rows import PointsToKeep
+from gantandem.runs.stepping import writes
 from gantandem.runs.steps import fit_settings
-from gantandem.runs.workspace import Workspace, writes
+from gantandem.runs.workspace import Workspace
 from gantandem.samplers.base import Mover
 from gantandem.settings import at_least, check
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from gantandem.condition import like
 from gantandem.data.matching import probe
@@ -17,6 +16,7 @@ from gantandem.data.real import Real
 from gantandem.errors import ConfigError, InputError, near
 from gantandem.files.locking import locked
 from gantandem.gan import GAN
+from gantandem.progress import collected
 from gantandem.runs.conditions import read_condition
 from gantandem.runs.contents import digest_of, present
 from gantandem.runs.folder import load_run, store
@@ -46,9 +46,6 @@ TAKES = {
 RECOMMENDED = "recommended"
 """The name under which a run keeps the sampler that was recommended."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 
 class Workspace:
     """A run folder opened for work: its settings, task, networks and data.
@@ -64,6 +61,9 @@ class Workspace:
     Attributes:
         record: What is noted of the run in ``run.yaml``: where its weights are from (``origin``),
             and the passes that each step took (``passes``).
+        warned: What was warned of when it was opened.
+        kept: What to say after Ctrl-C of what a step has kept so far; "" where that is nothing.
+        adds: Whether a step adds to what it kept in an earlier call.
 
     Raises:
         ConfigError: If the folder holds no run, a setting is wrong or not used by the step, or a
@@ -86,7 +86,8 @@ class Workspace:
         self._settings = load_settings(self.run, trust=trust) if overrides else self.recipe
         self._stamp = digest_of(self.run / RUN_FILE)
         self.task = task_of(self.recipe)
-        self.gan, meta = load_run(self.run, device=device, trust=trust)
+        with collected() as self.warned:
+            self.gan, meta = load_run(self.run, device=device, trust=trust)
         self.task = self.task.of_run(self.gan, self.recipe.data)
         self.record: dict[str, Any] = meta.get("record") or {}
         if step is not None:
@@ -97,6 +98,7 @@ class Workspace:
                 score.network.eval()
         self.gan.generator.eval()
         self._real: Real | None = None
+        self.kept, self.adds = "", False
 
     @property
     def real(self) -> Real:
@@ -254,18 +256,6 @@ class Workspace:
         if overrides:
             sampler = from_config(apply_overrides(to_config(sampler), overrides)[0])
         return sampler
-
-
-def writes(step: Callable[Concatenate[Workspace, P], R]) -> Callable[Concatenate[Workspace, P], R]:
-    """Let a step have its run folder for itself."""
-
-    @functools.wraps(step)
-    def alone(work: Workspace, *args: P.args, **named: P.kwargs) -> R:
-        name = step.__name__.removesuffix("_run").replace("_", "-")
-        with work.writing("fit-ratio" if name == "fit" else name):
-            return step(work, *args, **named)
-
-    return alone
 
 
 def check_taken(step: str, overrides: Sequence[str], *, unshaped: bool) -> None:
