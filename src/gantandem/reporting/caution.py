@@ -151,6 +151,7 @@ def _warned(evidence: Evidence) -> Iterator[str]:
     found = evidence.diagnosis.values()
     told = [fault for one in found for fault in ratio_faults(one) or ()]
     told += [*(evidence.metrics.get("failed") or {}).values(), "through the backbone that measures"]
+    told.append("never diagnosed")
     said: set[str] = set()
     for step, texts in evidence.warned.items():
         for text in texts:
