@@ -136,6 +136,6 @@ def test_warnings_of_rows_stay_with_the_rows(run, monkeypatch):
 def test_a_report_from_python_has_them_too(tmp_path):
     real = gt.sample(toy_gan(), "direct", 600).x
     gt.report(toy_gan(), real, ["direct", gt.Refine(steps=2)], tmp_path, 64, progress=False)
-    assert "compare: refining with a discriminator that was not shaped" in " ".join(
+    assert "compare: refine follows a discriminator that was not shaped" in " ".join(
         gt.cautions(tmp_path)
     )

@@ -108,7 +108,7 @@ def compare(
     if parts is not None:
         results.real = parts.test[:n].cpu()
         spare = parts.rows("select").map(lambda value: value[:n].cpu())
-        results.floor = {"n": len(spare.x), **named_numbers(_asked(metrics, *spare))}
+        results.floor = {"n": len(spare.x), **named_numbers(asked(metrics, *spare))}
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     for name, sampler in named.items():
         if name in failed:
@@ -229,13 +229,13 @@ def _measure(
         "sampler": m["sampler"],
         "eyes": {**eyes, **({"measure": metrics.name} if against else {})},
         "metrics": named_numbers(
-            _asked(metrics, need_finite(out.x.cpu(), f"samples of {name}"), out.condition)
+            asked(metrics, need_finite(out.x.cpu(), f"samples of {name}"), out.condition)
         ),
     }
     return Compared(row, out)
 
 
-def _asked(metrics: Metrics, x: Tensor, condition: Tensor | None) -> Mapping[str, Any]:
+def asked(metrics: Metrics, x: Tensor, condition: Tensor | None) -> Mapping[str, Any]:
     """Metrics of samples, by their labels where the metric takes them."""
     if isinstance(metrics, Against) and metrics.labels is not None and condition is not None:
         return metrics(x, condition.cpu())
