@@ -115,7 +115,7 @@ def test_a_sampler_that_fails_does_not_stop_the_others(place, how, error, reason
 def test_a_sampler_that_is_hopeless_by_its_pilot_costs_its_row_alone(place):
     samplers = [("direct", Direct())]
     samplers.insert(place, ("hopeless", HOPELESS))
-    with pytest.raises(IncompleteError, match="not measured: hopeless: .*by the pilot") as stop:
+    with pytest.raises(IncompleteError, match="not measured: hopeless: .*in the pilot") as stop:
         compare(steep(), dict(samplers), numbers, N)
     assert list(stop.value.finished) == ["direct"]
     with pytest.raises(BudgetError, match="by the pilot"):
@@ -177,3 +177,18 @@ def test_what_was_prepared_to_check_is_not_prepared_again():
     alone = sample(toy_gan(), sampler, N, width=64).manifest
     assert row["setup_passes"] == alone["setup_passes"] > 0
     assert row["sampler"] == alone["sampler"]
+
+
+def test_rows_of_an_equal_budget_stand_beside_what_costs_more():
+    gan = toy_gan()
+    samplers = {"direct": Direct(), "metropolis": Metropolis(proposals=5)}
+    found = compare(gan, samplers, torch.randn(400, 2), n=64, equal_budget=True, progress=False)
+    passes = round(found["metropolis"].row["passes_per_sample"])
+    assert list(found) == ["direct", "metropolis", f"obrs, K = {passes}"]
+    assert found[f"obrs, K = {passes}"].row["sampler"]["expected"] == passes
+    asked = ["metropolis", OBRS(expected=passes)]
+    again = compare(
+        gan, {"m": samplers["metropolis"], "own": asked[1]}, torch.randn(400, 2), n=64,
+        equal_budget=True, progress=False,
+    )  # fmt: skip
+    assert list(again) == ["m", "own"]  # it is there already

@@ -25,12 +25,15 @@ from gantandem.progress import keeping
 from gantandem.rng import Key
 from gantandem.samplers.base import Mover, Selector
 from gantandem.samplers.named import SamplersLike, as_samplers
+from gantandem.samplers.obrs import OBRS
 from gantandem.samples import Samples
 from gantandem.settings import Count, check, check_function, show
 
 logger = logging.getLogger(__name__)
 
 Metrics = Callable[[Tensor], Mapping[str, Any]]
+FEWEST = 2
+"""Passes of which OBRS can make something."""
 _FORM = "a function from samples to named numbers"
 
 
@@ -44,6 +47,7 @@ def compare(
     metrics: Metrics | None = None,
     backbone: str | nn.Module | None = None,
     backbone_weights: str | Path | None = None,
+    equal_budget: bool = False,
     seed: int = 0,
     width: int | None = None,
     strict: bool = True,
@@ -72,6 +76,9 @@ def compare(
             :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
             looks through the same one.
         backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
+        equal_budget: Add, for each sampler, a row of plain samples accepted by OBRS with as many
+            passes, such as ``"obrs, K = 34"``: a sampler that costs more should give more than this
+            row. It needs a ratio of the plain generator.
         seed: The seed of all samplers.
         width: Lanes.
         strict: False turns a law mismatch into a warning.
@@ -104,13 +111,16 @@ def compare(
     metrics, parts = measured_by(gan, real, metrics, n, "compare", backbone, backbone_weights)
     named = as_samplers(gan, samplers)
     failed = check_all(gan, named, n, seed, width=width, strict=strict)
+    if equal_budget:
+        start_run(gan, OBRS(), n, seed, width, 0, strict)  # a ratio of plain samples is there
     results = Comparison(gan, n=n, seed=seed)
     if parts is not None:
         results.real = parts.test[:n].cpu()
         spare = parts.rows("select").map(lambda value: value[:n].cpu())
         results.floor = {"n": len(spare.x), **named_numbers(asked(metrics, *spare))}
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
-    for name, sampler in named.items():
+    queue = list(named.items())
+    for name, sampler in queue:  # it grows, where budgets are made equal
         if name in failed:
             continue
         try:
@@ -123,6 +133,9 @@ def compare(
             failed[name] = error
             if len(named) > 1:
                 logger.warning("%s failed: %s", name, reason(error))
+        else:
+            if equal_budget and name in named:
+                queue += _alike(results[name].row, dict(queue))
     if failed and results:
         results.failed = {name: reason(error) for name, error in failed.items()}
         said = "; ".join(f"{name}: {why}" for name, why in results.failed.items())
@@ -134,6 +147,14 @@ def compare(
     for error in failed.values():
         raise error
     return results
+
+
+def _alike(row: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, OBRS]]:
+    """OBRS of plain samples for as many passes as a row took, unless it is asked for already."""
+    budget = round(row["passes_per_sample"])
+    name, sampler = f"obrs, K = {budget}", OBRS(expected=budget)
+    known = budget < FEWEST or name in asked or sampler in asked.values()
+    return [] if known else [(name, sampler)]
 
 
 def measured_by(
