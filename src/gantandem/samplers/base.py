@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 class Moved(NamedTuple):
     """What one step of a mover says of every lane.
 
-    ``x`` (W, *x_shape) and ``logit`` (W,) are the sample as it stands, ``steps`` (W,) the moves
-    behind it, and ``done`` (W,) whether it is finished: then ``x`` is the proposal. A mover that
-    names ``events`` adds ``tally`` (W, E) int64, how often each of them happened to the lane.
+    ``x`` (W, *x_shape) and ``logit`` (W,) are the sample as it stands, ``z`` (W, *z_shape) is the
+    latent that it belongs to (for a chain the present one, otherwise the one that it started from),
+    ``steps`` (W,) the moves behind it, and ``done`` (W,) whether it is finished: then ``x`` is the
+    proposal. A mover that names ``events`` adds ``tally`` (W, E) int64, how often each of them
+    happened to the lane.
     """
 
     x: Tensor

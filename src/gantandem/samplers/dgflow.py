@@ -67,9 +67,9 @@ class DGFlow(Mover):
         divergence: ``"kl"``, ``"js"`` or ``"logd"``. With a critic, which is no log ratio, "kl".
         step_size: eta, in squared units of what is moved. The paper takes .1 for images; along the
             discriminator of a small GAN that led away from the data.
-        noise: gamma; a move has noise of standard deviation sqrt(2 eta gamma) in each coordinate.
-            0 leaves it out.
-        steps: Moves of every lane.
+        noise: gamma (.01 in the paper); a move has noise of standard deviation
+            sqrt(2 eta gamma) in each coordinate. 0 leaves it out.
+        steps: Moves of every lane (25 in the paper).
 
     Raises:
         InputError: If a setting is not allowed, if there is no guide, or if it is a critic and

@@ -59,7 +59,7 @@ class DOT(Mover):
     Args:
         layer: ``"latent"`` or ``"data"``.
         steps: Moves of every lane; None takes 10 in the latent, 100 in the data.
-        step_size: epsilon, in units of what is moved; .01 in the paper.
+        step_size: epsilon, in units of what is moved; the paper takes .01, the default is smaller.
         update: ``"sgd"`` or ``"adam"``; None takes sgd in the latent, adam in the data.
         betas: Adam's betas.
         lipschitz: k_eff, in score per unit of what is moved; None takes the largest
@@ -74,12 +74,12 @@ class DOT(Mover):
             the pilot pairs.
 
     Departures, and what is uncertain: this follows the objective and the authors' code; the paper's
-    pseudocode was not at hand. Their code removes z (z . g) / sqrt(D) from the gradient (11.31 for
-    their D = 128), which on the sphere ||z||^2 = D does not remove the component along z but makes
-    it sqrt(D) - 1 times as large with the other sign; here it is z (z . g) / ||z||^2. In 2D they
-    average K_eff over ten maxima of 100 pairs and clip x to [-2, 2]; here it is one maximum, and x
-    is clipped only on request. Their Adam has betas (0, .9) where it is used in the latent; the
-    same is taken for the data.
+    pseudocode was not at hand. Their code removes z (z . g) / sqrt(d) from the gradient (11.31 for
+    their 128 dimensions d), which on the sphere ||z||^2 = d does not remove the component along z
+    but makes it sqrt(d) - 1 times as large with the other sign; here it is z (z . g) / ||z||^2. In
+    2D they average K_eff over ten maxima of 100 pairs and clip x to [-2, 2]; here it is one
+    maximum, and x is clipped only on request. Their Adam has betas (0, .9) where it is used in the
+    latent; the same is taken for the data.
     """
 
     name: ClassVar[str] = "dot"

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from gantandem.samplers.base import PILOTS, Accepts, Chain, Proposal, Proposing
 from gantandem.samplers.constants import Constant, at, by_condition, look_up, pack
@@ -24,19 +24,20 @@ class DRS(Accepts):
     """Discriminator rejection sampling as published: accept with sigmoid(F).
 
     F = Delta - log(1 - exp(Delta - eps)) - gamma with Delta = min(log r - log M, 0) and gamma a
-    percentile of F on the pilot: more acceptances than exact rejection, for a biased law (exact
-    only with gamma = 0, eps -> 0 and a true M). Azadi et al., ICLR 2019, Equation 8. Maximum and
-    gamma are frozen on a pilot and do not follow the batch, as they do in published code. Where
+    percentile of F + gamma on the pilot: more acceptances than exact rejection, for a biased law
+    (exact only with gamma = 0, eps -> 0 and a true M). Azadi et al., ICLR 2019, Equation 8. Maximum
+    and gamma are frozen on a pilot and do not follow the batch, as they do in published code. Where
     the ratio hardly varies, a high percentile gives a gamma above 0: DRS then accepts less than
     exact rejection, and returns the highest ratios alone. The default stops at 0.
 
     Args:
         proposal: The mover that makes the proposals.
-        percentile: gamma is this percentile of F on the pilot, from 0 to below 100; None means
-            gamma 0, and ``"auto"`` the 95th, as published, but no more than 0.
+        percentile: gamma is this percentile of F + gamma on the pilot, from 0 to below 100; None
+            means gamma 0. ``"auto"`` takes the 95th, as published, and 0 where that is above 0,
+            which is not published.
         eps: Keeps the logarithm finite.
-        log_max: log M; None takes the largest log ratio of the pilot, of each condition its own:
-            then it is pairs of a condition and its log M, and so is gamma.
+        log_max: log M; None takes the largest log ratio of the pilot. With conditions each has its
+            own: ``log_max`` and ``gamma`` are then tuples of pairs (condition, value).
         gamma: None takes it from the pilot.
         pilot: Pilot proposals; None for 10,000, or fewer (2,000 at least) of costly networks.
         budget: Most attempts of an id; then its last proposal is returned as not accepted.
@@ -84,7 +85,7 @@ class DRS(Accepts):
     def log_accept(self, new: Proposal) -> Tensor:
         """Log sigmoid(F)."""
         logit = self._logit(new.log_ratio, look_up(self.log_max, new))
-        return F.logsigmoid(logit - look_up(self.gamma, new))
+        return functional.logsigmoid(logit - look_up(self.gamma, new))
 
     def count(self, chain: Chain, new: Proposal) -> dict[str, Tensor]:
         """Count where the frozen maximum was exceeded."""

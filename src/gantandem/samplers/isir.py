@@ -19,9 +19,9 @@ class ISIR(Selector):
     """Iterated SIR: among the current point and N - 1 fresh ones choose one with weights r; repeat.
 
     A chain that leaves p_data invariant for any N >= 2 if the ratio is exact; its law tends to
-    p_data as the rounds go on. Samsonov et al., Local-Global MCMC kernels: the best of both
-    worlds, NeurIPS 2022, i-SIR. Chains start from one proposal. The paper keeps every state of
-    one long chain; here every sample is the last state of a chain of its own, so that samples are
+    p_data as the rounds go on. Samsonov et al., Local-Global MCMC kernels: the best of both worlds,
+    NeurIPS 2022, Algorithm 1. Chains start from one proposal. The paper keeps every state of one
+    long chain; here every sample is the last state of a chain of its own, so that samples are
     independent.
 
     Args:

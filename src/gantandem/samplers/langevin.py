@@ -51,7 +51,8 @@ class Langevin:
         tau: Step size, a variance.
         noise: eta, a standard deviation; None takes sqrt(tau).
         max_drift: The drift (tau/2) grad L(z) is no longer than this times sqrt(tau d), the usual
-            length of the noise in d dimensions (MALTA); None leaves it as it is.
+            length of noise of standard deviation sqrt(tau) in d dimensions (MALTA); None leaves it
+            as it is.
     """
 
     tau: float

@@ -19,9 +19,10 @@ class MALA(RatioChain):
     """Metropolis-adjusted Langevin (REP-GAN) on p0(z) r(G(z)), r the ratio of p_G.
 
     z' = z + (tau/2) grad L(z) + eta xi, accepted with min(1, pi(z') q(z | z') / (pi(z) q(z' | z))).
-    Exact: as ``steps`` grows the law of x tends to p_data, if the calibrated ratio is exact; the
-    gradient inside the proposal need not be. Wang et al., Reparameterized Sampling for Generative
-    Adversarial Networks, ECML PKDD 2021, Algorithm 1.
+    L = log p0(z) + log r(G(z)), pi = exp L, q is the density of the proposal, and xi is standard
+    normal; see ``langevin.py``. Exact: as ``steps`` grows the law of x tends to p_data, if the
+    calibrated ratio is exact; the gradient inside the proposal need not be. Wang et al.,
+    Reparameterized Sampling for Generative Adversarial Networks, ECML PKDD 2021, Algorithm 1.
 
     The law is that of the state after ``steps`` moves, of a chain begun at a draw from the prior.
     A move outside the prior's support is rejected, and so is one that is not finite, which is
@@ -29,7 +30,7 @@ class MALA(RatioChain):
     theirs leaves BatchNorm in train mode; and the drift is bounded (``max_drift``), as in Roberts
     and Tweedie, Exponential convergence of Langevin distributions, Bernoulli 1996, Section 1.4.3
     (MALTA). A chain that starts where the ratio is steep otherwise overshoots, is rejected and
-    stays there: on a skewed target that gave a mean of .24 for .77 after 50 tuned moves.
+    stays there: on a skewed target that gave a mean of .24 instead of .77 after 50 tuned moves.
 
     Args:
         steps: Moves of a chain (640 in the paper, with tau = .01; a tuned step needs fewer).
@@ -40,7 +41,7 @@ class MALA(RatioChain):
         noise: eta, standard deviation of the noise; None takes sqrt(tau). The paper allows it to
             differ; the accept test uses whichever made the move.
         max_drift: Longest drift (tau/2) grad L(z), in units of sqrt(tau d), the usual length of
-            the noise in d dimensions; None bounds nothing, as published.
+            noise with ``noise=None`` in d dimensions; None bounds nothing, as published.
 
     Raises:
         InputError: If a setting is out of range, or ``noise`` is given with ``"auto"``.

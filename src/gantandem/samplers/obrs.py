@@ -20,20 +20,20 @@ HEAVY_TAIL = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class OBRS(Accepts):
-    """Optimal budgeted rejection: accept with min(c r, 1), for at most K proposals a sample.
+    """Optimal budgeted rejection: accept with min(c r, 1), for K expected proposals at most.
 
     On the pilot c = 1 / max r where that accepts one in K or more: then it is exact, and as cheap
     as an exact rule can be. Elsewhere c is larger, such that one in K is accepted: the best
-    f-divergence to p_data that K proposals a sample can buy. The paper writes c as c_K / M, with
-    M = max r and c_K >= 1. Verine et al., Optimal Budgeted
-    Rejection Sampling for Generative Models, AISTATS 2024; they solve for one in K in any case,
-    and then pay for proposals that an exact rule does not need.
+    f-divergence to p_data that K expected proposals can buy. Verine et al., Optimal Budgeted
+    Rejection Sampling for Generative Models, AISTATS 2024: their theorem writes c as c_K / M, with
+    M = max r and c_K >= 1. Their code solves for one in K where K > M, too, which needs c_K < 1 and
+    pays for proposals that the exact rule does not need.
 
     Args:
         proposal: The mover that makes the proposals.
         expected: K, the most expected proposals a sample (2 to 10 in the paper).
-        log_scale: log c; None solves for it on the pilot, for each condition by itself: then it is
-            pairs of a condition and its log c.
+        log_scale: log c; None solves for it on the pilot. With conditions it is solved for each of
+            them, and is a tuple of pairs (condition, log c).
         pilot: Pilot proposals; None for 10,000, or fewer (2,000 at least) of costly networks.
         max_attempts: Most attempts of an id, None for 32 K; then its last proposal is returned as
             not accepted.

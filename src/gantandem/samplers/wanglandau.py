@@ -82,8 +82,8 @@ class WangLandau(RatioChain):
     Departures from the authors' code: weights are learned in ``prepare``, by pilot chains that
     share them, and frozen, where theirs are learned along each chain, which then has no invariant
     law; the accept test uses the very step size that made the move (theirs adapts the noise and
-    keeps the first eta in the test, which breaks detailed balance); energies are binned over a
-    fitted range (theirs is a constant of one model); networks are in eval mode.
+    keeps the first step size in the test, which breaks detailed balance); energies are binned over
+    a fitted range (theirs is a constant of one model); networks are in eval mode.
 
     Args:
         steps: Moves of a chain.
@@ -91,7 +91,7 @@ class WangLandau(RatioChain):
         step_size: tau, a variance: the noise has standard deviation sqrt(tau) (.1 as published).
             ``"auto"`` tunes it on the pilot chains, tilted as they are, and freezes it.
         target_acceptance: Share of moves accepted at the tuned step, between 0 and 1 (the middle
-            of the published band).
+            of the published band, .35 to .45).
         max_drift: Longest drift, in units of sqrt(tau d), as in ``mala``; None bounds nothing, as
             published.
         bins: Energy bins of equal width; the two outer ones are open-ended.
