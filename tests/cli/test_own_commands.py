@@ -224,7 +224,7 @@ def test_from_two_weight_files_and_a_folder_to_a_report(tmp_path):
     ("option", "given", "wanted"),
     [
         ("--data", "no/such/folder", "data: .*no/such/folder: no such folder"),
-        ("--data", "damaged.npy", r"data: .*damaged\.npy is no readable .npy file"),
+        ("--data", "damaged.npy", r"data: .*damaged\.npy cannot be read as an .npy file"),
         ("--weights-g", "none.pth", "none.pth: no such file"),
         ("--weights-d", "none.pth", "none.pth: no such file"),
         ("--latent", "normal:x", "latent"),

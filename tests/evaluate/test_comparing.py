@@ -118,7 +118,7 @@ def test_a_sampler_that_is_hopeless_by_its_pilot_costs_its_row_alone(place):
     with pytest.raises(IncompleteError, match="not measured: hopeless: .*in the pilot") as stop:
         compare(steep(), dict(samplers), numbers, N)
     assert list(stop.value.finished) == ["direct"]
-    with pytest.raises(BudgetError, match="by the pilot"):
+    with pytest.raises(BudgetError, match="in the pilot"):
         compare(steep(), {"hopeless": HOPELESS}, numbers, N)
 
 

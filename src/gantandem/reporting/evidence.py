@@ -171,7 +171,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """
     metrics = read_json(path, METRICS, schema=1)
     if not path.parent.is_dir():
-        raise DataError(f"{path.parent}: there is no such folder; give the folder of a run")
+        raise DataError(f"{path.parent}: no such folder; give the folder of a run")
     if metrics is None:
         raise DataError(
             f"{path}: no such file; 'gantandem compare {path.parent}' measures the samplers of a "
