@@ -125,7 +125,7 @@ def _check_batches(
         f"each batch it is {alone:.3f}: what its {' and '.join(kinds)} layers keep fits neither "
         "kind of sample. "
         + (f"Make a GAN with {refreshed}: AUC {anew:.3f}; or " if helps else "")
-        + remedy
+        + (remedy if helps else remedy[:1].upper() + remedy[1:])
         + ("" if helps else f" (gt.refresh_statistics gives AUC {anew:.3f})"),
     )
     return True
