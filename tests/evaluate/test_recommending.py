@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -213,7 +214,7 @@ def test_too_few_to_tell_chance_from_a_difference(n, rows, word):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guided", [True, False])
-def test_everything_is_tried_from_nothing_but_a_gan(guided):
+def test_everything_is_tried_from_nothing_but_a_gan(guided, caplog):
     """A generator that is too wide, with a discriminator or without one."""
     gan = toy_gan()
     if not guided:
@@ -221,10 +222,18 @@ def test_everything_is_tried_from_nothing_but_a_gan(guided):
     small = {"n": 2000, "schedule": [(20, 1e-3)], "batch": 100}
     shape = {"updates": 20, "batch": 50, "check_samples": 200, "refine": None}
     shape.pop("refine")
+    caplog.set_level("INFO", "gantandem.progress")
     found = gt.recommend(
         gan, 0.3 * real(), n=400, layers=["latent", "data"],
         fit_options=small, shape_options=shape, progress=False,
     )  # fmt: skip
+    (told,) = [text for text in caplog.messages if text.startswith("recommend: up to ")]
+    assert re.match(r"recommend: up to 9 candidates of 400 samples, .* in about \d+ ", told)
+    kept = found.to_dict()
+    assert kept["settings"] == {"n": 400, "seed": 0, "budget": None, "backbone": None}
+    sizes = kept["candidates"]["collaborative at data"]["sizes"]
+    assert sizes["fit_ratio"]["n"] == 2000 and sizes["shape"]["updates"] == 20
+    assert kept["candidates"]["direct"]["sizes"].keys() <= {"fit_ratio"}
     names = set(found.tried)
     assert {"direct", "obrs, K = 2", "obrs, K = 8", "refine at latent", "refine at data"} <= names
     assert {"collaborative at latent", "collaborative at data"} <= names and not found.failed

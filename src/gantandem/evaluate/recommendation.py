@@ -42,6 +42,8 @@ class Tried:
         passes: Network passes a sample.
         setup: Passes spent on its shaping, ratio and pilots.
         blocks: Each metric, by its name, in each block.
+        seconds: That drawing took.
+        sizes: With which its ``shape`` and ``fit_ratio`` were made, as far as they are known.
     """
 
     gan: GAN
@@ -49,6 +51,8 @@ class Tried:
     passes: float
     setup: int
     blocks: Mapping[str, tuple[float, ...]]
+    seconds: float = 0.0
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def mean(self, key: str) -> float:
         """Mean over the blocks."""
@@ -65,12 +69,14 @@ class Recommendation:
         name: Of the recommended one.
         failed: Why candidates are missing, by name.
         notes: What else the verdict says.
+        settings: What it was asked for with.
     """
 
     tried: dict[str, Tried]
     by: Column
     failed: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,14 +149,20 @@ class Recommendation:
                 "sampler": to_config(one.sampler),
                 "passes_per_sample": one.passes,
                 "setup_passes": one.setup,
+                "sizes": one.sizes,
                 "metrics": {key: one.mean(key) for key in one.blocks},
                 "half_interval": {key: self._half(key, name) for key in one.blocks},
                 "worse_in": [column.key for column in self.harms(name)],
             }
             for name, one in self.tried.items()
         }
-        found = {"by": self.by.key, "recommended": self.name, "verdict": self.verdict}
+        found: dict[str, Any] = {
+            "by": self.by.key,
+            "recommended": self.name,
+            "verdict": self.verdict,
+        }
         failed = {"failed": self.failed} if self.failed else {}
+        found["settings"] = dict(self.settings)
         return {"schema": 1, "version": __version__, **found, "candidates": rows, **failed}
 
     def to_pandas(self) -> Any:

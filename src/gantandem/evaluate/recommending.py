@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,16 @@ from gantandem.evaluate.recommendation import (
     Recommendation,
     Tried,
 )
-from gantandem.evaluate.ways import Candidate, Ways
+from gantandem.evaluate.ways import Candidate, Ways, sizes_of
 from gantandem.gan import GAN
 from gantandem.nets.hashing import hashed_once
+from gantandem.progress import in_words
 from gantandem.samplers.direct import Direct
 from gantandem.samplers.named import SamplersLike, as_samplers
 from gantandem.settings import Count, check
 
 logger = logging.getLogger(__name__)
+log_of_work = logging.getLogger("gantandem.progress")
 
 BLOCKS, FEWEST = 8, 3
 """Samples and real data are compared in so many blocks, or fewer where data are few, ..."""
@@ -143,6 +146,7 @@ def recommend(
             found.append(one)
         return found
 
+    begin = time.perf_counter()
     if not measure([Candidate(PLAIN, gan, Direct())]):
         raise InputError(f"recommend: plain samples cannot be measured: {failed[PLAIN]}")
     _ranked(by, tried)  # raises before anything is fitted
@@ -151,6 +155,14 @@ def recommend(
         measure(Candidate(name, gan, one) for name, one in named if name != PLAIN)
     else:
         ways = Ways(gan, parts, options, budget, fit_options or {}, shape_options or {}, failed)
+        passes, drawing = ways.passes(layers), tried[PLAIN].seconds
+        measuring = time.perf_counter() - begin - drawing
+        taken = in_words(len(passes) * measuring + sum(passes) * drawing)
+        fits = "each fit says how long it takes" if budget is None else f"fits keep to {budget}"
+        log_of_work.info(
+            "recommend: up to %d candidates of %s samples, drawn and measured in about %s; %s",
+            *(1 + len(passes), f"{n:,}", taken, fits),
+        )
         measure(ways.accepted())
         for refined in measure(ways.refined(layers)):
             measure(ways.collaborative(refined))
@@ -160,7 +172,9 @@ def recommend(
             logger.warning("recommend: %s", warning)
     plain = body is None and metrics is None and parts.test[:1].dim() == 4
     notes = (IN_PIXELS,) if plain else ()
-    return Recommendation(tried, DIRECTED[_ranked(by, tried)], failed, notes)
+    eyes = backbone if backbone is None or isinstance(backbone, str) else type(backbone).__name__
+    settings = {"n": n, "seed": seed, "budget": budget, "backbone": eyes}
+    return Recommendation(tried, DIRECTED[_ranked(by, tried)], failed, notes, settings)
 
 
 def _measures(
@@ -206,7 +220,8 @@ def _try(
         return None
     m = out.manifest
     cost = m["passes"] / len(out), m["setup_passes"]
-    tried = Tried(candidate.gan, candidate.sampler, *cost, blocks)
+    sizes = sizes_of(candidate.gan, m["law"])
+    tried = Tried(candidate.gan, candidate.sampler, *cost, blocks, m["seconds"], sizes)
     logger.info("%s: %s", candidate.name, {key: round(tried.mean(key), 4) for key in tried.blocks})
     return tried
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gantandem.data.real import Real
 from gantandem.discriminator import fit_ratio, shape_discriminator
-from gantandem.discriminator.sizes import Budget, seconds
+from gantandem.discriminator.sizes import GRADIENT, Budget, seconds
 from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError
 from gantandem.gan import GAN
@@ -20,6 +20,8 @@ from gantandem.samplers.obrs import OBRS
 from gantandem.samplers.refine import Refine
 
 EXPECTED = (2.0, 4.0, 8.0)
+COLLABORATIVE = 4.0
+"""Refined proposals a sample, roughly."""
 SHARES = {"fit": 0.08, "shape": 0.2}
 """Of a budget, for each fit and each shaping; what is left draws and measures."""
 
@@ -30,6 +32,14 @@ class Candidate(NamedTuple):
     name: str
     gan: GAN
     sampler: Mover | Selector
+
+
+def sizes_of(gan: GAN, law: str) -> dict[str, dict[str, Any]]:
+    """With which sizes the guide of a GAN was shaped and the ratio of a law fitted, if known."""
+    ratio, shaped = gan.ratios.get(law), gan.history[0].get("sizes") if gan.history else None
+    fitted = ratio.chosen.get("sizes") if ratio is not None and ratio.chosen else None
+    found = {"shape": shaped, "fit_ratio": fitted}
+    return {step: dict(sizes) for step, sizes in found.items() if sizes}
 
 
 class Ways:
@@ -50,6 +60,18 @@ class Ways:
         self.gan, self.parts, self.failed = gan, parts, failed
         self.fit = {"budget": each["fit"], **options, **fit}
         self.shape = {"budget": each["shape"], **options, **shape}
+
+    def passes(self, layers: Sequence[str] | None) -> list[float]:
+        """Roughly the passes a sample of what there is to try, but for plain samples."""
+        shaped = self.gan.proposal
+        steps = shaped.steps if isinstance(shaped, Refine) else Refine().steps
+        places = 1 if isinstance(shaped, Refine) else len(self._layers(self.gan, layers))
+        refined = 1.0 + GRADIENT * steps
+        return [*EXPECTED, OBRS().expected, *[refined, refined * COLLABORATIVE] * places]
+
+    def _layers(self, gan: GAN, layers: Sequence[str] | None) -> list[str]:
+        given = ("latent", middle(gan), "data") if layers is None else layers
+        return [one for one in given if one is not None]
 
     def accepted(self) -> Iterator[Candidate]:
         """OBRS on plain samples."""
@@ -80,9 +102,7 @@ class Ways:
             if found is None:
                 return
             guided = found
-        if layers is None:
-            layers = [*filter(None, ("latent", middle(guided), "data"))]
-        for layer in layers:
+        for layer in self._layers(guided, layers):
             name = f"refine at {layer}"
             refine = Refine(layer=layer, defensive=0.5)
             try:
