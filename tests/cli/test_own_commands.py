@@ -92,7 +92,7 @@ def test_images_are_measured_through_a_backbone(imported, tmp_path):
     assert "frechet_distance" in metrics["floor"]
     eyes = metrics["samplers"]["obrs"]["eyes"]
     assert eyes == {"judge": "Eyes", "shared": ["judge"], "measure": "own_gans:Eyes"}
-    assert "kept as measured before" in run(*plain, *samplers, *seen).stderr
+    assert "kept from an earlier call" in run(*plain, *samplers, *seen).stderr
     run("report", work)
     page = (work / "report.html").read_text()
     assert "<dd>judged through Eyes, measured through own_gans:Eyes</dd>" in page

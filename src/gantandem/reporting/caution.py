@@ -150,7 +150,7 @@ def _warned(evidence: Evidence) -> Iterator[str]:
     """What steps warned of, each text once; without what files tell better."""
     found = evidence.diagnosis.values()
     told = [fault for one in found for fault in ratio_faults(one) or ()]
-    told += [*(evidence.metrics.get("failed") or {}).values(), "through the backbone that measures"]
+    told += [*(evidence.metrics.get("failed") or {}).values(), "the backbone that also measures"]
     told.append("never diagnosed")
     said: set[str] = set()
     for step, texts in evidence.warned.items():
