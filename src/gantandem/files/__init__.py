@@ -43,16 +43,18 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
             raise OutputError(f"{folder} no longer exists. Was it moved, or was its disk removed?")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        options: Any = {"prefix": PREFIX, "suffix": SUFFIX, "delete": False}
+        _remove_abandoned(path)
+        options: Any = {"prefix": _prefix(path), "suffix": SUFFIX, "delete": False}
         with tempfile.NamedTemporaryFile(dir=path.parent, **options) as file:
             name = file.name
+            _hold(file)
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
+            if os.name != "nt":  # while it is held
+                _put(name, path)
+        if os.name == "nt":  # which moves no open file
+            _put(name, path)
     except OSError as error:
         if path.is_dir():
             raise OutputError(f"{path} is a folder: give the path of a file") from error
@@ -63,6 +65,43 @@ def write_atomic(path: str | Path, write: Callable[[Any], object]) -> None:
     finally:
         if name and os.path.exists(name):
             os.unlink(name)
+
+
+def _prefix(path: Path) -> str:
+    """What the temporary files of a target begin with."""
+    return f"{PREFIX}{hashlib.sha256(path.name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}-"
+
+
+def _put(name: str, path: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(name, 0o666 & ~mask)
+    os.replace(name, path)
+
+
+def _hold(file: Any) -> bool:
+    """Lock a temporary file, if nobody else has; False where files cannot be locked."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files of a target whose writers were killed."""
+    for left in path.parent.glob(f"{_prefix(path)}*{SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if os.name == "nt":  # where nobody can remove a file that is open
+                left.unlink()
+            elif left.is_file() and not left.is_symlink():
+                with left.open("rb") as file:
+                    if _hold(file):
+                        left.unlink()
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -83,8 +122,10 @@ def check_place(path: str | Path) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=PREFIX, suffix=SUFFIX):
-            pass
+        _remove_abandoned(path)
+        options: Any = {"prefix": _prefix(path), "suffix": SUFFIX}
+        with tempfile.NamedTemporaryFile(dir=path.parent, **options) as file:
+            _hold(file)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"{path}: cannot be written ({reason}); name another file") from error
