@@ -242,7 +242,7 @@ def test_a_folder_that_vanishes_is_told_and_not_made_again(work, tmp_path, monke
 
     monkeypatch.setattr(NpzWriter, "write", gone)
     monkeypatch.setattr(Writer, "_write_counted", vanish)
-    with pytest.raises(OutputError, match="no longer exists.*nothing kept"):
+    with pytest.raises(OutputError, match="no longer exist.*removed\\? nothing kept"):
         sample_run(work, "direct", N, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

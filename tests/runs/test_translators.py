@@ -219,3 +219,17 @@ def test_names_never_collide(inputs, files):
     every = [names(index).casefold() for index in range(50)]
     assert len(set(every)) == 50 and all(names.holds(names(index)) for index in range(50))
     assert not names.holds("other") and not names.holds("other-000000000001")
+
+
+@pytest.mark.slow
+def test_a_resumed_call_counts_what_earlier_ones_clipped(work, tmp_path):
+    def drawn(folder, **more):
+        found = sample_run(work, "direct", None, folder, kind="png", range=(-0.01, 0.01), **more)
+        return {key: found[key] for key in ("clipped", "returned", "setup_passes", "range")}
+
+    whole = drawn(tmp_path / "whole")
+    assert whole["clipped"] > 0
+    some = drawn(tmp_path / "parts", ids="0-3")
+    assert 0 < some["clipped"] < whole["clipped"]
+    for _ in range(2):  # the second one has nothing left to draw
+        assert drawn(tmp_path / "parts", resume=True) == whole

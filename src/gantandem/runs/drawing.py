@@ -115,6 +115,7 @@ def sample_run(
         if resume:
             _, now = start_run(work.gan, sampler, asked[0][1], seed, None, asked[0][0], strict)
             done = _going_on(writer, now)
+            writer.opening["setup_passes"] = now["setup_passes"]
         left = without(asked, [(one.first, one.count) for one in done])
         _check_space(work, writer, sum(count for _, count in left))
 
@@ -156,11 +157,13 @@ def _write(
     except GANtandemError as error:
         if not writer.kept and not isinstance(error, OutputError):
             raise
-        raise type(error)(f"{error}. {said() if writer.kept else 'nothing kept'}") from error
+        end = "" if str(error).endswith(("?", ".")) else "."
+        raise type(error)(f"{error}{end} {said() if writer.kept else 'nothing kept'}") from error
     finally:
         shards, _ = read_shards(writer.folder)
         if shards:
-            total = {**shards[0].settings, **run, **_sum(list(parts.values())), **_seen(writer)}
+            total = {**shards[0].settings, **run, **_sum(list(parts.values()))}
+            total |= _seen(writer, shards)
             kept = sum(shard.count for shard in shards)
             left = without(all_ids, [(shard.first, shard.count) for shard in shards])
             total |= {"n": wanted, "start": asked[0][0], "asked": say_ids(all_ids)}
@@ -286,13 +289,12 @@ def _check_space(work: Workspace, writer: Writer, count: int) -> None:
         )
 
 
-def _seen(writer: Writer) -> dict[str, Any]:
-    """What the manifest says of images that were written, and a warning if they were clipped."""
-    if writer.bounds is None or not writer.values:
-        return {}
-    if writer.clipped:
+def _seen(writer: Writer, shards: Sequence[Shard]) -> dict[str, Any]:
+    """What the manifest says of all images; a warning where values of new ones were clipped."""
+    if writer.clipped and writer.bounds is not None:
         logger.warning(
             "%s of the images' values (%d) lie outside %s and were clipped; npz files hold them",
             show_percent(writer.clipped / writer.values), writer.clipped, say_range(writer.bounds),
         )  # fmt: skip
-    return {"range": list(writer.bounds), "clipped": writer.clipped}
+    known = [shard.clipped for shard in shards if shard.clipped is not None]
+    return {"clipped": sum(known)} if known else {}

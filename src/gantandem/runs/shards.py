@@ -43,6 +43,7 @@ class Manifest(TypedDict, total=False):
     sampler: dict[str, Any]
     versions: dict[str, str]
     format: str
+    clipped: Annotated[int, Field(ge=0)]
 
 
 MANIFEST_OF_SHARD: TypeAdapter[Any] = TypeAdapter(Manifest)
@@ -60,6 +61,7 @@ class Shard:
         count: How many ids.
         files: SHA-256 by the name of the file.
         settings: What they were drawn with.
+        clipped: Values that files of images could not hold; None of other files.
     """
 
     path: Path
@@ -67,11 +69,14 @@ class Shard:
     count: int
     files: Mapping[str, str]
     settings: Mapping[str, Any]
+    clipped: int | None = None
 
     def write(self) -> None:
         """Write the manifest, whole or not at all."""
         ids = {"first": self.first, "count": self.count}
-        write_json(self.path, {"schema": 1, **ids, "files": dict(self.files), **self.settings})
+        seen = {} if self.clipped is None else {"clipped": self.clipped}
+        files = {"files": dict(self.files)}
+        write_json(self.path, {"schema": 1, **ids, **files, **seen, **self.settings})
 
     def faults(self) -> list[str]:
         """What is wrong with the files, a line each."""
@@ -119,7 +124,7 @@ def _read(path: Path) -> Shard:
     content = read_json(path, MANIFEST_OF_SHARD)
     first, count, files = (content.pop(key) for key in ("first", "count", "files"))
     content.pop("schema", None)
-    return Shard(path, first, count, files, content)
+    return Shard(path, first, count, files, content, content.pop("clipped", None))
 
 
 def read_ids(ids: str | Sequence[int] | None, n: int, start: int) -> list[Stretch]:

@@ -129,6 +129,7 @@ class Writer(ABC):
                 "folder moved, or was its disk removed?"
             )
         made: list[Path] = []
+        clipped, values = self.clipped, self.values
         try:
             for path in self.old:
                 path.unlink(missing_ok=True)
@@ -138,7 +139,7 @@ class Writer(ABC):
                 write_json(self.folder / MANIFEST, self.opening)
             for path in self._written(samples):
                 made.append(path)
-            self._note(samples, made)
+            self._note(samples, made, self.clipped - clipped if self.values > values else None)
         except BaseException as error:
             for path in made:  # no manifest names them
                 with contextlib.suppress(OSError):
@@ -160,11 +161,11 @@ class Writer(ABC):
             )
         yield from written
 
-    def _note(self, samples: Samples, made: Sequence[Path]) -> None:
+    def _note(self, samples: Samples, made: Sequence[Path], clipped: int | None) -> None:
         first = int(samples.ids[0])
         files = {path.name: digest_of(path) for path in made}
         path = self.folder / manifest_name(first)
-        Shard(path, first, len(samples), files, self.settings(samples)).write()
+        Shard(path, first, len(samples), files, self.settings(samples), clipped).write()
         self._last = path
 
     def settings(self, samples: Samples) -> dict[str, Any]:
