@@ -132,7 +132,7 @@ def test_floor_of_the_imbalanced_circle_is_the_published_one() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 2), (5, 3), (5,)])
 def test_samples_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"wanted is \(N, 2\)"):
+    with pytest.raises(InputError, match=r"allowed is \(N, 2\)"):
         mixture_metrics(torch.zeros(shape), TWO)
 
 

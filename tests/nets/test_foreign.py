@@ -171,7 +171,7 @@ def test_the_nearest_architecture_is_named_where_none_fits(tmp_path: Path) -> No
     with pytest.raises(WeightsError, match="nearest is 'dcgan-generator-32'.*extra.weight"):
         find_architecture(path, "generator")
     torch.save({"fc.weight": torch.ones(2, 2)}, path)
-    with pytest.raises(WeightsError, match="fits no built-in generator. Name the class"):
+    with pytest.raises(WeightsError, match="fits no built-in generator. Give the class"):
         find_architecture(path, "generator")
 
 

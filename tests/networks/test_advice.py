@@ -225,7 +225,7 @@ def test_what_is_written_works():
     (lambda g: adapt.Parts(g, {"zz": 4}), "did you mean 'z'?"),
     (
         lambda g: adapt.Keyword(adapt.Item(g, 0), "label"),
-        "put Keyword inside it: adapt.Item(adapt.Keyword(G, 'label'), ...)",
+        "put Keyword inside Item: adapt.Item(adapt.Keyword(G, 'label'), ...)",
     ),
 ])  # fmt: skip
 def test_a_name_that_the_forward_has_not(wrap, said):

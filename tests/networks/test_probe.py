@@ -98,7 +98,7 @@ def test_networks_that_treat_rows_alone_in_eval_mode_pass(inner):
 def test_statistics_over_groups_of_rows_are_named(group, strided):
     text = message(made(MinibatchStdDev(group, strided), channels=5))
     assert text.startswith("discriminator: layer 'block.2' (MinibatchStdDev) mixes the rows")
-    assert "companions" in text
+    assert "changes with the oth" in text
 
 
 def test_batch_norm_without_running_statistics_is_named_with_its_remedy():

@@ -103,7 +103,9 @@ class Flat(nn.Module):
 @pytest.mark.parametrize("more", [{}, {"defensive": 0.5, "step_size": 0.1}])
 def test_a_layer_that_never_varies_is_named(more):
     gan = gt.GAN(Flat(), nn.Linear(2, 1), 2)
-    with pytest.raises(gt.GANtandemError, match="at 'flat' every sample is the same .*step_size"):
+    with pytest.raises(
+        gt.GANtandemError, match="at 'flat' the activation is the same for every sample .*step_size"
+    ):
         gt.sample(gan, gt.Refine(layer="flat", **more), 64, progress=False)
     gt.sample(gan, gt.Refine(layer="flat", step_size=0.1), 64, progress=False)
 
@@ -113,7 +115,9 @@ def test_a_generator_that_ignores_its_latents_is_named_too():
         def forward(self, z):
             return torch.ones_like(z)
 
-    with pytest.raises(gt.GANtandemError, match="at 'data' every sample is the same"):
+    with pytest.raises(
+        gt.GANtandemError, match="at 'data' the activation is the same for every sample"
+    ):
         gt.sample(gt.GAN(Same(), nn.Linear(2, 1), 2), gt.Refine(), 64, progress=False)
 
 

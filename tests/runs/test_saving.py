@@ -97,7 +97,9 @@ def test_no_file_has_a_module_imported_or_a_sampler_made(tmp_path, monkeypatch):
 
 def test_what_a_network_does_not_tell_is_asked_for_in_one_message(tmp_path):
     gan = pair(Secret(2))
-    with pytest.raises(InputError, match=r"Secret .*'power' in no attribute.*specs=.*'generator'"):
+    with pytest.raises(
+        InputError, match=r"Secret .*no attribute for its argument 'power'.*specs=.*'generator'"
+    ):
         gan.save(tmp_path)
     wrong = {"net": f"{__name__}:Secret", "power": 3}
     with pytest.raises(InputError, match="computes something else"):

@@ -83,7 +83,7 @@ def test_rejection_counts_proposals_above_a_wrong_bound():
 def test_a_ratio_that_looks_unbounded_is_said(caplog):
     ratio = torch.cat([torch.zeros(9_999), torch.tensor([5.0])]).double()
     Rejection().prepare(lambda n: proposals(ratio))
-    assert "unbounded" in caplog.text
+    assert "no bound" in caplog.text
 
 
 @pytest.mark.parametrize("budget", [1.3, 1.7, 2.0, 4.0, 1e6])

@@ -135,7 +135,10 @@ def test_a_finished_run_trains_no_further_and_anew_only_when_told(tmp_path: Path
         ({"seed": 1}, "seed"),
         ({"train": dataclasses.replace(SMALL, generator_rate=1e-2)}, "generator_rate"),
         ({"train": dataclasses.replace(SMALL, batch_size=8)}, "batch_size"),
-        ({"train": dataclasses.replace(SMALL, iterations=6)}, "at iteration 12, past the 6"),
+        (
+            {"train": dataclasses.replace(SMALL, iterations=6)},
+            "at iteration 12, which is more than iterations=6",
+        ),
     ],
 )
 def test_a_folder_of_another_run_is_refused(

@@ -17,7 +17,7 @@ from gantandem.data.folders import list_files
 from gantandem.data.images import to_range
 from gantandem.data.incoming import LABELS, SAMPLES
 from gantandem.data.ranges import Range
-from gantandem.errors import DataError, GANtandemError, need
+from gantandem.errors import DataError, GANtandemError, beside, need
 from gantandem.files.limits import read_npz
 from gantandem.nets.weights import read_tensors
 
@@ -122,7 +122,7 @@ def _files(path: Path, where: str) -> Iterator[_File]:
             raise DataError(f"{where}: the folder {path} holds no samples; allowed are {WANTED}")
         yield from (_File(one, one.relative_to(path)) for one in inner)
     elif not path.exists():
-        raise DataError(f"{where}: {path}: no such file or folder")
+        raise DataError(f"{where}: {path}: no such file or folder{beside(Path(path))}")
     elif path.suffix.lower() not in (*SUFFIXES, *ARRAYS):
         raise DataError(f"{where}: {path} is of another kind; allowed are {WANTED}")
     else:

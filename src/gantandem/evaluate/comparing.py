@@ -76,9 +76,10 @@ def compare(
             :class:`~gantandem.evaluate.against.Against`. A warning says where a guide or a ratio
             looks through the same one.
         backbone_weights: A weight file of a backbone of your own, ``.safetensors`` or ``.pth``.
-        equal_budget: Add, for each sampler, a row of plain samples accepted by OBRS with as many
-            passes, such as ``"obrs, K = 34"``: a sampler that costs more should give more than this
-            row. It needs a ratio of the plain generator.
+        equal_budget: Add, for each sampler that takes 2 passes a sample or more, a row of plain
+            samples accepted by OBRS with K as large, such as ``"obrs, K = 34"``. It takes K passes
+            at most, and fewer where it is exact with fewer. What costs more should give more than
+            this row. It needs a ratio of the plain generator.
         seed: The seed of all samplers.
         width: Lanes.
         strict: False turns a law mismatch into a warning.

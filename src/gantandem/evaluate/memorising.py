@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from gantandem.evaluate.metrics.finite import need_finite
 from gantandem.evaluate.metrics.manifold import distances
 from gantandem.files import write_bytes
 from gantandem.gan import GAN
+from gantandem.progress import track
 from gantandem.samples import Samples
 from gantandem.settings import check
 
-CHUNK = 1024
+CHUNK = 256
 CLEAR = 2.0
 """Standard errors beyond which the words speak."""
 SHOWN = 8
+MOST_HELD = 2000
+"""Held-out samples that are looked at, where samples are no more."""
 FEW = 20
 """Fewest samples, and held-out real ones."""
 
@@ -107,6 +111,7 @@ def memorisation(
     *,
     backbone: str | nn.Module | None = None,
     backbone_weights: str | Path | None = None,
+    progress: bool | None = None,
 ) -> Memorisation:
     """Compare how near samples and held-out real samples are to training samples.
 
@@ -118,11 +123,13 @@ def memorisation(
         gan: Whose samples they are.
         samples: (N, *x_shape).
         real: Real samples in any form that ``RealData`` names; ``fit`` are the training samples,
-            ``test`` the held-out ones.
+            ``test`` the held-out ones, of which 2,000 are used, or as many as samples if these are
+            more.
         backbone: Distances are of this network's features, as for :func:`~gantandem.compare`; None
             takes them in the numbers that samples are made of, which for images finds copies and
             says little of what is alike.
         backbone_weights: A weight file of a backbone of your own.
+        progress: Show a progress bar.
 
     Raises:
         InputError: If there are fewer than 20 samples, or held-out ones.
@@ -135,7 +142,7 @@ def memorisation(
     check("memorisation gan", GAN, gan)
     x = (samples.x if isinstance(samples, Samples) else samples).detach().cpu()
     parts = parts_for(gan, real, "memorisation real")
-    train, held = parts.rows("fit").x.cpu(), parts.test.cpu()
+    train, held = parts.rows("fit").x.cpu(), parts.test[: max(len(x), MOST_HELD)].cpu()
     if min(len(x), len(held)) < FEW:
         raise InputError(
             f"memorisation: {len(x)} samples and {len(held)} held-out real ones; at least {FEW} of "
@@ -146,10 +153,11 @@ def memorisation(
         body = backbone_body(gan, backbone, backbone_weights, "memorisation")
         sets = [features_of(body, one) for one in sets]
     made, seen, fresh = (one.double().flatten(1) for one in sets)
-    distance, nearest = _nearest(made, seen)
-    to_fresh, near_fresh = _nearest(fresh, seen)
-    hit, back = torch.cat([nearest, near_fresh]).unique(return_inverse=True)
-    own = _nearest(seen[hit], seen, own=hit)[0][back]
+    with track(2 * (len(made) + len(fresh)), "memorisation", progress) as done:
+        distance, nearest = _nearest(made, seen, done)
+        to_fresh, near_fresh = _nearest(fresh, seen, done)
+        hit, back = torch.cat([nearest, near_fresh]).unique(return_inverse=True)
+        own = _nearest(seen[hit], seen, done, own=hit)[0][back]
     return Memorisation(
         auc(to_fresh, distance),
         auc_noise(len(fresh), len(made)),
@@ -159,7 +167,9 @@ def memorisation(
     )  # fmt: skip
 
 
-def _nearest(x: Tensor, among: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _nearest(
+    x: Tensor, among: Tensor, done: Callable[[int], None], own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """How far the nearest of some rows is, and which; not the row itself, of number ``own``."""
     found = []
     for start in range(0, len(x), CHUNK):
@@ -167,4 +177,5 @@ def _nearest(x: Tensor, among: Tensor, own: Tensor | None = None) -> tuple[Tenso
         if own is not None:
             apart[torch.arange(len(apart)), own[start : start + CHUNK]] = torch.inf
         found.append(apart.min(1))
+        done(len(apart))
     return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])

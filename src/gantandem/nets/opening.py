@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gantandem.errors import WeightsError
+from gantandem.errors import WeightsError, beside
 from gantandem.nets.claims import check_pickles, check_size_of
 from gantandem.nets.weights import unpack
 
@@ -74,7 +74,7 @@ def open_weights(path: str | Path) -> Any:
         holds = f"; it holds {', '.join(found[:5])}" if found else ""
         raise WeightsError(f"{path} is a folder: give the weight file in it{holds}")
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weight file")
+        raise WeightsError(f"{path}: no such weight file{beside(Path(path))}")
     try:
         with path.open("rb") as file:
             start = file.read(512)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gantandem.errors import WeightsError
+from gantandem.errors import WeightsError, beside
 from gantandem.files import write_bytes
 
 _PICKLED = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
@@ -45,7 +45,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weight file")
+        raise WeightsError(f"{path}: no such weight file{beside(Path(path))}")
     with path.open("rb") as file:
         start = file.read(9)
     # safetensors opens with 8 bytes of length, which can look like anything, and then its JSON.
