@@ -44,6 +44,12 @@ def test_an_old_word_is_taken_with_a_warning_that_names_the_new_one():
         gt.chain_report(toy_gan(), mover=gt.MALA(), chains=2, draws=4, burn_in=0)  # pyright: ignore
 
 
+def test_a_generator_is_cut_and_its_old_name_warns():
+    gan = toy_gan()
+    with pytest.warns(FutureWarning, match="GAN: this method is now called cut"):
+        assert gan.split("0") is gan.cut("0")
+
+
 def test_older_recipes_are_read():
     assert FitSettings.model_validate({"pool": 300}).given() == {"n": 300}
     assert FitSettings.model_validate({"pool": 300, "n": 200}).n == 200

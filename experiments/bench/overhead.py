@@ -106,7 +106,7 @@ def _beside_bare(
     z = gan.latent.draw(Key(0).fold("bare"), torch.arange(width))
     layer = mover.layer or "latent"
     with gan.networks.frozen():
-        h, _ = gan.split(layer).head(z, None)
+        h, _ = gan.cut(layer).head(z, None)
     bare = _by_hand(gan, tail)
     own = partial(gan.networks.guidance, layer, carry=(), cond=None)
 

@@ -43,8 +43,12 @@ class WeightsError(InputError):
     """A weight file is truncated, pickled, or does not fit its network."""
 
 
-class SplitError(InputError):
-    """A generator cannot be split at the named layer."""
+class CutError(InputError):
+    """A generator cannot be cut at the named layer."""
+
+
+SplitError = CutError
+"""The old name of :class:`CutError`; it goes with the next version."""
 
 
 class LawMismatchError(InputError):
@@ -286,3 +290,18 @@ def near(name: object, allowed: Iterable[str]) -> str:
     hint = f"did you mean {' or '.join(map(repr, matches))}? " if matches else ""
     more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
     return f"{hint}allowed: {', '.join(names[:SHOWN]) or 'nothing'}{more}"
+
+
+def old_name(new: str) -> Callable[..., Any]:
+    """A method under its old name, with a FutureWarning; it goes with the next version.
+
+    Args:
+        new: The name of the method now.
+    """
+
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        message = f"{type(self).__name__}: this method is now called {new}"
+        warnings.warn(message, FutureWarning, stacklevel=2)
+        return getattr(self, new)(*args, **options)
+
+    return call

@@ -13,15 +13,15 @@ from torch import distributions as dist
 
 from gantandem.condition import Condition, as_condition, check_condition
 from gantandem.data.real import RealData
-from gantandem.errors import InputError, near, needing
+from gantandem.errors import InputError, near, needing, old_name
 from gantandem.latent import PRIORS, Latent, as_latent
+from gantandem.networks.cut import Cut
 from gantandem.networks.doors import as_network, as_score, check_changed, check_networks, try_labels
 from gantandem.networks.filed import Filed
 from gantandem.networks.moving import moved
 from gantandem.networks.networks import EXAMPLES, Networks
 from gantandem.networks.observing import look_at
 from gantandem.networks.score import Output, Score
-from gantandem.networks.split import Split
 from gantandem.networks.statistics import warn_unfilled
 from gantandem.networks.value import read_only
 from gantandem.ratios.law import Law
@@ -150,13 +150,15 @@ class GAN(Filed):
         """
         return self.networks.decode(z, cond)
 
-    def split(self, layer: str) -> Split:
+    def cut(self, layer: str) -> Cut:
         """Cut the generator at a named module, or at ``"latent"`` or ``"data"``.
 
         Raises:
-            SplitError: If it cannot be cut there; the message lists near matches.
+            CutError: If it cannot be cut there; the message lists near matches.
         """
-        return self.networks.split(layer)
+        return self.networks.cut(layer)
+
+    split = old_name("cut")
 
     def check(self, network: nn.Module, output: Output = "logit") -> None:
         """Raise InputError if a network cannot score samples, or mixes the rows of a batch."""

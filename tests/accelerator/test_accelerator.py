@@ -52,7 +52,7 @@ def residual() -> gt.GAN:
 
 
 @pytest.mark.parametrize("layer", ["latent", "2", "3", "data"])
-def test_a_residual_generator_is_split_at_every_layer(layer):
+def test_a_residual_generator_is_cut_at_every_layer(layer):
     out = gt.sample(residual(), gt.Refine(layer=layer, steps=3, step_size=0.01), 64, width=64)
     assert out.x.is_cuda and bool(out.x.isfinite().all())
 
@@ -162,7 +162,7 @@ def test_how_near_the_engine_comes_to_bare_passes(measured):
     networks, seconds = run.gan, {}
     with networks.frozen():
         z = networks.latent.draw(gt.Key(0), torch.arange(width).cuda())
-        h, carry = networks.split(layer).head(z, None)
+        h, carry = networks.cut(layer).head(z, None)
 
         def bare():
             networks.guidance(layer, h, carry, None)

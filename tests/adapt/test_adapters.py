@@ -171,7 +171,7 @@ def test_with_it_the_network_samples_and_is_refined(name):
     assert judged.x.shape == (8, 1, 4, 4) and judged.log_ratio.isfinite().all()
     assert judged.log_ratio.dtype == torch.float64
     layer = "synthesis.fc" if name == "truncated" else "fc"
-    assert gan.split(layer).kind == ("replay" if "noise" in name else "graph")
+    assert gan.cut(layer).kind == ("replay" if "noise" in name else "graph")
     moved = sample(gan, Refine(layer=layer, steps=2, step_size=0.1), 8, width=16)
     plain = gan.decode(moved.z, gan.conditions(torch.arange(8)))
     assert moved.x.isfinite().all() and not torch.equal(moved.x, plain)

@@ -61,11 +61,11 @@ def test_an_id_has_its_noise_wherever_it_is_drawn():
 
 @pytest.mark.parametrize("wrap", [lambda g: adapt.NoiseFromLatent(g, 4), adapt.FixedNoise])
 @pytest.mark.parametrize("layer", ["fc", "first", "middle", "second", "out"])
-def test_the_generator_is_split_at_every_layer(wrap, layer):
+def test_the_generator_is_cut_at_every_layer(wrap, layer):
     g = wrap(seeded(Noisy))
     gan = GAN(g, None, getattr(g, "columns", 4))
     z = gan.latent.draw(Key(5), torch.arange(8))
-    cut = gan.split(layer)
+    cut = gan.cut(layer)
     with gan.networks.frozen():
         assert torch.allclose(cut.tail(*cut.head(z)), gan.decode(z), atol=1e-6)
 

@@ -90,5 +90,5 @@ def test_other_adapters_go_around_it_and_fix_what_the_synthesis_takes():
     with pytest.raises(InputError, match=r"write adapt.With\(G, {'noise_mode': 'const'}\)"):
         GAN(g, None, 4)
     gan = GAN(adapt.With(g, {"noise_mode": "const"}), None, 4)
-    assert gan.split("synthesis.middle").layer == "synthesis.middle"
+    assert gan.cut("synthesis.middle").layer == "synthesis.middle"
     assert torch.equal(gan.decode(Z), gan.decode(Z))

@@ -26,11 +26,11 @@ POINTS = torch.randn(64, 2, generator=torch.Generator().manual_seed(1))
 
 @pytest.mark.parametrize("layer", ["data", "latent", "1"])
 def test_guidance_at_any_layer_is_autograds_to_the_bit(gan, layer):
-    h, carry = gan.split(layer).head(POINTS, None)
+    h, carry = gan.cut(layer).head(POINTS, None)
     x, logit, gradient = gan.networks.guidance(layer, h, carry, None)
     leaf = h.detach().clone().requires_grad_()
-    expected = gan.guide.network(gan.split(layer).tail(leaf, carry)).reshape(-1)
-    assert torch.equal(x, gan.split(layer).tail(h, carry)) and torch.equal(logit, expected)
+    expected = gan.guide.network(gan.cut(layer).tail(leaf, carry)).reshape(-1)
+    assert torch.equal(x, gan.cut(layer).tail(h, carry)) and torch.equal(logit, expected)
     assert torch.equal(gradient, torch.autograd.grad(expected.sum(), leaf)[0])
     assert not (x.requires_grad or logit.requires_grad or gradient.requires_grad)
 

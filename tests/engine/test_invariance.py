@@ -156,7 +156,7 @@ def test_networks_only_ever_see_the_full_width():
     mover, _ = prepare(gan, Refine(steps=4, step_size=0.1))
     gan = gan.with_ratio(gan.law(mover), Ratio(Score(judge)))
     frozen, ratio = OBRS(proposal=mover, log_scale=-0.5), gan.ratio(mover)
-    gan.split("data")
+    gan.cut("data")
     sizes.clear()
     for n in (1, 50, 70):
         list(Run(gan.networks, frozen, n, Key(0), width=48, ratio=ratio).blocks())

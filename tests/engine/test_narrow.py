@@ -9,8 +9,8 @@ from torch import nn
 from gantandem import GAN, OBRS, Direct, Metropolis, Refine, sample
 from gantandem.engine.pool import default_width, lanes
 from gantandem.networks import layers
+from gantandem.networks.cut import cut_at
 from gantandem.networks.layers import at_once
-from gantandem.networks.split import split
 from gantandem.samples import FIELDS
 from gantandem.testing import toy_gan
 
@@ -105,11 +105,11 @@ def test_what_points_keep_is_not_counted(monkeypatch):
     assert default_width(toy_gan().networks, Refine()) == 1024
 
 
-def test_large_latents_are_split_on_few_rows():
+def test_large_latents_are_cut_on_few_rows():
     rows, network = [], nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.Conv2d(2, 3, 1))
     network[0].register_forward_hook(lambda module, args, out: rows.append(len(out)))
     for size, most in ((140, 8), (160, 4)):
         rows.clear()
         z = torch.rand(8, 3, size, size)
-        head, _ = (cut := split(network, "1", z)).head(z[:1])
+        head, _ = (cut := cut_at(network, "1", z)).head(z[:1])
         assert max(rows) == most and torch.equal(cut.tail(head, ()), network(z[:1]))

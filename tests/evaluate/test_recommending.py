@@ -11,7 +11,7 @@ import torch
 
 import gantandem as gt
 from gantandem.display.table import COLUMNS
-from gantandem.errors import DataError, InputError, SplitError
+from gantandem.errors import CutError, DataError, InputError
 from gantandem.evaluate import recommending
 from gantandem.evaluate.recommendation import Recommendation, Tried
 from gantandem.testing import toy_gan
@@ -164,7 +164,7 @@ def test_data_that_lie_on_a_disk_are_measured_against(monkeypatch):
 
 def test_an_unknown_layer_is_refused_before_anything_is_fitted(monkeypatch):
     monkeypatch.setattr(recommending, "_try", lambda *_: pytest.fail("drawn"))
-    with pytest.raises(SplitError, match="no layer 'nett'"):
+    with pytest.raises(CutError, match="no layer 'nett'"):
         gt.recommend(toy_gan(), real(), n=300, layers=["nett"], progress=False)
 
 

@@ -102,7 +102,7 @@ def test_a_compiled_gradient_is_the_gradient_at_any_layer():
     gan = pair()
     z = gan.latent.draw(Key(1), torch.arange(16))
     with gan.networks.frozen():
-        h, carry = gan.split("main.5").head(z, None)
+        h, carry = gan.cut("main.5").head(z, None)
         eager = gan.networks.guidance("main.5", h, carry, None)
     compiled = gan.replace(compile=True).networks.guidance("main.5", h, carry, None)
     for a, b in zip(eager, compiled, strict=True):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import layouts
+from cut_generators import counted
 from gantandem import GAN, ULA, sample
 from gantandem.adapt import AgainstBatch
 from gantandem.errors import ConfigError, InputError
@@ -21,7 +22,6 @@ from gantandem.nets.describing import find_spec
 from gantandem.nets.foreign import find_architecture, load_foreign
 from gantandem.nets.published import PUBLISHED
 from gantandem.nets.sagan import SAGANGenerator128
-from split_generators import counted
 
 SMALL = {"filters": 32, "classes": 7}
 BIG = {"latent_dim": 24, "filters": 4, "classes": 7, "shared": 5}
@@ -200,10 +200,10 @@ def test_every_block_can_be_refined(name: str) -> None:
         x = generator(z, *labels)
         everything = Counter(counts)
     for block in blocks:
-        split = gan.split(block)
+        cut = gan.cut(block)
         with counted(generator) as counts:  # no module runs in both halves
-            activation, carry = split.head(z, *labels)
-            whole = split.tail(activation, carry, *labels)
+            activation, carry = cut.head(z, *labels)
+            whole = cut.tail(activation, carry, *labels)
             assert counts <= everything
             assert everything.keys() - counts.keys() <= {"output_layer.0"}  # its graph is inlined
         torch.testing.assert_close(whole, x, rtol=1e-4, atol=1e-5)

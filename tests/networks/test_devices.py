@@ -8,7 +8,7 @@ from torch import nn
 
 import gantandem as gt
 from gantandem import GAN
-from gantandem.networks.split import split
+from gantandem.networks.cut import cut_at
 
 cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
 NEW = hasattr(matmul, "fp32_precision")
@@ -68,15 +68,15 @@ class Seen:
         self.settings = []
 
 
-def test_networks_are_checked_and_split_under_them(users_settings):
+def test_networks_are_checked_and_cut_under_them(users_settings):
     generator = nn.Sequential(Watched(2, 3), nn.Tanh(), Watched(3, 2))
     gan = GAN(generator, nn.Linear(2, 1), 2)
-    gan.split("1")
-    split(generator, "latent", torch.randn(8, 2))
+    gan.cut("1")
+    cut_at(generator, "latent", torch.randn(8, 2))
     ran = generator[2].seen.settings
     assert ran.count(INSIDE) > len(ran) // 2
     ran.clear()
-    split(generator, "1", torch.randn(8, 2))
+    cut_at(generator, "1", torch.randn(8, 2))
     assert ran and all(settings == INSIDE for settings in ran)
     ran.clear()
     gan.decode(torch.randn(8, 2))

@@ -1,4 +1,4 @@
-"""A split or a guidance that is kept follows the networks: nothing is taken from older ones."""
+"""A cut or a guidance that is kept follows the networks: nothing is taken from older ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Z = torch.linspace(-2, 2, 16).view(8, 2)
 
 def through(gan, layer="0"):
     with gan.networks.frozen():
-        return gan.split(layer).tail(*gan.split(layer).head(Z))
+        return gan.cut(layer).tail(*gan.cut(layer).head(Z))
 
 
 class Scaled(nn.Module):
@@ -92,9 +92,9 @@ def test_edits_of_a_guide_are_seen(swap):
 
 def test_what_did_not_change_is_kept():
     gan = GAN(net(2, 8, 2), net(2, 8, 1), 2)
-    first = gan.split("0")
+    first = gan.cut("0")
     gan.decode(Z), refined(gan), gan.generator.train()
-    assert gan.split("0") is first
+    assert gan.cut("0") is first
 
 
 def test_another_end_of_a_discriminator_of_probabilities_is_seen():

@@ -21,9 +21,9 @@ from gantandem import (
     sample,
 )
 from gantandem.errors import (
+    CutError,
     InputError,
     NonFiniteError,
-    SplitError,
 )
 from gantandem.networks.score import Score
 from gantandem.ratios.ratio import Ratio
@@ -132,7 +132,7 @@ def test_batch_statistics_are_refused_by_name(part):
 
 
 def test_unknown_layer():
-    with pytest.raises(SplitError, match="allowed: latent, data"):
+    with pytest.raises(CutError, match="allowed: latent, data"):
         sample(toy_gan(), Refine(layer="main.4"), 8)
 
 

@@ -31,7 +31,7 @@ from gantandem import (
     sample,
     shape,
 )
-from gantandem.errors import SplitError
+from gantandem.errors import CutError
 from gantandem.networks.score import Score
 from gantandem.ratios.lookup import networks_for
 from gantandem.ratios.ratio import Ratio
@@ -49,16 +49,16 @@ Z = cloud(6)
 
 def guided(gan, layer):
     with torch.no_grad():
-        h, carry = gan.split(layer).head(Z)
+        h, carry = gan.cut(layer).head(Z)
     return h, carry
 
 
 CALLS = {
     "GAN": lambda gan: GAN(gan.generator, gan.guide.network, 2),
     "decode": lambda gan: gan.decode(Z),
-    "split at a": lambda gan: gan.split("a"),
-    "split at b": lambda gan: gan.split("b"),
-    "split at the ends": lambda gan: (gan.split("latent"), gan.split("data")),
+    "cut at a": lambda gan: gan.cut("a"),
+    "cut at b": lambda gan: gan.cut("b"),
+    "cut at the ends": lambda gan: (gan.cut("latent"), gan.cut("data")),
     "guidance": lambda gan: gan.networks.guidance("latent", Z, (), None),
     "latent_ratio": lambda gan: networks_for(gan, MALA()).latent_ratio(Z, None),
     "law": lambda gan: gan.law(Direct()),
@@ -106,7 +106,7 @@ def test_every_call_leaves_the_networks_as_they_were(kind):
     before = fingerprint(generator), fingerprint(discriminator)
     gan = GAN(generator, discriminator, 2)
     for name, call in CALLS.items():
-        with contextlib.suppress(SplitError):  # the oddest can be split at the ends only
+        with contextlib.suppress(CutError):  # the oddest can be cut at the ends only
             call(gan)
         after = fingerprint(generator), fingerprint(discriminator)
         assert after == before, name
@@ -155,15 +155,15 @@ def test_a_forward_that_raises_leaves_them_as_they_were(name):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.filterwarnings("ignore")
-def test_samples_are_those_of_a_network_that_was_never_split(kind):
+def test_samples_are_those_of_a_network_that_was_never_cut(kind):
     generator, discriminator = pair(kind)
     gan = GAN(generator, discriminator, 2)
     z = sample(gan, Direct(), 32, width=64).z
     expected = gan.decode(z)
-    gan.split("a")
+    gan.cut("a")
     assert torch.equal(gan.decode(z), expected)
     with gan.networks.frozen():
-        assert torch.allclose(gan.split("a").tail(*gan.split("a").head(z)), expected, atol=1e-6)
+        assert torch.allclose(gan.cut("a").tail(*gan.cut("a").head(z)), expected, atol=1e-6)
 
 
 def test_decoding_outside_a_run_is_in_eval_mode_and_keeps_its_gradient():

@@ -21,7 +21,7 @@ from gantandem import (
     sample,
     shape,
 )
-from gantandem.errors import InputError, SplitError
+from gantandem.errors import CutError, InputError
 from plain_gans import net
 
 # -- wrappers -----------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_wrapped_networks_sample_as_plain_ones(wrapper):
 
 def test_layers_of_a_scripted_generator_are_refused_in_one_message():
     made = GAN(scripted(net(2, 8, 2)), net(2, 8, 1), 2)
-    with pytest.raises(SplitError, match="'latent' or 'data'"):
+    with pytest.raises(CutError, match="'latent' or 'data'"):
         sample(made, Refine(layer="0", steps=2), 16, width=16)
 
 

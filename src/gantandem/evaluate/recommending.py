@@ -126,7 +126,7 @@ def recommend(
     measures = _measures(parts, metrics, n, body)
     options = {"seed": seed, "progress": progress}
     for layer in layers or ():
-        gan.networks.split(layer)  # before anything is fitted
+        gan.networks.cut(layer)  # before anything is fitted
     tried: dict[str, Tried] = {}
     failed: dict[str, str] = {}
 

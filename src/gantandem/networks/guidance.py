@@ -5,21 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gantandem.networks.cut import Cut
 from gantandem.networks.score import Score
-from gantandem.networks.split import Split
 
 
 class Guidance:
     """A score behind one layer of the generator, with its gradient there.
 
     Args:
-        split: The generator, cut at the layer.
+        cut: The generator, cut at the layer.
         score: What scores its samples. It is kept, so that its id stays its own.
         compile: Compile the call, gradient included.
     """
 
-    def __init__(self, split: Split, score: Score, *, compile: bool = False) -> None:
-        self.split, self.score = split, score
+    def __init__(self, cut: Cut, score: Score, *, compile: bool = False) -> None:
+        self.cut, self.score = cut, score
         self._compiled = torch.compile(self._functional, dynamic=False) if compile else None
 
     def __call__(
@@ -37,7 +37,7 @@ class Guidance:
                 return self._compiled(h, carry, cond)
         leaf = h.detach().requires_grad_()
         with torch.enable_grad():
-            x = self.split.tail(leaf, carry, cond)
+            x = self.cut.tail(leaf, carry, cond)
             logit = self.score(x, cond)
             # A sum, since a gradient handed to autograd.grad makes torch import a compiler.
             total = logit.sum()
@@ -50,7 +50,7 @@ class Guidance:
         # The gradient is part of what is compiled. A compiled forward that autograd went back
         # through would save a mask of bools for every ReLU, and was slower than eager.
         def scored(h: Tensor) -> tuple[Tensor, Tensor]:
-            x = self.split.tail(h, carry, cond)
+            x = self.cut.tail(h, carry, cond)
             return self.score(x, cond), x
 
         logit, back, x = torch.func.vjp(scored, h, has_aux=True)  # pyright: ignore

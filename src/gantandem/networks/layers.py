@@ -13,15 +13,15 @@ from torch import Tensor
 
 from gantandem.adapt.base import bare
 from gantandem.data.matching import WIDE
-from gantandem.errors import InputError, SplitError
+from gantandem.errors import CutError, InputError
 from gantandem.networks.counting import Operations, operations
 from gantandem.progress import track
 from gantandem.settings import show
 
 if TYPE_CHECKING:
     from gantandem.gan import GAN
+    from gantandem.networks.cut import Cut
     from gantandem.networks.networks import Networks
-    from gantandem.networks.split import Split
 
 ROWS = 4
 """Samples that a layer is tried on; memory is read off the difference to twice as many."""
@@ -80,8 +80,8 @@ def layers(gan: GAN, *, progress: bool | None = None) -> list[Layer]:
         for name in names:
             advance(1)
             try:
-                cut = networks.split(name, nearest=False)
-            except SplitError:
+                cut = networks.cut(name, nearest=False)
+            except CutError:
                 continue
             h, carry = cut.head(z, cond)
             if any(h.shape == one.shape and torch.equal(h, one) for one in seen):
@@ -117,13 +117,13 @@ def middle(gan: GAN) -> str | None:
         half = counter.total / 2
         # Of layers that end alike the last one is tried first: a block before what is in it.
         for name, _ in sorted(reversed(ends), key=lambda one: abs(one[1] - half)):
-            with contextlib.suppress(SplitError):
-                networks.split(name, nearest=False)
+            with contextlib.suppress(CutError):
+                networks.cut(name, nearest=False)
                 return name
     return None
 
 
-def _memory(gan: GAN, cut: Split, z: Tensor, cond: Tensor | None) -> int:
+def _memory(gan: GAN, cut: Cut, z: Tensor, cond: Tensor | None) -> int:
     few, many = (
         _kept(gan, cut, z[:n], None if cond is None else cond[:n]) for n in (ROWS, 2 * ROWS)
     )
@@ -147,11 +147,11 @@ def at_once(networks: Networks, layer: str, most: int) -> int:
         z, cond = networks.examples(1)
         if networks.decode(z, cond)[0].numel() <= SMALL:
             return most
-        rows = HELD // max(1, _kept(networks, networks.split(layer), z, cond))
+        rows = HELD // max(1, _kept(networks, networks.cut(layer), z, cond))
     return most if rows >= most else 1 << max(0, rows.bit_length() - 1)
 
 
-def _kept(networks: GAN | Networks, cut: Split, z: Tensor, cond: Tensor | None) -> int:
+def _kept(networks: GAN | Networks, cut: Cut, z: Tensor, cond: Tensor | None) -> int:
     """Bytes of everything that a gradient of the tail and of the guide needs."""
     sizes: dict[tuple[int, int], int] = {}
 

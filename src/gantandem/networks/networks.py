@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from gantandem.adapt.inputs import full
 from gantandem.condition import Condition, rows_for
-from gantandem.errors import InputError
+from gantandem.errors import InputError, old_name
 from gantandem.latent import Latent
 from gantandem.nets.hashing import hashed_once, weights_hash
+from gantandem.networks.cut import Cut, cut_at
 from gantandem.networks.guidance import Guidance
 from gantandem.networks.held import Kept, Parts, exchanged, held, one_thread
 from gantandem.networks.score import Score
-from gantandem.networks.split import Split, split
 from gantandem.rng import Key
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _Memory:
     """What is kept as long as the parts of the networks are what they were."""
 
     parts: Parts = field(default_factory=dict)
-    splits: dict[str, Split] = field(default_factory=dict)
+    cuts: dict[str, Cut] = field(default_factory=dict)
     guides: dict[tuple[str, int], Guidance] = field(default_factory=dict)
     steppers: dict[Any, Step] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Networks:
     """A GAN's networks at work: what a mover is given, and the only caller of foreign modules.
 
     While they run, the user's modules are in eval mode with frozen weights; after that they are
-    as they were. Everything that is kept from call to call is kept here: splits, guidances and
+    as they were. Everything that is kept from call to call is kept here: cuts, guidances and
     compiled steps, until a part of a network is exchanged; prepared samplers; and what was said.
 
     Attributes:
@@ -87,7 +87,7 @@ class Networks:
         asked = ("generator", "latent", "condition")
         if like is not None and all(getattr(self, n) is getattr(like, n) for n in asked):
             kept, self.tried = like._memory, like.tried
-            self._memory = _Memory(dict(kept.parts), dict(kept.splits))
+            self._memory = _Memory(dict(kept.parts), dict(kept.cuts))
 
     def given(self, **changes: Any) -> Networks:
         """The same networks with another ``condition``, ``latent`` or ``ratio``."""
@@ -140,7 +140,7 @@ class Networks:
             elif exchanged(memory.parts[network], now):
                 memory.parts[network] = now
                 if network == id(self.generator):
-                    memory.splits.clear()
+                    memory.cuts.clear()
                 memory.guides.clear()
                 memory.steppers.clear()
                 for score in self.scores:
@@ -168,18 +168,18 @@ class Networks:
         with self.frozen(), torch.set_grad_enabled(gradients):
             return self.decode(z, cond)
 
-    def split(self, layer: str, *, nearest: bool = True) -> Split:
+    def cut(self, layer: str, *, nearest: bool = True) -> Cut:
         """Cut the generator at a named module, or at ``"latent"`` or ``"data"``.
 
         Raises:
-            SplitError: If it cannot be cut there; the message lists near matches, and (which takes
-                time) the nearest layers that can be cut.
+            CutError: If it cannot be cut there; the message lists near names and layers.
         """
         with self.frozen():
-            splits = self._memory.splits
-            if layer not in splits:
-                splits[layer] = split(self.generator, layer, *self.examples(), nearest=nearest)
-            return splits[layer]
+            if layer not in (cuts := self._memory.cuts):
+                cuts[layer] = cut_at(self.generator, layer, *self.examples(), nearest=nearest)
+            return cuts[layer]
+
+    split = old_name("cut")
 
     def guidance(
         self,
@@ -192,7 +192,7 @@ class Networks:
         """Finish the generator from an activation and score the result.
 
         Args:
-            layer: Where the generator is split.
+            layer: Where the generator is cut.
             h: (N, *h_shape) activation at that layer.
             carry: What else the tail needs, as the head gave it.
             cond: (N, ...) conditions or None.
@@ -219,7 +219,7 @@ class Networks:
         return x, logit, gradient
 
     def _make_guide(self, layer: str, score: Score) -> Guidance:
-        guide = Guidance(self.split(layer), score, compile=self.compile)
+        guide = Guidance(self.cut(layer), score, compile=self.compile)
         self._memory.guides[layer, id(score)] = guide
         return guide
 

@@ -110,7 +110,7 @@ class DGFlow(Mover):
     def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> FlowState:
         """Draw the latents and run the head."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
-        h, carry = gan.split(self.layer).head(z, cond)
+        h, carry = gan.cut(self.layer).head(z, cond)
         return FlowState(ids, attempts, z, h, carry, cond, torch.zeros_like(ids))
 
     def lifetime(self, key: Key, ids: Tensor, attempts: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ class DOT(Mover):
     def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> DOTState:
         """Draw the latents, and in the data decode them."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
-        h, _ = gan.split(self.layer).head(z, cond)
+        h, _ = gan.cut(self.layer).head(z, cond)
         moments = Moments.zeros(h, square=True) if self.update == "adam" else None
         return DOTState(ids, attempts, z, h, h, cond, torch.zeros_like(ids), moments)
 

@@ -197,7 +197,7 @@ class Refine(Mover):
             return gan.spread
         rows = at_once(gan, self.layer, 256)
         ids = torch.arange(PILOTS if rows == 256 else FEW, device=gan.device)
-        draw, head = gan.latent.draw, gan.split(self.layer).head
+        draw, head = gan.latent.draw, gan.cut(self.layer).head
         parts = ((draw(key.fold("spread"), part), gan.conditions(part)) for part in ids.split(rows))
         return spread_of(torch.cat([head(*part)[0] for part in parts]).detach())
 
@@ -208,13 +208,13 @@ class Refine(Mover):
     def init(self, gan: Networks, key: Key, ids: Tensor, attempts: Tensor) -> RefineState:
         """Run the head, widen some starts, and draw every lane's stop."""
         z, cond = gan.latent.draw(key.fold("latent"), ids, attempts), gan.conditions(ids)
-        h, carry = gan.split(self.layer).head(z, cond)
+        h, carry = gan.cut(self.layer).head(z, cond)
         if self.defensive:
             h = self._inside(gan, self._widen(key, ids, attempts, h), h)
         zeros = torch.zeros_like(ids)
         best = None
         if self.stop == "best":
-            best = Best.none(gan.split(self.layer).tail(h, carry, cond))
+            best = Best.none(gan.cut(self.layer).tail(h, carry, cond))
         return RefineState(
             z=z,
             h=h.clone() if h is z else h,

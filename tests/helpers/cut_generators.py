@@ -1,4 +1,4 @@
-"""Generators of many kinds, with the layers they are split at, for tests of ``split``."""
+"""Generators of many kinds, with the layers they are cut at, for tests of ``cut_at``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splitting by replay, for generators that cannot be traced: finished modules are not run again."""
+"""Cutting by replay, for generators that cannot be traced: finished modules are not run again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantandem.errors import SplitError
-from gantandem.networks.split.base import (
+from gantandem.errors import CutError
+from gantandem.networks.cut.base import (
+    CannotCut,
     Carry,
+    Cut,
     Example,
     Path,
-    Split,
-    Unsplittable,
     build,
     describe,
     leaves,
@@ -28,7 +28,7 @@ Forward = Callable[..., Any]
 _log = logging.getLogger(__name__)
 
 
-class ReplaySplit(Split):
+class ReplayCut(Cut):
     """The generator itself, run twice with some of its modules' `forward` stood in for.
 
     The head runs the generator until the target returns, recording the outputs of the largest
@@ -46,7 +46,7 @@ class ReplaySplit(Split):
         examples: Two (z, cond) of different numbers of rows.
 
     Raises:
-        Unsplittable: If modules before the target return values without batch rows, or other
+        CannotCut: If modules before the target return values without batch rows, or other
             modules run for another number of rows.
     """
 
@@ -171,11 +171,11 @@ class ReplaySplit(Split):
                 _log.debug("%s: tensor %d is kept: %r", self.layer, i, error)
         self._blanks = blanks
 
-    def _changed(self) -> SplitError:
-        return SplitError(
-            f"the split at layer {self.layer!r} does not fit this call: the forward of the "
+    def _changed(self) -> CutError:
+        return CutError(
+            f"the cut at layer {self.layer!r} does not fit this call: the forward of the "
             "generator ran other modules this time. A forward that branches on the values of its "
-            "input cannot be split here; choose 'latent' or 'data'."
+            "input cannot be cut here; choose 'latent' or 'data'."
         )
 
 
@@ -244,7 +244,7 @@ def _record(generator: nn.Module, target: nn.Module, example: Example) -> list[_
             _ = generator(z.clone()) if cond is None else generator(z.clone(), cond.clone())
         except _Reached:
             return top.parts
-    raise Unsplittable("the layer is not reached when its modules are watched")
+    raise CannotCut("the layer is not reached when its modules are watched")
 
 
 def _plan(
@@ -256,7 +256,7 @@ def _plan(
 
     def walk(some: list[_Visit], more: list[_Visit]) -> None:
         if [v.module for v in some] != [v.module for v in more]:
-            raise Unsplittable("other modules run for another number of rows")
+            raise CannotCut("other modules run for another number of rows")
         for a, b in zip(some, more, strict=True):
             key = (a.module, counts[a.module])
             counts[a.module] += 1
@@ -267,11 +267,11 @@ def _plan(
                 continue
             try:
                 plan[key] = describe(a.output, b.output, *sizes)
-            except Unsplittable as error:
+            except CannotCut as error:
                 if a.parts:
                     walk(a.parts, b.parts)
                 elif not _equal(a.output, b.output):  # a constant may run again, a head may not
-                    raise Unsplittable(f"{type(a.module).__name__}: {error}") from None
+                    raise CannotCut(f"{type(a.module).__name__}: {error}") from None
 
     walk(small, large)
     return plan

@@ -1,4 +1,4 @@
-"""Splitting by torch.fx: the traced graph is cut at the layer's output."""
+"""Cutting by torch.fx: the traced graph is cut at the layer's output."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from gantandem.errors import SplitError
+from gantandem.errors import CutError
+from gantandem.networks.cut.base import CannotCut, Carry, Cut, Example, Path, build, describe
 from gantandem.networks.held import untouched
-from gantandem.networks.split.base import Carry, Example, Path, Split, Unsplittable, build, describe
 
 
-class GraphSplit(Split):
+class GraphCut(Cut):
     """Head and tail as two `torch.fx.GraphModule` that share the generator's modules.
 
     The tail holds what depends on the layer's output; all the rest is head, wherever it stands
@@ -30,7 +30,7 @@ class GraphSplit(Split):
             modules that torch.fx cannot enter.
 
     Raises:
-        Unsplittable: If a value needed by the tail can be neither carried nor computed again.
+        CannotCut: If a value needed by the tail can be neither carried nor computed again.
     """
 
     kind = "graph"
@@ -62,7 +62,7 @@ class GraphSplit(Split):
         if not self._conditional:
             return self._tail_graph(activation, *carry)
         if cond is None and self._needs_cond:
-            raise SplitError(
+            raise CutError(
                 f"the tail after layer {self.layer!r} needs cond, the conditions of its rows"
             )
         return self._tail_graph(activation, cond, *carry)
@@ -146,7 +146,7 @@ class _Tracer(fx.Tracer):
                 elif n not in self._known:
                     self._known[n] = interpreter.run_node(n)
                 if isinstance(self._known[n], fx.Proxy):
-                    raise Unsplittable("the forward writes values into its module and reads them")
+                    raise CannotCut("the forward writes values into its module and reads them")
             return self._known[node]
         finally:
             self._running = False
@@ -174,11 +174,11 @@ class _Cutter:
             if node.op == "call_module" and root.get_submodule(str(node.target)) is target
         ]
         if len(cut) != 1:
-            raise Unsplittable(f"the layer appears {len(cut)} times in the traced graph")
+            raise CannotCut(f"the layer appears {len(cut)} times in the traced graph")
         self._live = _downstream(nodes, inputs)
         after = _downstream(nodes, cut) - set(cut)
         if nodes[-1] not in after:
-            raise Unsplittable("its output does not reach the generator's output")
+            raise CannotCut("its output does not reach the generator's output")
 
         self.head, self.tail = fx.Graph(), fx.Graph()
         self._in_head: dict[fx.Node, fx.Node] = {}
@@ -208,7 +208,7 @@ class _Cutter:
             return self.tail.node_copy(node, self._fetch)
         try:
             spec = describe(*(values[node] for values in self._seen), *self._sizes)
-        except Unsplittable:
+        except CannotCut:
             if node.op == "call_module":
                 raise
             return self.tail.node_copy(node, self._fetch)

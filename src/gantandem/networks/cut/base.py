@@ -1,4 +1,4 @@
-"""What every split is, and how a value crosses from head to tail."""
+"""What every cut is, and how a value crosses from head to tail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Example = tuple[Tensor, Tensor | None]
 Path = tuple[Any, ...]
 
 
-class Unsplittable(Exception):
-    """One way of splitting does not work here; another one may."""
+class CannotCut(Exception):
+    """One way of cutting does not work here; another one may."""
 
 
-class Split:
+class Cut:
     """A generator cut at one layer, with ``tail(*head(z)) == generator(z)``.
 
-    Made by `gantandem.networks.split.split`. Weights are the generator's own, not copies; neither
+    Made by `gantandem.networks.cut.cut_at`. Weights are the generator's own, not copies; neither
     half changes a tensor that it is given. Whatever the tail needs of the head (skips, late
     latents, embeddings) is computed once and carried as tensors of N rows, which may be selected or
     exchanged between batches like those of the activation. The condition is not carried: the
@@ -38,7 +38,7 @@ class Split:
     kind: ClassVar[str]
 
     def __init__(self, layer: str) -> None:
-        """Name the layer; the parts are made by the kinds of split."""
+        """Name the layer; the parts are made by the kinds of cut."""
         self.layer = layer
         self._overwrites_latent = False
         self._overwritten: frozenset[int] = frozenset()  # 0: the activation, i + 1: carry[i]
@@ -48,7 +48,7 @@ class Split:
 
         Args:
             z: Latents (N, ...).
-            cond: Conditions (N, ...), where the split was made with some.
+            cond: Conditions (N, ...), where the cut was made with some.
 
         Returns:
             The layer's activation (N, ...) and the carry, tensors of N rows each.
@@ -136,7 +136,7 @@ def describe(a: Any, b: Any, n_a: int, n_b: int) -> Any:
     """Return the spec of a value seen as `a` for n_a samples and as `b` for n_b.
 
     Raises:
-        Unsplittable: If some part has no rows and is no constant, such as a tensor of statistics.
+        CannotCut: If some part has no rows and is no constant, such as a tensor of statistics.
     """
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         axis = _axis(a, b, n_a, n_b)
@@ -153,7 +153,7 @@ def describe(a: Any, b: Any, n_a: int, n_b: int) -> Any:
         plain = (int, float, bool, str, type(None), torch.dtype, torch.device)
         if isinstance(a, plain) and a == b:
             return Constant(a)
-    raise Unsplittable(f"a {type(a).__name__} from before the split has no row for each sample")
+    raise CannotCut(f"a {type(a).__name__} from before the cut has no row for each sample")
 
 
 def build(spec: Any, rows: Callable[[Path, int], Any], times: Callable[[int], Any]) -> Any:

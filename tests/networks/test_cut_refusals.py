@@ -1,4 +1,4 @@
-"""What cannot be split, and what is said."""
+"""What cannot be cut, and what is said."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from cut_generators import LABELS, BigGAN, Custom, Wrapped, built, latents
 from gantandem import adapt
-from gantandem.errors import SplitError
-from gantandem.networks.split import split
-from split_generators import LABELS, BigGAN, Custom, Wrapped, built, latents
+from gantandem.errors import CutError
+from gantandem.networks.cut import cut_at
 
 
 def refused(generator, layer, *words, cond=None):
-    with pytest.raises(SplitError) as caught:
-        split(generator, layer, latents(), cond)
+    with pytest.raises(CutError) as caught:
+        cut_at(generator, layer, latents(), cond)
     for word in words:
         assert word in str(caught.value)
     assert not any("forward" in vars(m) for m in generator.modules())
@@ -31,14 +31,12 @@ def test_layer_called_twice_or_never():
 
 
 def test_the_nearest_layers_are_named():
-    refused(
-        built(Custom), "blocks", "The nearest layers that can be split: 'parts.last', 'blocks.0'"
-    )
-    refused(built(lambda: Outputs("none")), "side", "The nearest layers that can be split: 'fc'")
+    refused(built(Custom), "blocks", "The nearest layers that can be cut: 'parts.last', 'blocks.0'")
+    refused(built(lambda: Outputs("none")), "side", "The nearest layers that can be cut: 'fc'")
 
 
 def test_adapters_change_no_names():
-    s = split(adapt.Then(built(Custom), nn.Tanh()), "blocks.1.fc", latents())
+    s = cut_at(adapt.Then(built(Custom), nn.Tanh()), "blocks.1.fc", latents())
     assert s.layer == "blocks.1.fc"
     refused(adapt.Then(built(Custom), nn.Tanh()), "blocks.9", "did you mean 'blocks.")
 
@@ -111,7 +109,7 @@ def test_head_module_whose_output_has_no_rows_is_not_run_again():
         def forward(self, z):
             return self.b(z) + self.fold(self.a(z)).view(-1, 4)
 
-    s = split(built(Folds), "b", latents())  # the view has rows again
+    s = cut_at(built(Folds), "b", latents())  # the view has rows again
     torch.testing.assert_close(s.tail(*s.head(latents())), built(Folds)(latents()))
 
     class Late(Folds):
@@ -119,7 +117,7 @@ def test_head_module_whose_output_has_no_rows_is_not_run_again():
             folded = self.fold(self.a(z))
             return (self.b(z).view(-1) * folded).view(-1, 4)
 
-    refused(built(Late), "b", "from before the split has no row for each sample")
+    refused(built(Late), "b", "from before the cut has no row for each sample")
 
 
 def test_output_overwritten_behind_the_back_of_replay_is_noticed():
@@ -138,10 +136,10 @@ def test_output_overwritten_behind_the_back_of_replay_is_noticed():
 
 
 def test_examples_must_be_enough_and_of_one_length():
-    with pytest.raises(SplitError, match="at least 4 example rows"):
-        split(built(Wrapped), "main.3", latents(n=3))
-    with pytest.raises(SplitError, match="as many in cond"):
-        split(built(BigGAN), "linear", latents(), LABELS[:5])
+    with pytest.raises(CutError, match="at least 4 example rows"):
+        cut_at(built(Wrapped), "main.3", latents(n=3))
+    with pytest.raises(CutError, match="as many in cond"):
+        cut_at(built(BigGAN), "linear", latents(), LABELS[:5])
 
 
 def test_condition_left_out_of_the_tail_is_named():
@@ -153,10 +151,10 @@ def test_condition_left_out_of_the_tail_is_named():
         def forward(self, z, y):
             return self.fc(z) * y
 
-    s = split(built(Late), "fc", latents(), latents(4))
+    s = cut_at(built(Late), "fc", latents(), latents(4))
     activation, carry = s.head(latents(), latents(4))
     assert carry == ()
-    with pytest.raises(SplitError, match="needs cond"):
+    with pytest.raises(CutError, match="needs cond"):
         s.tail(activation, carry)
 
 
@@ -171,7 +169,7 @@ def test_course_of_forward_that_changes_later_is_refused():
             h = self.a(z) if z.abs().max() < 100 else self.b(z)
             return self.last(self.middle(h))
 
-    s = split(built(Course), "middle", latents())
+    s = cut_at(built(Course), "middle", latents())
     torch.testing.assert_close(s.tail(*s.head(latents())), built(Course)(latents()))
-    with pytest.raises(SplitError, match="does not fit this call"):
+    with pytest.raises(CutError, match="does not fit this call"):
         s.head(latents() * 1000)

@@ -1,15 +1,15 @@
-"""The two trivial splits: at the latent and at the data."""
+"""The two trivial cuts: at the latent and at the data."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from gantandem.adapt.inputs import full
-from gantandem.networks.split.base import Carry, Split
+from gantandem.networks.cut.base import Carry, Cut
 
 
-class LatentSplit(Split):
-    """Split before everything: the activation is z, the tail is the generator."""
+class LatentCut(Cut):
+    """Cut before everything: the activation is z, the tail is the generator."""
 
     kind = "latent"
 
@@ -25,8 +25,8 @@ class LatentSplit(Split):
         return self._generator(activation) if cond is None else self._generator(activation, cond)
 
 
-class DataSplit(Split):
-    """Split after everything: the activation is x, the head is the generator."""
+class DataCut(Cut):
+    """Cut after everything: the activation is x, the head is the generator."""
 
     kind = "data"
 

@@ -1,4 +1,4 @@
-"""Splits of generators: equal to the generator, the head never run again, rows free to move."""
+"""Cuts of generators: equal to the generator, the head never run again, rows free to move."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gantandem.networks.split import split
-from split_generators import (
+from cut_generators import (
     LABELS,
     PARAMS,
     BigGAN,
@@ -22,12 +21,13 @@ from split_generators import (
     latents,
     plain,
 )
+from gantandem.networks.cut import cut_at
 
 
 @pytest.mark.parametrize(("make", "z", "cond", "layer"), PARAMS)
 def test_tail_of_head_is_the_generator_for_any_number_of_rows(make, z, cond, layer):
     generator = built(make)
-    s = split(generator, layer, z, cond)
+    s = cut_at(generator, layer, z, cond)
     assert s.layer == layer
     assert s.kind == (
         layer if layer in ("latent", "data") else "replay" if make is Dynamic else "graph"
@@ -42,7 +42,7 @@ def test_tail_of_head_is_the_generator_for_any_number_of_rows(make, z, cond, lay
 @pytest.mark.parametrize(("make", "z", "cond", "layer"), PARAMS)
 def test_rows_can_be_selected_and_nothing_given_is_changed(make, z, cond, layer):
     generator = built(make)
-    s = split(generator, layer, z, cond)
+    s = cut_at(generator, layer, z, cond)
     rows = torch.tensor([5, 0, 2])
     c = None if cond is None else cond[rows]
     before = z.clone()
@@ -58,7 +58,7 @@ def test_rows_can_be_selected_and_nothing_given_is_changed(make, z, cond, layer)
 @pytest.mark.parametrize(("make", "z", "cond", "layer"), PARAMS)
 def test_modules_run_in_the_head_do_not_run_in_the_tail(make, z, cond, layer):
     generator = built(make)
-    s = split(generator, layer, z, cond)
+    s = cut_at(generator, layer, z, cond)
     if layer in ("latent", "data"):
         return
     with counted(generator) as all_counts:
@@ -76,7 +76,7 @@ def test_modules_run_in_the_head_do_not_run_in_the_tail(make, z, cond, layer):
 @pytest.mark.parametrize(("make", "z", "cond", "layer"), PARAMS)
 def test_gradient_is_that_of_the_generator_from_the_layer_on(make, z, cond, layer):
     generator = built(make)
-    s = split(generator, layer, z, cond)
+    s = cut_at(generator, layer, z, cond)
     weights = torch.linspace(-1, 1, plain(generator, z, cond).numel())
     activation, carry = s.head(z, cond)
     h = activation.clone().requires_grad_()
@@ -100,7 +100,7 @@ def test_gradient_is_that_of_the_generator_from_the_layer_on(make, z, cond, laye
 
 def test_class_embedding_and_late_latents_are_computed_once_and_carried():
     generator = built(BigGAN)
-    s = split(generator, "linear", latents(), LABELS)
+    s = cut_at(generator, "linear", latents(), LABELS)
     with counted(generator) as counts:
         s.tail(*s.head(latents(), LABELS), LABELS)
         assert counts["shared"] == 1
@@ -114,21 +114,21 @@ def test_class_embedding_and_late_latents_are_computed_once_and_carried():
 
 
 def test_sizes_weights_and_grids_do_not_enter_the_carry():
-    activation, carry = split(built(StyleLike), "mix", latents()).head(latents())
+    activation, carry = cut_at(built(StyleLike), "mix", latents()).head(latents())
     assert activation.shape == (8, 4, 4, 4)
     assert sum(t[0].numel() for t in carry) <= 4  # the style of the second convolution alone
-    assert split(built(dcgan), "3", latents()).head(latents())[1] == ()
+    assert cut_at(built(dcgan), "3", latents()).head(latents())[1] == ()
 
 
 def test_replay_carries_only_what_the_tail_needs():
-    s = split(built(Dynamic), "middle", latents())
+    s = cut_at(built(Dynamic), "middle", latents())
     _, carry = s.head(latents())
     assert sum(t[0].numel() for t in carry) <= 10  # `start` and `skip`
 
 
 def test_weights_are_shared_with_the_generator():
     generator = built(Wrapped)
-    s = split(generator, "main.3", latents())
+    s = cut_at(generator, "main.3", latents())
     generator.main[5].weight.mul_(2.0)
     generator.main[0].bias.add_(1.0)
     torch.testing.assert_close(s.tail(*s.head(latents())), generator(latents()))
@@ -143,7 +143,7 @@ def test_flags_forwards_buffers_and_random_state_are_left_as_found(layer):
     grads = [p.requires_grad for p in generator.parameters()]
     state = {k: v.clone() for k, v in generator.state_dict().items()}
     torch_state = torch.random.get_rng_state()
-    s = split(generator, layer, latents())
+    s = cut_at(generator, layer, latents())
     generator.eval()
     s.tail(*s.head(latents()))
     generator.train()
@@ -157,7 +157,7 @@ def test_flags_forwards_buffers_and_random_state_are_left_as_found(layer):
 
 def test_forwards_are_restored_when_the_generator_fails():
     generator = built(Dynamic)
-    s = split(generator, "body", latents())
+    s = cut_at(generator, "body", latents())
     with pytest.raises(RuntimeError, match="not a number"):
         s.tail(s.head(latents())[0], tuple(t * torch.nan for t in s.head(latents())[1]))
     assert not any("forward" in vars(m) for m in generator.modules())
@@ -167,7 +167,7 @@ def test_forwards_are_restored_when_the_generator_fails():
 @pytest.mark.slow
 def test_tail_compiles_whole(make, layer):
     generator = built(make)
-    s = split(generator, layer, latents())
+    s = cut_at(generator, layer, latents())
     activation, carry = s.head(latents())
     compiled = torch.compile(s.tail, backend="aot_eager", fullgraph=True)
     h = activation.clone().requires_grad_()
@@ -179,9 +179,9 @@ def test_tail_compiles_whole(make, layer):
     torch.testing.assert_close(grad, expected)
 
 
-def test_compiled_generator_is_split_by_its_own_names():
+def test_compiled_generator_is_cut_by_its_own_names():
     generator = torch.compile(built(Wrapped), backend="eager")
-    s = split(generator, "main.3", latents())
+    s = cut_at(generator, "main.3", latents())
     torch.testing.assert_close(s.tail(*s.head(latents())), built(Wrapped)(latents()))
 
 
@@ -200,7 +200,7 @@ def test_module_that_fx_cannot_enter_is_called_whole():
 
     generator = built(Generator)
     for layer in ("first", "branch", "last"):
-        s = split(generator, layer, latents())
+        s = cut_at(generator, layer, latents())
         assert s.kind == "graph"
         torch.testing.assert_close(s.tail(*s.head(latents())), generator(latents()))
 
@@ -218,13 +218,13 @@ def test_latent_overwritten_by_the_generator_is_copied():
     expected = generator(latents())
     for layer in ("latent", "fc", "data"):
         z = latents()
-        s = split(generator, layer, z)
+        s = cut_at(generator, layer, z)
         activation, carry = s.head(z)
         torch.testing.assert_close(s.tail(activation.requires_grad_(), carry), expected)
         assert torch.equal(z, latents())
 
 
-def test_module_under_two_names_and_tuple_outputs_before_the_split():
+def test_module_under_two_names_and_tuple_outputs_before_the_cut():
     class Generator(nn.Module):
         def __init__(self, dynamic):
             super().__init__()
@@ -242,7 +242,7 @@ def test_module_under_two_names_and_tuple_outputs_before_the_split():
     for dynamic in (False, True):
         generator = built(lambda dynamic=dynamic: Generator(dynamic))
         for layer in ("middle", "alias"):
-            s = split(generator, layer, latents())
+            s = cut_at(generator, layer, latents())
             assert s.kind == ("replay" if dynamic else "graph")
             activation, carry = s.head(latents())
             assert all(len(t) == 8 for t in carry)
