@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 
 import pytest
@@ -35,10 +34,3 @@ def no_pixels(monkeypatch):
     from matplotlib.figure import Figure
 
     monkeypatch.setattr(Figure, "savefig", lambda figure, target, **options: None)
-
-
-def pytest_collection_finish():
-    """What was imported and collected stays: without a look at it, garbage is found sooner."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
