@@ -41,6 +41,8 @@ def look_at(
 
 def _some(networks: Networks, rows: Rows) -> Rows:
     """Samples that the guide scores: all of them, or a random part where it is costly."""
+    if len(rows.x) <= LEAST:
+        return rows
     guide, counted = networks.need_guide("observe"), Operations()
     with torch.no_grad(), counted:
         guide(*rows.map(lambda value: value[:2]).to(networks.device))
