@@ -11,7 +11,6 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -269,18 +268,6 @@ def renamed(**names: str) -> Callable[[F], F]:
 
 SHOWN = 24
 """A message lists at most so many names."""
-
-
-def beside(path: Path) -> str:
-    """Say which files or folders beside a missing one have a like name: "; did you mean a?"."""
-    try:
-        names = [one.name for one in path.parent.iterdir()]
-    except OSError:
-        return ""
-    matches = difflib.get_close_matches(path.name, names, n=2, cutoff=0.7)
-    return f"; did you mean {' or '.join(str(path.parent / one) for one in matches)}?" * bool(
-        matches
-    )
 
 
 def near(name: object, allowed: Iterable[str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gantandem.errors import DataError, WeightsError, beside
+from gantandem.errors import DataError, WeightsError
+from gantandem.files import beside
 from gantandem.nets.opening import open_weights
 from gantandem.scoring import score
 from gantandem.testing import toy_gan

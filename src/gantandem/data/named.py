@@ -17,7 +17,8 @@ from gantandem.data.folders import list_files
 from gantandem.data.images import to_range
 from gantandem.data.incoming import LABELS, SAMPLES
 from gantandem.data.ranges import Range
-from gantandem.errors import DataError, GANtandemError, beside, need
+from gantandem.errors import DataError, GANtandemError, need
+from gantandem.files import beside
 from gantandem.files.limits import read_npz
 from gantandem.nets.weights import read_tensors
 

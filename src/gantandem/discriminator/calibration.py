@@ -115,8 +115,8 @@ def _fit_per_class(
             maps[label] = fit(scored.score[own], scored.label[own])
     if few:
         logger.warning(
-            "calibrate per_class: labels %s have fewer than %d real or generated samples , and "
-            "use the common map of all classes",
+            "calibrate per_class: labels %s have fewer than %d real or generated samples, so "
+            "they take the map of all classes together",
             few,
             CLASS_MIN,
         )

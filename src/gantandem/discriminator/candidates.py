@@ -258,11 +258,8 @@ def _trees(base: Candidate, shown: Evidence) -> Candidate | None:
         own = network.walk(torch.from_numpy(held[0]).to(shown.made.x.device)).cpu().numpy()
         wanted = _stage(model, binned[0], count)
     except (AttributeError, IndexError, KeyError, ValueError, TypeError) as error:
-        logger.warning(
-            "fit_ratio: boosted trees are left out, since this version of scikit-learn stores "
-            "its trees in another form (%s)",
-            error,
-        )
+        other = "this version of scikit-learn stores its trees in another form"
+        logger.warning("fit_ratio: boosted trees are left out: %s (%s)", other, error)
         return None
     if not np.allclose(own, wanted, atol=1e-6):
         logger.warning("fit_ratio: the trees could not be read from this scikit-learn")

@@ -117,8 +117,7 @@ def compare(
     results = Comparison(gan, n=n, seed=seed)
     if parts is not None:
         results.real = parts.test[:n].cpu()
-        spare = parts.rows("select").map(lambda value: value[:n].cpu())
-        results.floor = {"n": len(spare.x), **named_numbers(asked(metrics, *spare))}
+        results.floor = floor_of(metrics, parts, n)
     options: dict[str, Any] = {"seed": seed, "width": width, "strict": strict, "progress": progress}
     queue = list(named.items())
     for name, sampler in queue:  # it grows, where budgets are made equal
@@ -255,6 +254,12 @@ def _measure(
         ),
     }
     return Compared(row, out)
+
+
+def floor_of(metrics: Metrics, parts: Real, n: int) -> dict[str, Any]:
+    """What up to n other held-out real samples score, and how many these are."""
+    spare = parts.rows("select").map(lambda value: value[:n].cpu())
+    return {"n": len(spare.x), **named_numbers(asked(metrics, *spare))}
 
 
 def asked(metrics: Metrics, x: Tensor, condition: Tensor | None) -> Mapping[str, Any]:

@@ -82,7 +82,9 @@ class Memorisation:
         )
 
     def plot(self, path: str | Path | None = None) -> Any:
-        """Draw the samples that lie nearest to training samples, each above its neighbour.
+        """Draw the samples that lie nearest to training samples, and beside them these.
+
+        Each training sample has the place of its sample, the nearest first.
 
         Args:
             path: PNG to write as well.
@@ -137,7 +139,7 @@ def memorisation(
         NonFiniteError: If a sample or a feature is not finite.
 
     Source: Meehan, Chaudhuri and Dasgupta, AISTATS 2020 (samples against held-out ones, here as
-    the area under a curve); Alaa et al., ICML 2022, Equation 10 (authenticity).
+    the area under a curve); Alaa et al., ICML 2022 (authenticity).
     """
     check("memorisation gan", GAN, gan)
     x = (samples.x if isinstance(samples, Samples) else samples).detach().cpu()

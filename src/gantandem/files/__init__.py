@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -131,6 +132,18 @@ def check_place(path: str | Path) -> None:
         raise OutputError(f"{path}: cannot be written ({reason}); name another file") from error
     if path.is_dir():
         raise OutputError(f"{path} is a folder: give the path of a file")
+
+
+def beside(path: Path) -> str:
+    """Say which files or folders beside a missing one have a like name: "; did you mean a?"."""
+    try:
+        names = [one.name for one in path.parent.iterdir()]
+    except OSError:
+        return ""
+    matches = difflib.get_close_matches(path.name, names, n=2, cutoff=0.7)
+    return f"; did you mean {' or '.join(str(path.parent / one) for one in matches)}?" * bool(
+        matches
+    )
 
 
 def sweep(folder: str | Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from gantandem.errors import WeightsError, beside
+from gantandem.errors import WeightsError
+from gantandem.files import beside
 from gantandem.nets.claims import check_pickles, check_size_of
 from gantandem.nets.weights import unpack
 

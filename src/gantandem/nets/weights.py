@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gantandem.errors import WeightsError, beside
-from gantandem.files import write_bytes
+from gantandem.errors import WeightsError
+from gantandem.files import beside, write_bytes
 
 _PICKLED = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"

@@ -8,7 +8,7 @@ import torch
 
 from gantandem.data.matching import spread_of, take_in
 from gantandem.data.real import Real, RealData, Rows
-from gantandem.networks.counting import Operations
+from gantandem.networks.costs import measure
 from gantandem.networks.networks import Networks
 from gantandem.rng import Key
 
@@ -43,10 +43,8 @@ def _some(networks: Networks, rows: Rows) -> Rows:
     """Samples that the guide scores: all of them, or a random part where it is costly."""
     if len(rows.x) <= LEAST:
         return rows
-    guide, counted = networks.need_guide("observe"), Operations()
-    with torch.no_grad(), counted:
-        guide(*rows.map(lambda value: value[:2]).to(networks.device))
-    count = max(LEAST, int(LOOKED / max(counted.total / 2, 1)))
+    cost = measure(networks, networks.need_guide("observe").network).score
+    count = max(LEAST, int(LOOKED / max(cost, 1)))
     if count >= len(rows.x):
         return rows
     chosen = torch.randperm(len(rows.x), generator=Key(0).fold("observe").generator())[:count]

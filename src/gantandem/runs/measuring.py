@@ -12,7 +12,7 @@ from gantandem.data.matching import check_shape, probe
 from gantandem.engine.sampling import prepare
 from gantandem.errors import GANtandemError, IncompleteError, OutputError
 from gantandem.evaluate.against import Against
-from gantandem.evaluate.comparing import Metrics, asked, check_all, compare, measured_by
+from gantandem.evaluate.comparing import Metrics, check_all, compare, floor_of, measured_by
 from gantandem.progress import uninterrupted
 from gantandem.reporting import evidence as files
 from gantandem.reporting.keep import keep_result, now, write_json, write_real
@@ -169,18 +169,12 @@ def begin_metrics(
         **({"title": work.run.resolve().name} if isinstance(work.task, OwnTask) else {}),
         "date": now(),
         "seed": seed,
-        "floor": work.task.floor(n) if against is None else _floor(work, n, against),
+        "floor": work.task.floor(n) if against is None else floor_of(against, work.real, n),
         "discriminator": _discriminator(work),
         "samplers": dict(kept),
         "setup": dict(setup),
         **({} if bounds is None else {"range": list(bounds)}),
     }
-
-
-def _floor(work: Workspace, n: int, against: Against) -> dict[str, Any]:
-    """What other held-out real samples score."""
-    spare = work.real.rows("select").map(lambda value: value[:n].cpu())
-    return {**asked(against, *spare), "n": len(spare.x)}
 
 
 def _discriminator(work: Workspace) -> dict[str, float]:
