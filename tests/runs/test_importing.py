@@ -155,7 +155,6 @@ def test_sizes_that_were_asked_for_are_not_read_off_the_weights(tmp_path):
     network = build({"net": "dcgan-generator-32", "filters": 8, "latent_dim": 5})
     file = weights(tmp_path, settled(network), "netG.pth")
     asked = {"net": "dcgan-generator-32", "filters": 16}
-    assert spec_of("generator", asked, file, {}) == asked
     with pytest.raises(WeightsError, match="'dcgan-generator-32', .*filters=8"):
         GAN.from_files(asked, file, latent="normal:5x1x1")
 

@@ -20,6 +20,8 @@ _INK = "#24292f"
 _SHOWN = ("good", "js", "modes", "frechet_distance", "classifier_score", "sliced_w1", "c2st")
 _ACROSS = 4
 _EDGE = 8
+_DOT, _MANY = 2.0, 500
+"""Size of a point where there are at least so many; of fewer five times that."""
 
 
 def panels_figure(
@@ -55,7 +57,9 @@ def panels_figure(
         left, bottom = (column + 0.03) / across, (down - row - 1 + 0.02) / down
         axes = fig.add_axes((left, bottom, 0.94 / across, 0.8 / down))
         if view is not None:
-            draw_scatter(axes, x, None if x is real else real, view, 2.0)
+            draw_scatter(
+                axes, x, None if x is real else real, view, _DOT if len(x) >= _MANY else 5 * _DOT
+            )
         else:
             shown = to_pixels(x[: _EDGE * _EDGE], values)
             axes.imshow(grid(shown, _EDGE), interpolation="nearest")

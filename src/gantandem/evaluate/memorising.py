@@ -41,8 +41,8 @@ class Memorisation:
 
     Attributes:
         nearer: Chance that a sample is nearer to the training samples than a held-out real sample
-            is: .5 where nothing is copied, above where samples keep near to training samples,
-            below where they lie farther from all data.
+            is: .5 where nothing is copied, above where samples are copies, or lie where the data
+            are dense, below where they lie farther from all data.
         error: Standard error of ``nearer`` where nothing is copied.
         authentic: Share of the samples that are farther from their nearest training sample than
             that one is from its own nearest one.
@@ -67,7 +67,7 @@ class Memorisation:
         excess = (self.nearer - 0.5) / self.error
         if excess > CLEAR:
             verdict = "Samples lie nearer to training samples than held-out real samples do."
-            verdict += " Look at the nearest ones: plot()."
+            verdict += " They are copies, or lie where the data are dense: look at them, plot()."
         elif excess < -CLEAR:
             verdict = "No copies are seen: samples lie farther from training samples than held-out"
             verdict += " real samples do."
